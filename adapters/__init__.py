@@ -1,0 +1,4 @@
+"""The learned half: words and feature arrays of a turn in, emotion probabilities out.
+
+Nothing here knows a device, a queue, a clock, or the `tracker` package.
+"""

@@ -1,0 +1,98 @@
+"""Bounded, closable edges between steps, each with a named policy for when it is full.
+
+``wait``         the sender waits (recorded media: nothing may be lost)
+``drop_oldest``  the oldest item makes room (live media: late is worse than lost)
+``latest``       only the newest item is kept (levels, frames for display)
+
+Every drop is counted on the edge that dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Generic, Literal, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+Policy = Literal["wait", "drop_oldest", "latest"]
+
+
+class EdgeClosed(Exception):
+    """Something was sent into an edge whose sender had closed it."""
+
+
+class Edge(Generic[T]):
+    """One sender side, one receiver; iterate to receive until the sender closes and all is read.
+
+    Args:
+        name: Shown in metrics.
+        capacity: Items held at most; at least 1.
+        policy: What happens to an item that does not fit.
+    """
+
+    def __init__(self, name: str, capacity: int, policy: Policy = "wait") -> None:
+        if capacity < 1:
+            raise ValueError(f"edge {name!r}: capacity must be at least 1, not {capacity}")
+        self.name = name
+        self.capacity = 1 if policy == "latest" else capacity
+        self.policy = policy
+        self.dropped = 0
+        self._items: deque[T] = deque()
+        self._closed = False
+        self._changed = anyio.Event()
+
+    @property
+    def depth(self) -> int:
+        """Items waiting to be received."""
+        return len(self._items)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the sender has closed the edge."""
+        return self._closed
+
+    async def send(self, item: T) -> None:
+        """Put an item in, waiting for room under the policy ``wait``.
+
+        Raises:
+            EdgeClosed: The edge was closed before the item was in.
+        """
+        while self.policy == "wait" and len(self._items) >= self.capacity and not self._closed:
+            await self._changed.wait()
+        self.send_nowait(item)
+
+    def send_nowait(self, item: T) -> None:
+        """Put an item in at once; a full edge drops its oldest item and counts it.
+
+        Raises:
+            EdgeClosed: The edge is closed.
+        """
+        if self._closed:
+            raise EdgeClosed(self.name)
+        if len(self._items) >= self.capacity:
+            self._items.popleft()
+            self.dropped += 1
+        self._items.append(item)
+        self._notify()
+
+    def close(self) -> None:
+        """No more items will come; the receiver still gets those that are in. May be called twice."""
+        self._closed = True
+        self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Yield items in order until the edge is closed and empty."""
+        while True:
+            while not self._items:
+                if self._closed:
+                    return
+                await self._changed.wait()
+            item = self._items.popleft()
+            self._notify()
+            yield item

@@ -1,0 +1,53 @@
+"""Everything that can go wrong in a way a user can mend, on one page.
+
+TrackerError
+ ├─ ConfigError       a setting is unknown or has a bad value
+ ├─ SourceError       a device, file or stream cannot be read
+ │   └─ SourceLost    ... or stopped while it was being read
+ ├─ AssetError        a model or sample is missing, corrupt or cannot be fetched
+ ├─ SessionError      a recorded session cannot be read or written
+ └─ SinkError         a subscriber-facing output cannot be opened
+
+Each message says what went wrong, with which value, and what to do. The command line prints it as one
+line and exits with `exit_code`.
+"""
+
+
+class TrackerError(Exception):
+    """Base of all errors that are shown to the user as one line."""
+
+    exit_code = 1
+
+
+class ConfigError(TrackerError):
+    """A setting is unknown or has a bad value; the message names every such setting."""
+
+    exit_code = 2
+
+
+class SourceError(TrackerError):
+    """A microphone, file or stream cannot be opened or read."""
+
+    exit_code = 3
+
+
+class SourceLost(SourceError):
+    """A source that was being read went away; what was heard until then is kept."""
+
+
+class AssetError(TrackerError):
+    """A model or sample is missing, has the wrong hash, or cannot be fetched."""
+
+    exit_code = 4
+
+
+class SessionError(TrackerError):
+    """A recorded session cannot be read or written."""
+
+    exit_code = 5
+
+
+class SinkError(TrackerError):
+    """An output cannot be opened."""
+
+    exit_code = 6

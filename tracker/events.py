@@ -1,0 +1,183 @@
+"""What subscribers see: five kinds of flat, versioned events, the same for every sink and on disk.
+
+A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
+identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
+session's start, and wall time as RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from tracker.clock import wall_time
+
+SCHEMA = "emotion-tracker/1"
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+MediaNs = Annotated[int, Field(ge=0, description="Nanoseconds of media since the session's start.")]
+WallTime = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds.")
+]
+SkipReason = Literal["no_speech", "model_failed", "aborted"]
+Outcome = Literal["completed", "stopped", "aborted", "failed"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_: Literal["emotion-tracker/1"] = Field(default="emotion-tracker/1", alias="schema")
+    session: str = Field(min_length=1, description="Session id, unique in the world.")
+    seq: int = Field(ge=0, description="Counts the session's events from 0.")
+
+
+class SessionStarted(_Event):
+    """The first event: what is listened to, and with which models."""
+
+    type: Literal["session.started"] = "session.started"
+    time: WallTime
+    source: str = Field(description="mic, stdin, or the file's name.")
+    live: bool = Field(description="Whether the source is heard as it happens and may have gaps.")
+    channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
+    labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
+    models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
+    software: str = Field(description="Name and version of the program.")
+
+
+class TurnStarted(_Event):
+    """Somebody has begun to speak."""
+
+    type: Literal["turn.started"] = "turn.started"
+    turn: int = Field(ge=1, description="Counts the session's turns from 1.")
+    channel: int = Field(ge=0)
+    start_ns: MediaNs
+    start_time: WallTime
+
+
+class Latency(BaseModel):
+    """Where the time went, in milliseconds. ``endpoint`` is media time, the others are measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: float = Field(ge=0, description="From the end of speech to the decision that the turn is over.")
+    observe: float = Field(ge=0, description="Transcript, voice features and speaker, run together.")
+    transcribe: float = Field(ge=0)
+    speaker: float = Field(ge=0)
+    recognise: float = Field(ge=0, description="Frozen LLM and adapter.")
+    total: float = Field(ge=0, description="From the decision that the turn is over to this event.")
+
+
+class TurnEnded(_Event):
+    """One judged turn: who spoke, what was said, which emotion was expressed."""
+
+    type: Literal["turn.ended"] = "turn.ended"
+    turn: int = Field(ge=1)
+    channel: int = Field(ge=0)
+    speaker: str
+    start_ns: MediaNs
+    end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
+    start_time: WallTime
+    end_time: WallTime
+    cut: bool = Field(description="Whether the turn was cut at the maximum length rather than ended by a pause.")
+    text: str = Field(description="What was said; empty where no words were recognised.")
+    language: str = Field(description="BCP 47 tag of `text`.")
+    emotion: str = Field(description="The most probable label, also where the judgement abstained.")
+    probabilities: dict[str, Probability]
+    confidence: Probability = Field(description="Calibrated probability of `emotion`.")
+    abstained: bool = Field(description="True where the evidence is too thin to act on.")
+    abstained_reason: str | None
+    sentiment: Literal["negative", "neutral", "positive"]
+    modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
+    latency_ms: Latency
+
+
+class TurnSkipped(_Event):
+    """A turn that was started and could not be judged."""
+
+    type: Literal["turn.skipped"] = "turn.skipped"
+    turn: int = Field(ge=1)
+    channel: int = Field(ge=0)
+    start_ns: MediaNs
+    end_ns: MediaNs
+    start_time: WallTime
+    end_time: WallTime
+    reason: SkipReason
+    detail: str = Field(description="One sentence for people; never a transcript.")
+
+
+class SessionEnded(_Event):
+    """The last event: how the session ended, and its counters."""
+
+    type: Literal["session.ended"] = "session.ended"
+    time: WallTime
+    outcome: Outcome
+    error: str | None = Field(description="Why the session failed, in one sentence.")
+    media_ns: MediaNs = Field(description="Media heard.")
+    turns_started: int = Field(ge=0)
+    turns_ended: int = Field(ge=0)
+    turns_skipped: int = Field(ge=0)
+    dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
+
+
+Event = SessionStarted | TurnStarted | TurnEnded | TurnSkipped | SessionEnded
+_ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def to_json(event: Event) -> str:
+    """One event as one line of JSON without the newline."""
+    return event.model_dump_json(by_alias=True)
+
+
+def from_json(line: str | bytes) -> Event:
+    """The event in one line of JSON.
+
+    Raises:
+        pydantic.ValidationError: The line is not an event of this schema version.
+    """
+    return _ANY.validate_json(line)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of any event."""
+    schema = _ANY.json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, "title": "Event", **schema}
+
+
+def dumps_schema() -> str:
+    """The JSON Schema as text, as ``tracker schema`` prints it."""
+    return json.dumps(json_schema(), indent=2)
+
+
+class Stamp:
+    """Numbers a session's events and turns media time into wall time.
+
+    Args:
+        session: The session's id.
+        started_at: Wall time of media time 0, with a time zone.
+    """
+
+    def __init__(self, session: str, started_at: datetime) -> None:
+        self.session = session
+        self._started_at = started_at
+        self._seq = 0
+
+    def header(self) -> dict[str, Any]:
+        """The fields that every event carries; each call takes the next number."""
+        seq, self._seq = self._seq, self._seq + 1
+        return {"session": self.session, "seq": seq}
+
+    def wall(self, media_ns: int) -> str:
+        """The wall time of a media time."""
+        return wall_time(self._started_at, media_ns)
+
+    def span(self, start_ns: int, end_ns: int) -> dict[str, Any]:
+        """Start and end in both kinds of time."""
+        return {
+            "start_ns": start_ns,
+            "end_ns": end_ns,
+            "start_time": self.wall(start_ns),
+            "end_time": self.wall(end_ns),
+        }

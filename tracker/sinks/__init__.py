@@ -1,0 +1,25 @@
+"""Step 7: where events go. Each sink runs on its own bounded edge, so that a slow or broken one holds up nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Protocol
+
+from tracker.events import Event
+
+
+class Sink(Protocol):
+    """Takes a session's events in order until they end.
+
+    Attributes:
+        name: Shown in metrics and messages.
+    """
+
+    name: str
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Handle every event; return when they have ended and all is delivered or given up.
+
+        Raises:
+            SinkError: The output cannot be opened or written any more; the session goes on without it.
+        """
