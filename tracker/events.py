@@ -22,6 +22,7 @@ MediaNs = Annotated[int, Field(ge=0, description="Nanoseconds of media since the
 WallTime = Annotated[
     str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds.")
 ]
+EndedBy = Literal["pause", "speaker_change", "max_length", "end_of_media"]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 
@@ -81,7 +82,7 @@ class TurnEnded(_Event):
     end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
     start_time: WallTime
     end_time: WallTime
-    cut: bool = Field(description="Whether the turn was cut at the maximum length rather than ended by a pause.")
+    ended_by: EndedBy = Field(description="What ended the turn.")
     text: str = Field(description="What was said; empty where no words were recognised.")
     language: str = Field(description="BCP 47 tag of `text`.")
     emotion: str = Field(description="The most probable label, also where the judgement abstained.")
