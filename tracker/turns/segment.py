@@ -1,0 +1,160 @@
+"""Run voice detection and the segmenters over a session's channels, and cut the turns out of the audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from tracker.clock import samples_to_ns
+from tracker.sources.media import RATE_HZ, AudioChunk
+from tracker.turns.activity import STEP_S, WINDOW_S
+from tracker.turns.changes import changes
+from tracker.turns.segmenter import FRAME_MS, Decision, Ended, Frame, Limits, Opened, Paused, Resumed, Segmenter
+from tracker.turns.turn import Turn, TurnOpened
+from tracker.turns.voice import FRAME
+
+Samples = Float32[np.ndarray, " samples"]
+Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
+
+_CHECK_FRAMES = 1000 // FRAME_MS  # look for a change of speaker once a second, and whenever speech stops
+_LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
+_LEAST_OLD = round(0.25 / STEP_S)
+
+
+class _Audio:
+    """The last samples of one channel, addressed by their index since session start."""
+
+    def __init__(self) -> None:
+        self._samples: Samples = np.zeros(0, np.float32)
+        self._begin = 0
+
+    @property
+    def end(self) -> int:
+        return self._begin + len(self._samples)
+
+    def append(self, chunk: AudioChunk) -> None:
+        """Add a chunk; samples lost before it become silence, so that indices stay media time."""
+        lost = np.zeros(max(0, chunk.start - self.end), np.float32)
+        self._samples = np.concatenate([self._samples, lost, chunk.samples])
+
+    def cut(self, begin: int, end: int) -> Samples:
+        return self._samples[begin - self._begin : end - self._begin]
+
+    def forget(self, before: int) -> None:
+        if before > self._begin:
+            self._samples = self._samples[before - self._begin :].copy()
+            self._begin = before
+
+
+class _Channel:
+    """One channel's detector, segmenter and audio; turns frames into decisions."""
+
+    def __init__(self, frame: Callable[[Samples], Frame], limits: Limits, activity: Activity | None) -> None:
+        self.audio = _Audio()
+        self.seen = 0  # frames
+        self._frame = frame
+        self._activity = activity
+        self._segmenter = Segmenter(limits)
+
+    @property
+    def waiting(self) -> int:
+        """Whole frames that were heard and not yet looked at."""
+        return self.audio.end // FRAME - self.seen
+
+    def step(self) -> list[Decision]:
+        begin = self.seen * FRAME
+        self.seen += 1
+        decisions = self._segmenter.feed(self._frame(self.audio.cut(begin, begin + FRAME)))
+        start = self._segmenter.start
+        due = start is not None and (self.seen - start) % _CHECK_FRAMES == 0
+        if self._activity and start is not None and (due or any(isinstance(d, Paused) for d in decisions)):
+            decisions += self._split(self._activity, start)
+        return decisions
+
+    def finish(self) -> list[Decision]:
+        start = self._segmenter.start
+        split = self._split(self._activity, start) if self._activity and start is not None else []
+        return split + self._segmenter.finish()
+
+    def forget(self) -> None:
+        """Let go of audio that no turn can need any more."""
+        self.audio.forget(self._segmenter.keep_from * FRAME)
+
+    def _split(self, activity: Activity, start: int) -> list[Decision]:
+        begin = max(start, self.seen - round(WINDOW_S * 1000 / FRAME_MS))
+        active = activity(self.audio.cut(begin * FRAME, self.seen * FRAME))
+        decisions: list[Decision] = []
+        for change in changes(active, _LEAST_NEW, _LEAST_OLD):
+            decisions += self._segmenter.split(begin + round(change * STEP_S * 1000 / FRAME_MS))
+        return decisions
+
+
+class TurnCutter:
+    """Takes chunks of any size, gives turns; the same turns however the audio was cut into chunks.
+
+    Args:
+        channels: How many channels the chunks come from.
+        detector: Makes one channel's judge of 20 ms frames.
+        limits: The segmenter's numbers.
+        activity: Marks who speaks when, to end a turn where the speaker changes; None where each channel is one
+            speaker.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        detector: Callable[[], Callable[[Samples], Frame]],
+        limits: Limits,
+        activity: Activity | None,
+    ) -> None:
+        self._channels = [_Channel(detector(), limits, activity) for _ in range(channels)]
+        self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
+        self._opened = 0
+
+    @property
+    def media_ns(self) -> int:
+        """Media heard so far, by the channel that has heard most."""
+        return samples_to_ns(max(channel.audio.end for channel in self._channels), RATE_HZ)
+
+    def feed(self, chunk: AudioChunk) -> Iterator[TurnOpened | Turn]:
+        """Take the next chunk. Channels advance together, so that turns are numbered by time."""
+        self._channels[chunk.channel].audio.append(chunk)
+        for _ in range(min(channel.waiting for channel in self._channels)):
+            for index, channel in enumerate(self._channels):
+                yield from self._records(index, channel.step())
+        for channel in self._channels:
+            channel.forget()
+
+    def finish(self) -> Iterator[TurnOpened | Turn]:
+        """The media ended: end the turns under way. A last piece shorter than a frame is not looked at."""
+        for index, channel in enumerate(self._channels):
+            while channel.waiting > 0:
+                yield from self._records(index, channel.step())
+            yield from self._records(index, channel.finish())
+
+    def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnOpened | Turn]:
+        for decision in decisions:
+            match decision:
+                case Opened(start):
+                    self._opened += 1
+                    self._open[index, start] = self._opened
+                    yield TurnOpened(self._opened, index, _ns(start))
+                case Ended(start, end, decided, voiced, by):
+                    yield Turn(
+                        number=self._open.pop((index, start)),
+                        channel=index,
+                        start_ns=_ns(start),
+                        end_ns=_ns(end),
+                        decided_ns=_ns(decided),
+                        ended_by=by,
+                        voiced_ns=_ns(voiced),
+                        samples=self._channels[index].audio.cut(start * FRAME, end * FRAME).copy(),
+                    )
+                case Paused() | Resumed():
+                    pass  # nothing is published before the turn has ended
+
+
+def _ns(frames: int) -> int:
+    return samples_to_ns(frames * FRAME, RATE_HZ)

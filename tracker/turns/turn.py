@@ -1,0 +1,55 @@
+"""The records of step 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from tracker.turns.segmenter import EndedBy
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOpened:
+    """Somebody has begun to speak.
+
+    Attributes:
+        number: Counts the session's turns from 1.
+        channel: The audio channel.
+        start_ns: Media time of the turn's first sample, lead-in included.
+    """
+
+    number: int
+    channel: int
+    start_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One stretch of speech, over and cut out.
+
+    Attributes:
+        number: That of its `TurnOpened`.
+        channel: The audio channel.
+        start_ns: Media time of the first sample.
+        end_ns: Media time just after the last sample: the end of speech, a little hangover included.
+        decided_ns: Media time at which the turn was known to be over.
+        ended_by: What ended it.
+        voiced_ns: How much of it is speech.
+        samples: The turn's audio, mono, 16 kHz, in [-1, 1].
+    """
+
+    number: int
+    channel: int
+    start_ns: int
+    end_ns: int
+    decided_ns: int
+    ended_by: EndedBy
+    voiced_ns: int
+    samples: Float32[np.ndarray, " samples"]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
