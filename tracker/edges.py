@@ -77,6 +77,14 @@ class Edge(Generic[T]):
         self._items.append(item)
         self._notify()
 
+    async def offer(self, item: T) -> bool:
+        """Like `send`, but returns False where the edge is closed: for receivers that may give up."""
+        try:
+            await self.send(item)
+        except EdgeClosed:
+            return False
+        return True
+
     def close(self) -> None:
         """No more items will come; the receiver still gets those that are in. May be called twice."""
         self._closed = True

@@ -51,3 +51,11 @@ class SinkError(TrackerError):
     """An output cannot be opened."""
 
     exit_code = 6
+
+
+def sentence_of(error: BaseException) -> str:
+    """One line about an error, for an event or a message; our own errors speak for themselves."""
+    first_line = str(error).strip().partition("\n")[0]
+    if isinstance(error, TrackerError):
+        return first_line
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

@@ -24,6 +24,7 @@ WallTime = Annotated[
 ]
 EndedBy = Literal["pause", "speaker_change", "max_length", "end_of_media"]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
+Sentiment = Literal["negative", "neutral", "positive"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 
 
@@ -90,7 +91,7 @@ class TurnEnded(_Event):
     confidence: Probability = Field(description="Calibrated probability of `emotion`.")
     abstained: bool = Field(description="True where the evidence is too thin to act on.")
     abstained_reason: str | None
-    sentiment: Literal["negative", "neutral", "positive"]
+    sentiment: Sentiment
     modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
     latency_ms: Latency
 
@@ -113,7 +114,7 @@ class SessionEnded(_Event):
     """The last event: how the session ended, and its counters."""
 
     type: Literal["session.ended"] = "session.ended"
-    time: WallTime
+    time: WallTime = Field(description="Wall time of the last media heard.")
     outcome: Outcome
     error: str | None = Field(description="Why the session failed, in one sentence.")
     media_ns: MediaNs = Field(description="Media heard.")

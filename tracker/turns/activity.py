@@ -76,7 +76,7 @@ class _SincNet(nn.Module):
         x = self.wav_norm1d(wave)
         for convolve, norm in zip(self.conv1d, self.norm1d, strict=True):
             x = nn.functional.leaky_relu(norm(nn.functional.max_pool1d(convolve(x), 3)))
-        return x
+        return torch.as_tensor(x)
 
 
 class _Segmentation(nn.Module):

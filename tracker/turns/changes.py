@@ -41,9 +41,7 @@ def changes(active: Bool[np.ndarray, "frames speakers"], least_new: int, least_o
     return found
 
 
-def _next_holder(
-    active: Bool[np.ndarray, "frames speakers"], at: int, holder: int | None, least: int
-) -> int | None:
+def _next_holder(active: Bool[np.ndarray, "frames speakers"], at: int, holder: int | None, least: int) -> int | None:
     """Who speaks through the next ``least`` frames (one in ten may be missing) while the holder is silent."""
     ahead = active[at : at + least]
     if len(ahead) < least or (holder is not None and ahead[:, holder].any()):

@@ -196,8 +196,12 @@ class Segmenter:
             self._turn = None
             self._recent.extend(right)
             return decisions
-        self._turn = _Speaking(ended.end, right, paused=turn.paused)
-        return decisions + self._open_if_enough(self._turn)
+        self._turn = _Speaking(ended.end, right)
+        decisions += self._open_if_enough(self._turn)
+        if turn.paused and self._turn.opened:
+            self._turn.paused = True
+            decisions.append(Paused(self._turn.speech_end))
+        return decisions
 
 
 def _quietest(frames: list[Frame]) -> int:

@@ -38,6 +38,7 @@ class Turn:
         ended_by: What ended it.
         voiced_ns: How much of it is speech.
         samples: The turn's audio, mono, 16 kHz, in [-1, 1].
+        decided_at_ns: The monotonic clock when the decision fell, stamped by the pipeline; not media time.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Turn:
     ended_by: EndedBy
     voiced_ns: int
     samples: Float32[np.ndarray, " samples"]
+    decided_at_ns: int = 0
 
     @property
     def duration_s(self) -> float:

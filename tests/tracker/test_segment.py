@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracker.sources.media import AudioChunk
+from tracker.turns.segment import TurnCutter
+from tracker.turns.segmenter import Frame, Limits
+from tracker.turns.turn import Turn, TurnOpened
+
+FRAME = 320
+LIMITS = Limits(window=4, needed=3, pre_roll=2, hangover=1, least_voiced=3, pause=3, silence=6, maximum=40)
+
+
+def loud_is_voice():
+    """A detector for synthetic audio: a frame is speech where its mean square is over a tenth."""
+    return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+
+
+def media(pattern: str) -> np.ndarray:
+    """Audio whose frames are loud (``#``) or silent (``.``), every sample telling its own index."""
+    loud = np.repeat([mark == "#" for mark in pattern], FRAME)
+    tell = np.arange(len(loud)) / (2 * max(1, len(loud)))
+    return np.where(loud, 0.5 + tell, 0.0).astype(np.float32)
+
+
+def halves(samples):
+    """Speaker activity for synthetic audio: one speaker while it is quieter than 0.75, then the other."""
+    steps = max(0, int(len(samples) / 270))
+    loudness = np.abs(samples[: steps * 270].reshape(steps, 270)).max(1)
+    return np.stack([(loudness > 0) & (loudness < 0.75), loudness >= 0.75], 1)
+
+
+def cut(samples, sizes, channels=1, activity=None, limits=LIMITS):
+    cutter = TurnCutter(channels, loud_is_voice, limits, activity)
+    records = []
+    begin = 0
+    while begin < len(samples):
+        size = next(sizes)
+        for channel in range(channels):
+            piece = samples[begin : begin + size]
+            records += cutter.feed(AudioChunk(channel, begin, piece if channel == 0 else piece * 0))
+        begin += size
+    records += cutter.finish()
+    assert cutter.media_ns == len(samples) * 62_500
+    return records
+
+
+def same(a, b):
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        assert type(x) is type(y)
+        for name in x.__slots__:
+            np.testing.assert_array_equal(getattr(x, name), getattr(y, name))
+
+
+patterns = st.lists(
+    st.tuples(st.sampled_from("#."), st.integers(1, 70)).map(lambda run: run[0] * run[1]), min_size=1, max_size=8
+).map("".join)
+
+
+@settings(deadline=None)
+@given(patterns, st.lists(st.integers(60, 5000), min_size=1, max_size=30), st.booleans())
+def test_any_chunking_gives_the_same_turns(pattern, sizes, with_changes):
+    samples = media(pattern)
+    activity = halves if with_changes else None
+    whole = cut(samples, iter([len(samples)]), activity=activity)
+    pieces = cut(samples, (sizes[i % len(sizes)] for i in range(10**9)), activity=activity)
+    same(whole, pieces)
+
+
+@settings(deadline=None)
+@given(patterns)
+def test_a_turn_carries_its_own_samples_and_every_opening_is_followed_by_its_turn(pattern):
+    samples = media(pattern)
+    records = cut(samples, iter([len(samples)]))
+    opened = [record for record in records if isinstance(record, TurnOpened)]
+    turns = [record for record in records if isinstance(record, Turn)]
+    assert [record.number for record in opened] == list(range(1, len(opened) + 1))
+    assert [turn.number for turn in turns] == [record.number for record in opened]
+    for turn in turns:
+        begin, end = turn.start_ns // 62_500, turn.end_ns // 62_500
+        np.testing.assert_array_equal(turn.samples, samples[begin:end])
+
+
+def test_a_change_of_speaker_without_a_pause_makes_two_turns():
+    samples = media("#" * 120 + "." * 20)
+    long = replace(LIMITS, maximum=400)
+    turns = [r for r in cut(samples, iter([len(samples)]), activity=halves, limits=long) if isinstance(r, Turn)]
+    ended_by = [turn.ended_by for turn in turns]
+    assert "speaker_change" in ended_by
+    change = turns[ended_by.index("speaker_change")]
+    loud = samples[samples > 0]
+    crossing = int(np.argmax(samples >= 0.75)) if loud.max() >= 0.75 else None
+    assert crossing is not None
+    assert abs(change.end_ns // 62_500 - crossing) <= 2 * FRAME
+
+
+def test_lost_samples_become_silence_so_that_media_time_stays_true():
+    cutter = TurnCutter(1, loud_is_voice, LIMITS, None)
+    loud = np.full(10 * FRAME, 0.9, np.float32)
+    records = list(cutter.feed(AudioChunk(0, 0, loud)))
+    records += cutter.feed(AudioChunk(0, 30 * FRAME, loud))
+    records += cutter.finish()
+    turns = [record for record in records if isinstance(record, Turn)]
+    assert [turn.start_ns // 20_000_000 for turn in turns] == [0, 28]
+    assert cutter.media_ns == 40 * 20_000_000
+
+
+def test_channels_are_cut_apart_and_numbered_by_time():
+    cutter = TurnCutter(2, loud_is_voice, LIMITS, None)
+    first, second = media("#" * 10 + "." * 40), media("." * 20 + "#" * 10 + "." * 20)
+    records = [*cutter.feed(AudioChunk(1, 0, second)), *cutter.feed(AudioChunk(0, 0, first)), *cutter.finish()]
+    turns = [record for record in records if isinstance(record, Turn)]
+    assert [(turn.number, turn.channel) for turn in turns] == [(1, 0), (2, 1)]
+
+
+def test_silence_is_not_kept():
+    cutter = TurnCutter(1, loud_is_voice, LIMITS, None)
+    for second in range(120):
+        list(cutter.feed(AudioChunk(0, second * 16_000, np.zeros(16_000, np.float32))))
+    kept = cutter._channels[0].audio
+    assert len(kept.cut(0, 10**9)) <= (LIMITS.window + LIMITS.pre_roll + 50) * FRAME

@@ -1,0 +1,129 @@
+"""Run the observers of one turn all at once, each model in its own thread, and join what they found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.contract import Absent, Features
+from adapters.features.acoustic import SpeechEncoder
+from tracker.clock import NS_PER_MS, NS_PER_S, Clock
+from tracker.errors import sentence_of
+from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import SpeakerBook, Voice
+from tracker.observe.transcribe import Transcriber
+from tracker.threads import ModelThread, together
+from tracker.turns.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one pass of the speech encoder gave: the words and the voice features."""
+
+    transcript: Transcript
+    audio: Features | Absent
+
+
+class Listener(Protocol):
+    """Hears one turn: words and voice. Runs in a thread."""
+
+    def __call__(self, turn: Turn) -> Heard:
+        """What was said and how."""
+
+
+class Namer(Protocol):
+    """Says whose turn it was. Runs in a thread; turns come in order."""
+
+    def __call__(self, turn: Turn) -> str:
+        """The speaker's name."""
+
+
+class SpeechListener:
+    """Encodes a turn once, and gives the states both to the decoder and to the features.
+
+    Args:
+        encoder: Whisper's encoder.
+        transcriber: Its decoder.
+        min_voice_s: Speech, in seconds, under which a voice says nothing reliable about emotion.
+    """
+
+    def __init__(self, encoder: SpeechEncoder, transcriber: Transcriber, min_voice_s: float) -> None:
+        self._encoder = encoder
+        self._transcriber = transcriber
+        self._min_voice_s = min_voice_s
+
+    def __call__(self, turn: Turn) -> Heard:
+        """What was said and how."""
+        encoded = self._encoder.encode(turn.samples)
+        transcript = self._transcriber(turn.samples, encoded)
+        if turn.voiced_ns < self._min_voice_s * NS_PER_S:
+            return Heard(transcript, Absent(f"voice under {self._min_voice_s:g} s"))
+        return Heard(transcript, encoded.features)
+
+
+class VoiceNamer:
+    """Names speakers by their voices.
+
+    Args:
+        embed: Voice to vector.
+        book: The speakers of this session.
+    """
+
+    def __init__(self, embed: VoiceEmbedder, book: SpeakerBook) -> None:
+        self._embed = embed
+        self._book = book
+        self._changed = False
+
+    def __call__(self, turn: Turn) -> str:
+        """The speaker's name."""
+        voice = Voice(self._embed(turn.samples), turn.duration_s, self._changed)
+        self._changed = turn.ended_by == "speaker_change"
+        return self._book.identify(voice)
+
+
+def channel_namer(turn: Turn) -> str:
+    """Names speakers by their channel, where each has one of their own."""
+    return f"Speaker {turn.channel + 1}"
+
+
+class Observer:
+    """Observes turns one after the other.
+
+    Args:
+        listen: Words and voice.
+        name: The speaker.
+        clock: For how long things took.
+        no_video: Why there are no face features.
+    """
+
+    def __init__(self, listen: Listener, name: Namer, clock: Clock, no_video: str) -> None:
+        self._listen = listen
+        self._name = name
+        self._clock = clock
+        self._video = Absent(no_video)
+        self._ears = ModelThread(clock)
+        self._voices = ModelThread(clock)
+
+    async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
+        """All that can be found out about a turn; a model that fails costs this turn only."""
+        begun = self._clock.now_ns()
+        try:
+            heard, speaker = await together(
+                lambda: self._ears.run(lambda: self._listen(turn)),
+                lambda: self._voices.run(lambda: self._name(turn)),
+            )
+        except ExceptionGroup as failures:
+            return FailedTurn(turn, sentence_of(failures.exceptions[0]))
+        return ObservedTurn(
+            turn=turn,
+            speaker=speaker.result,
+            transcript=heard.result.transcript,
+            audio=heard.result.audio,
+            video=self._video,
+            took_ms={
+                "observe": (self._clock.now_ns() - begun) / NS_PER_MS,
+                "transcribe": heard.ms,
+                "speaker": speaker.ms,
+            },
+        )

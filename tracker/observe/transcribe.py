@@ -1,0 +1,122 @@
+"""What was said: Whisper's decoder on the encoder states that the acoustic features are made of, too.
+
+The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
+repeat itself; such a transcript is recognised by how well it compresses or by running into the token limit, and is
+then decoded again from the full 30 s window.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+from jaxtyping import Float32
+from tokenizers import Tokenizer as FastTokenizer
+
+from adapters.features.acoustic import Encoded, SpeechEncoder
+from tracker.observe.observed import Transcript
+
+_TOKENS_AT_LEAST = 12
+_TOKENS_PER_S = 10.0  # fast English speech is 5 to 6 words a second, 1.3 tokens a word
+
+
+@dataclass(frozen=True, slots=True)
+class TextGate:
+    """When decoded words are not believed (the recipe of Radford et al. 2022, section 4.5).
+
+    Attributes:
+        no_speech_above: Probability of the no-speech token ...
+        logprob_below: ... together with a mean log probability per token under this: nobody spoke.
+        compression_above: Ratio of text to its zlib-compressed length from which it repeats itself.
+    """
+
+    no_speech_above: float = 0.6
+    logprob_below: float = -1.0
+    compression_above: float = 2.4
+
+    def why_not(self, text: str, no_speech: float, logprob: float) -> str | None:
+        """Why a text is not believed, or None."""
+        if not any(character.isalnum() for character in text):
+            return "no words recognised"
+        if no_speech > self.no_speech_above and logprob < self.logprob_below:
+            return "no words recognised"
+        if self.repeats(text):
+            return "words not understood"
+        return None
+
+    def repeats(self, text: str) -> bool:
+        """Whether a text repeats itself, as Whisper does when it is lost."""
+        encoded = text.encode()
+        return len(encoded) / max(1, len(zlib.compress(encoded))) > self.compression_above
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    text: str
+    no_speech: float
+    logprob: float
+    complete: bool  # ended by itself rather than by the token limit
+
+
+class Transcriber:
+    """Decodes turns with one loaded Whisper; use from one thread at a time.
+
+    Args:
+        folder: The asset that the encoder was loaded from: ``tokenizer.json`` beside the weights.
+        encoder: The loaded model.
+        language: BCP 47 tag of what is spoken.
+        gate: When words are not believed.
+
+    Attributes:
+        fallbacks: Turns that had to be decoded again from the full window.
+    """
+
+    def __init__(self, folder: Path, encoder: SpeechEncoder, language: str, gate: TextGate) -> None:
+        self._encoder = encoder
+        self._language = language
+        self._gate = gate
+        multilingual = encoder.model.is_multilingual
+        self._tokenizer = Tokenizer(
+            FastTokenizer.from_file(str(folder / "tokenizer.json")),
+            multilingual,
+            task="transcribe" if multilingual else None,
+            language=language if multilingual else None,
+        )
+        self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
+        self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
+        self.fallbacks = 0
+
+    def __call__(self, samples: Float32[np.ndarray, " samples"], encoded: Encoded) -> Transcript:
+        """The words of one turn.
+
+        Args:
+            samples: The turn's audio, 16 kHz, for the full window where it is needed.
+            encoded: The encoder's output for the short window.
+        """
+        limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * len(samples) / 16_000)
+        decoded = self._decode(encoded, limit)
+        if not decoded.complete or self._gate.repeats(decoded.text):
+            self.fallbacks += 1
+            decoded = self._decode(self._encoder.encode_full_window(samples), limit)
+        reason = self._gate.why_not(decoded.text, decoded.no_speech, decoded.logprob)
+        return Transcript("" if reason else decoded.text, self._language, reason)
+
+    def _decode(self, encoded: Encoded, limit: int) -> _Decoded:
+        result = self._encoder.model.generate(
+            encoded.output,
+            [self._prompt],
+            beam_size=1,
+            max_length=len(self._prompt) + limit,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=self._suppressed,
+        )[0]
+        tokens = result.sequences_ids[0]
+        # CTranslate2 averages over the tokens; the end-of-text token counts as one of them.
+        text = self._tokenizer.decode(tokens).strip()
+        return _Decoded(text, result.no_speech_prob, result.scores[0], len(tokens) < limit)

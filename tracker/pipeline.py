@@ -1,0 +1,246 @@
+"""The page: the whole path of a session, in the order in which data moves.
+
+    source ─chunks→ segment ─turns→ observe ─observed→ recognise ─judged→ publish ─events→ every sink
+
+Each arrow is a bounded edge. A turn's opening travels down the same edges as the turn itself, so the order of events
+depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was asked to,
+or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
+outlive the path by one event, the session's outcome, which is known only once the path has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import anyio
+
+from tracker.clock import Clock
+from tracker.edges import Edge, Policy
+from tracker.errors import SinkError, SourceError, sentence_of
+from tracker.events import Event, Outcome, SessionEnded, Stamp
+from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.publisher import Publisher, Record, SessionHeader
+from tracker.recognise import JudgedTurn, SilentTurn
+from tracker.sinks import Sink
+from tracker.sources.media import AudioChunk, Source
+from tracker.threads import ModelThread
+from tracker.turns.segment import TurnCutter
+from tracker.turns.turn import Turn, TurnOpened
+
+_CHUNKS = 500  # ten seconds of 20 ms
+_TURNS = 32  # at 20 s each, 40 MB
+_EVENTS = 10_000
+_SINKS_MAY_TAKE_S = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one session, loaded and ready."""
+
+    cutter: TurnCutter
+    observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
+    recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a session goes.
+
+    Attributes:
+        sinks: Take the events.
+        record_audio: Takes the audio as it was heard, or None.
+        report: Says one sentence to the user.
+    """
+
+    sinks: Sequence[Sink]
+    record_audio: Callable[[AsyncIterable[AudioChunk]], Awaitable[None]] | None
+    report: Callable[[str], None]
+
+
+@dataclass
+class Control:
+    """How a session is ended from outside: drain first, abort second."""
+
+    drained: anyio.Event = field(default_factory=anyio.Event)
+    aborted: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self) -> None:
+        """Hear nothing more and finish what was heard; asked again, finish at once."""
+        (self.aborted if self.drained.is_set() else self.drained).set()
+
+
+async def run(
+    source: Source,
+    steps: Steps,
+    outlets: Outlets,
+    header: Callable[[Source], SessionHeader],
+    stamp: Callable[[], Stamp],
+    clock: Clock,
+    control: Control,
+) -> SessionEnded:
+    """Run one session from the first sample to its outcome.
+
+    Args:
+        source: Opened here.
+        steps: Used for this session only.
+        outlets: A sink that fails is reported and left behind.
+        header: Describes the session once the source is open.
+        stamp: Called once, when the source is open: media time 0 is now.
+        clock: The monotonic clock.
+        control: Ends the session early.
+
+    Returns:
+        The session's last event.
+
+    Raises:
+        SourceError: The source could not be opened (nothing was published) or was lost (all heard was published).
+        Exception: A step failed; what was judged until then was published.
+    """
+    async with source.open() as chunks, anyio.create_task_group() as watching, anyio.create_task_group() as sinking:
+        to_sinks: list[Edge[Event]] = [Edge(sink.name, _EVENTS, _policy(source)) for sink in outlets.sinks]
+        audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
+        for sink, events in zip(outlets.sinks, to_sinks, strict=True):
+            sinking.start_soon(_deliver, sink.name, sink.run, events, outlets.report, name=f"sink {sink.name}")
+        if outlets.record_audio:
+            sinking.start_soon(_deliver, "recorder", outlets.record_audio, audio, outlets.report, name="record audio")
+        else:
+            audio.close()
+        publisher = Publisher(stamp(), to_sinks, clock)
+        await publisher.start(header(source))
+
+        path = _Path(source, steps, publisher, audio, clock)
+        watching.start_soon(path.watch, control, name="control")
+        await path.follow(chunks)
+        watching.cancel_scope.cancel()
+
+        edges: list[Edge[Any]] = [*path.edges, audio, *to_sinks]
+        dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
+        if source.dropped:
+            dropped["samples"] = source.dropped
+        error = sentence_of(path.failure) if path.failure else None
+        last = await publisher.finish(path.outcome(control), error, steps.cutter.media_ns, dropped)
+        sinking.cancel_scope.deadline = anyio.current_time() + _SINKS_MAY_TAKE_S
+    if path.failure:
+        raise path.failure
+    return last
+
+
+async def _deliver(
+    name: str, run: Callable[[Edge[T]], Awaitable[None]], items: Edge[T], report: Callable[[str], None]
+) -> None:
+    """Run one sink; its failure is said and otherwise its own business."""
+    try:
+        await run(items)
+    except SinkError as error:
+        report(f"{name}: {error}")
+    except Exception as error:
+        report(f"{name} failed and is left out: {sentence_of(error)}")
+    except anyio.get_cancelled_exc_class():
+        report(f"{name}: not finished after {_SINKS_MAY_TAKE_S:g} s, given up")
+        raise
+    finally:
+        items.close()
+
+
+class _Path:
+    """The steps from chunks to published events, and what became of them."""
+
+    def __init__(
+        self, source: Source, steps: Steps, publisher: Publisher, audio: Edge[AudioChunk], clock: Clock
+    ) -> None:
+        self._source = source
+        self._steps = steps
+        self._publisher = publisher
+        self._audio = audio
+        self._clock = clock
+        self._scope = anyio.CancelScope()
+        self._chunks: Edge[AudioChunk] = Edge("chunks", _CHUNKS, _policy(source))
+        self._turns: Edge[TurnOpened | Turn] = Edge("turns", _TURNS)
+        self._observed: Edge[TurnOpened | ObservedTurn | FailedTurn] = Edge("observed", _TURNS)
+        self._judged: Edge[Record] = Edge("judged", _TURNS)
+        self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
+        self.failure: Exception | None = None
+
+    async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:
+        """Run every step until the source has ended and all is published, or until aborted."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as path:
+                    path.start_soon(self._listen, chunks, name="listen")
+                    path.start_soon(self._segment, name="segment")
+                    path.start_soon(self._observe, name="observe")
+                    path.start_soon(self._recognise, name="recognise")
+                    path.start_soon(self._publish, name="publish")
+        except ExceptionGroup as failures:
+            self.failure = failures.exceptions[0]
+
+    async def watch(self, control: Control) -> None:
+        """Pass on what the user asks for."""
+        await control.drained.wait()
+        self._source.stop()
+        await control.aborted.wait()
+        self._scope.cancel()
+
+    def outcome(self, control: Control) -> Outcome:
+        """How the path ended."""
+        if self.failure:
+            return "failed"
+        if control.aborted.is_set():
+            return "aborted"
+        return "stopped" if control.drained.is_set() else "completed"
+
+    async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
+        try:
+            async for chunk in chunks:
+                await self._audio.offer(chunk)
+                await self._chunks.send(chunk)
+        except SourceError as lost:
+            self.failure = lost  # what was heard until now is finished as in any other session
+        finally:
+            self._chunks.close()
+            self._audio.close()
+
+    async def _segment(self) -> None:
+        cutter, thread = self._steps.cutter, ModelThread(self._clock)
+
+        async def pass_on(cut: Callable[[], list[TurnOpened | Turn]]) -> None:
+            for record in (await thread.run(cut)).result:
+                if isinstance(record, Turn):
+                    record = replace(record, decided_at_ns=self._clock.now_ns())
+                await self._turns.send(record)
+
+        try:
+            async for chunk in self._chunks:
+                await pass_on(lambda chunk=chunk: list(cutter.feed(chunk)))  # type: ignore[misc]
+            await pass_on(lambda: list(cutter.finish()))
+        finally:
+            self._turns.close()
+
+    async def _observe(self) -> None:
+        try:
+            async for record in self._turns:
+                observed = await self._steps.observe(record) if isinstance(record, Turn) else record
+                await self._observed.send(observed)
+        finally:
+            self._observed.close()
+
+    async def _recognise(self) -> None:
+        try:
+            async for record in self._observed:
+                judged = await self._steps.recognise(record) if isinstance(record, ObservedTurn) else record
+                await self._judged.send(judged)
+        finally:
+            self._judged.close()
+
+    async def _publish(self) -> None:
+        async for record in self._judged:
+            await self._publisher.publish(record)
+
+
+def _policy(source: Source) -> Policy:
+    """Live media may be dropped where nobody keeps up; recorded media waits."""
+    return "drop_oldest" if source.live else "wait"
