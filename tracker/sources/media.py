@@ -42,19 +42,23 @@ class AudioChunk:
 
 
 class Source(Protocol):
-    """Where audio comes from. Opened once; iterated once; `stop` ends the iteration cleanly.
+    """Where audio comes from. Opened once; iterated once; `stop` ends the iteration cleanly."""
 
-    Attributes:
-        name: ``mic``, ``stdin`` or the file's name; shown to people, never a full path.
-        live: Whether the source is heard as it happens; then late audio is dropped rather than waited for.
-        channels: How many channels the chunks come from; known once the source is open.
-        dropped: Samples lost because nobody took them in time.
-    """
+    @property
+    def name(self) -> str:
+        """``mic``, ``stdin`` or the file's name; shown to people, never a full path."""
 
-    name: str
-    live: bool
-    channels: int
-    dropped: int
+    @property
+    def live(self) -> bool:
+        """Whether the source is heard as it happens; then late audio is dropped rather than waited for."""
+
+    @property
+    def channels(self) -> int:
+        """How many channels the chunks come from; known once the source is open."""
+
+    @property
+    def dropped(self) -> int:
+        """Samples lost because nobody took them in time."""
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[AudioChunk]]:
         """Open the device or file; the chunks of one channel are contiguous unless samples were lost.

@@ -1,0 +1,172 @@
+"""A media file as samples, packet by packet, through PyAV: its errors, its holes and its time stamps.
+
+Media time 0 is the start of the file's earliest stream. Time stamps are followed where they jump forward by more
+than `JITTER_S`: the hole is filled with silence, so that what follows keeps its time. Smaller steps are rounding, and
+a jump back, or one of more than `LONGEST_HOLE_S`, is a damaged or joined file: samples then follow each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from jaxtyping import Shaped
+
+from tracker.errors import SourceError, SourceLost
+
+JITTER_S = 0.1
+"""Containers round time stamps, to a millisecond at best."""
+
+LONGEST_HOLE_S = 3600.0
+"""A recorder that sends nothing in silence leaves minutes; more than an hour is taken for damage."""
+
+_LOST_END_S = 0.5  # a damaged last packet or two is the ordinary end of an interrupted recording
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """A stretch of the file.
+
+    Attributes:
+        rate_hz: Its rate; may change in the middle of a file.
+        values: One column per channel, in the file's own format.
+    """
+
+    rate_hz: int
+    values: Shaped[np.ndarray, "frames channels"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The rate in Hz and the number of channels."""
+        return self.rate_hz, self.values.shape[1]
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        SourceError: It is missing, unreadable, empty, or no ordinary file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise SourceError(f"{path}: is a folder; name a media file in it")
+        if not stat.S_ISREG(mode):
+            raise SourceError(f"{path}: is not an ordinary file; pipe raw audio into the source '-' instead")
+        file = open(path, "rb")  # noqa: SIM115  (handed to the caller)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file") from None
+    except PermissionError:
+        raise SourceError(f"{path}: may not be read; check its permissions") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise SourceError(f"{path}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    if not os.fstat(file.fileno()).st_size:
+        file.close()
+        raise SourceError(f"{path}: is empty")
+    return file
+
+
+class Decoder:
+    """Decodes the best audio stream of an open file.
+
+    Args:
+        path: As the user gave it; named in errors.
+        file: Read from, and closed by `close`.
+
+    Raises:
+        SourceError: It is not media, or has no audio that can be decoded.
+
+    Attributes:
+        damaged: Packets that could not be decoded.
+        lost: Why `samples` ended before the file did; None if it did not.
+    """
+
+    def __init__(self, path: str, file: BinaryIO) -> None:
+        self._path = path
+        try:
+            # Reading through the open file keeps names with a colon from being taken for a protocol.
+            self._container = av.open(file, "r", metadata_errors="replace")
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise SourceError(f"{path}: is not a media file that can be read ({_reason(error)})") from error
+        stream = self._container.streams.best("audio")
+        if not isinstance(stream, AudioStream):
+            kinds = sorted({str(stream.type) for stream in self._container.streams})
+            self.close()
+            raise SourceError(f"{path}: has no audio that can be decoded (streams: {', '.join(kinds) or 'none'})")
+        self._stream = stream
+        self.damaged = 0
+        self.lost: SourceLost | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def samples(self) -> Iterator[Samples]:
+        """The file from its start, holes filled, as far as it can be read.
+
+        Packets that cannot be decoded leave a hole and are counted. Where the file cannot be read further, or nothing
+        can be decoded up to its end, `lost` says so.
+        """
+        origin_s = (self._container.start_time or 0) / av.time_base
+        at_s = 0.0
+        for frame in self._frames():
+            values = _values(frame)
+            stamp_s = at_s if frame.time is None else frame.time - origin_s
+            hole_s = stamp_s - at_s
+            if JITTER_S < hole_s <= LONGEST_HOLE_S:
+                yield from _silence(hole_s, frame.sample_rate, values)
+                at_s = stamp_s
+            elif abs(hole_s) > JITTER_S:
+                log.info("time stamps jump; samples follow each other", extra={"from_s": at_s, "to_s": stamp_s})
+                origin_s += hole_s
+            at_s += len(values) / frame.sample_rate
+            yield Samples(frame.sample_rate, values)
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        heard_s = lost_s = 0.0
+        try:
+            for packet in self._container.demux(self._stream):
+                length_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    self.damaged += 1
+                    lost_s += length_s
+                    continue
+                for frame in frames:
+                    heard_s, lost_s = heard_s + frame.samples / frame.sample_rate, 0.0
+                    yield frame
+        except (av.FFmpegError, OSError) as error:
+            self.lost = SourceLost(f"{self._path}: cannot be read after {heard_s:.1f} s ({_reason(error)})")
+        if self.damaged:
+            log.warning("packets could not be decoded", extra={"packets": self.damaged})
+        if lost_s > _LOST_END_S:
+            self.lost = SourceLost(f"{self._path}: is damaged: nothing can be decoded after {heard_s:.1f} s")
+
+
+def _values(frame: AudioFrame) -> Shaped[np.ndarray, "frames channels"]:
+    values = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    return values.T if frame.format.is_planar else values.reshape(-1, channels)
+
+
+def _silence(length_s: float, rate_hz: int, like: Shaped[np.ndarray, "frames channels"]) -> Iterator[Samples]:
+    left = round(length_s * rate_hz)
+    while left > 0:
+        count = min(left, rate_hz)
+        yield Samples(rate_hz, np.zeros((count, like.shape[1]), np.float32))
+        left -= count
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0].lower()

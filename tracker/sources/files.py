@@ -1,0 +1,97 @@
+"""A recorded file as a source: decoded a little at a time, as fast as it is listened to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from itertools import islice
+from pathlib import PurePath
+
+import anyio
+from anyio import to_thread
+
+from tracker.errors import SourceError, SourceLost
+from tracker.sources.decode import Decoder, open_regular
+from tracker.sources.media import AudioChunk
+from tracker.sources.resample import Blocks, ChannelMode, Converter
+
+_BATCH = 50  # chunks decoded per visit to the thread: 1 s at 20 ms, and all that is ever held
+
+
+class FileSource:
+    """Any file with audio that FFmpeg reads: wav, flac, mp3, m4a, mp4, mkv, ogg ...
+
+    Args:
+        path: As the user gave it; named so in errors.
+        channels: Mix all channels into one, or keep one per speaker.
+        block_ms: Length of a chunk.
+    """
+
+    live = False
+    dropped = 0
+
+    def __init__(self, path: str, channels: ChannelMode = "mix", block_ms: int = 20) -> None:
+        self.name = PurePath(path).name
+        self.channels = 1
+        self._path = path
+        self._mode: ChannelMode = channels
+        self._blocks = Blocks(block_ms)
+        self._stopped = False
+        self._thread = anyio.CapacityLimiter(1)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+        """Open the file and decode its first second, so that its faults show at once.
+
+        Raises:
+            SourceError: Missing, unreadable, not media, without audio, or of length zero (on entering).
+            SourceLost: Its end cannot be read or decoded (while iterating, after what could be).
+        """
+        with await to_thread.run_sync(open_regular, self._path, limiter=self._thread) as file:
+            decoder = await to_thread.run_sync(Decoder, self._path, file, limiter=self._thread)
+            try:
+                chunks = self._convert(decoder)
+                first = await self._next(chunks)
+                if not first:
+                    raise decoder.lost or SourceError(f"{self._path}: holds no audio (its length is zero)")
+                async with aclosing(self._listen(decoder, first, chunks)) as heard:
+                    yield heard
+            finally:
+                decoder.close()
+
+    def stop(self) -> None:
+        """Deliver nothing more."""
+        self._stopped = True
+
+    async def _listen(
+        self, decoder: Decoder, batch: list[AudioChunk], chunks: Iterator[AudioChunk]
+    ) -> AsyncGenerator[AudioChunk]:
+        while batch:
+            for chunk in batch:
+                if self._stopped:
+                    return
+                yield chunk
+            batch = await self._next(chunks)
+        if decoder.lost:
+            raise decoder.lost
+
+    async def _next(self, chunks: Iterator[AudioChunk]) -> list[AudioChunk]:
+        # A cancelled caller waits for the thread: that is one batch, some milliseconds.
+        return await to_thread.run_sync(lambda: list(islice(chunks, _BATCH)), limiter=self._thread)
+
+    def _convert(self, decoder: Decoder) -> Iterator[AudioChunk]:
+        converter: Converter | None = None
+        shape = (0, 0)
+        for part in decoder.samples():
+            if converter is None or part.shape != shape:  # the first part, or files joined into one
+                if converter:
+                    yield from self._blocks.feed(converter.finish())
+                converter, shape = Converter(*part.shape, self._mode), part.shape
+                if self._blocks.end and converter.channels != self.channels:
+                    decoder.lost = SourceLost(f"{self._path}: its number of channels changes; use --channels mix")
+                    break
+                self.channels = converter.channels
+            yield from self._blocks.feed(converter.feed(part.values))
+        if converter:
+            yield from self._blocks.feed(converter.finish())
+        yield from self._blocks.finish()

@@ -1,0 +1,72 @@
+"""A recording heard as if it were live: each chunk is released once its media time has passed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+
+from tracker.clock import Clock
+from tracker.sources.media import AudioChunk, Source
+
+
+class Paced:
+    """Wraps a recorded source; the schedule counts from the first chunk and never drifts.
+
+    Nothing is dropped: where the listener is slower than the recording, chunks come late.
+
+    Args:
+        source: What is wrapped.
+        clock: Tells when a chunk's time has passed.
+    """
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._stopped = False
+        self._waiting: anyio.CancelScope | None = None
+        self.name = source.name
+        self.live = source.live
+
+    @property
+    def channels(self) -> int:
+        """How many channels the chunks come from."""
+        return self._source.channels
+
+    @property
+    def dropped(self) -> int:
+        """Samples that the wrapped source lost."""
+        return self._source.dropped
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+        """Open the wrapped source.
+
+        Raises:
+            SourceError: As the wrapped source does.
+        """
+        async with self._source.open() as chunks, aclosing(self._release(chunks)) as released:
+            yield released
+
+    def stop(self) -> None:
+        """End now: what has not been released was not yet heard."""
+        self._stopped = True
+        self._source.stop()
+        if self._waiting:
+            self._waiting.cancel()
+
+    async def _release(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+        origin_ns: int | None = None
+        async for chunk in chunks:
+            if origin_ns is None:
+                origin_ns = self._clock.now_ns() - chunk.start_ns
+            if self._stopped or not await self._reached(origin_ns + chunk.end_ns):
+                return
+            yield chunk
+
+    async def _reached(self, moment_ns: int) -> bool:
+        with anyio.CancelScope() as self._waiting:
+            await self._clock.sleep_until_ns(moment_ns)
+        self._waiting = None
+        return not self._stopped

@@ -1,0 +1,117 @@
+"""Any rate, any number of channels, any sample format -> 16 kHz float32, as a stream.
+
+However the input is cut into pieces, the output is the same samples.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import soxr
+from jaxtyping import Float32, Shaped
+
+from tracker.sources.media import RATE_HZ, AudioChunk
+
+ChannelMode = Literal["mix", "separate"]
+"""``mix`` hears all channels as one (their mean); ``separate`` keeps one per speaker."""
+
+
+def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """Samples of any format as float32 in [-1, 1]; what is not a number becomes silence.
+
+    Args:
+        samples: Unsigned (zero at mid-range) or signed integers over their whole range, or floats in [-1, 1].
+    """
+    if samples.dtype.kind in "iu":
+        half = float(2 ** (8 * samples.dtype.itemsize - 1))
+        middle = half if samples.dtype.kind == "u" else 0.0
+        return np.asarray((samples.astype(np.float64) - middle) / half, np.float32)
+    values: Float32[np.ndarray, "*shape"] = np.nan_to_num(np.clip(samples, -1, 1), nan=0.0).astype(np.float32)
+    return values
+
+
+class Converter:
+    """Converts one stream; `finish` gives what the resampling filter still holds.
+
+    Args:
+        rate_hz: Rate of the samples that are fed.
+        channels: How many channels are fed.
+        mode: Whether the channels are mixed into one or kept.
+
+    Attributes:
+        channels: How many channels come out.
+    """
+
+    def __init__(self, rate_hz: int, channels: int, mode: ChannelMode) -> None:
+        self._mix = mode == "mix"
+        self.channels = 1 if self._mix else channels
+        self._stream = None if rate_hz == RATE_HZ else soxr.ResampleStream(rate_hz, RATE_HZ, self.channels)
+
+    def feed(self, samples: Shaped[np.ndarray, "frames channels"]) -> Float32[np.ndarray, "out channels_out"]:
+        """Take the next samples; what comes out lags a few milliseconds behind them."""
+        values = as_float(samples)
+        if self._mix:
+            values = values.mean(axis=1, keepdims=True, dtype=np.float32)
+        return values if self._stream is None else self._resample(self._stream, values, last=False)
+
+    def finish(self) -> Float32[np.ndarray, "out channels_out"]:
+        """The end of the output; nothing may be fed afterwards."""
+        rest = np.zeros((0, self.channels), np.float32)
+        return rest if self._stream is None else self._resample(self._stream, rest, last=True)
+
+    @staticmethod
+    def _resample(stream: Any, values: Float32[np.ndarray, "frames channels"], *, last: bool) -> Any:
+        # The filter overshoots at steep edges.
+        return np.clip(stream.resample_chunk(np.ascontiguousarray(values), last=last), -1, 1)
+
+
+class Blocks:
+    """Cuts 16 kHz samples into chunks of one length, one chunk per channel and block.
+
+    Args:
+        block_ms: Length of a chunk; only the last one before a hole or the end is shorter.
+    """
+
+    def __init__(self, block_ms: int) -> None:
+        if block_ms < 1:
+            raise ValueError(f"block_ms must be at least 1, not {block_ms}")
+        self._size = RATE_HZ * block_ms // 1000
+        self._pending: list[Float32[np.ndarray, "some channels"]] = []
+        self._held = 0
+        self._start = 0
+
+    @property
+    def end(self) -> int:
+        """Index of the sample that comes next."""
+        return self._start + self._held
+
+    def feed(self, samples: Float32[np.ndarray, "some channels"]) -> list[AudioChunk]:
+        """The blocks that these samples complete."""
+        self._pending.append(samples)
+        self._held += len(samples)
+        if self._held < self._size:
+            return []
+        whole = self._held // self._size * self._size
+        return self._take(whole)
+
+    def finish(self) -> list[AudioChunk]:
+        """What is left, as a shorter block."""
+        return self._take(self._held)
+
+    def skip_to(self, start: int) -> None:
+        """Samples were lost: the next ones begin at ``start``. Nothing may be pending (see `finish`)."""
+        self._start = max(self._start, start)
+
+    def _take(self, count: int) -> list[AudioChunk]:
+        if not count:
+            return []
+        joined = np.concatenate(self._pending)
+        # A copy, so that a chunk that is kept does not keep its neighbours.
+        self._pending = [joined[count:].copy()]
+        first, self._start, self._held = self._start, self._start + count, self._held - count
+        return [
+            AudioChunk(channel, first + at, joined[at : min(at + self._size, count), channel].copy())
+            for at in range(0, count, self._size)
+            for channel in range(joined.shape[1])
+        ]
