@@ -100,7 +100,7 @@ async def run(
         SourceError: The source could not be opened (nothing was published) or was lost (all heard was published).
         Exception: A step failed; what was judged until then was published.
     """
-    async with source.open() as chunks, anyio.create_task_group() as watching, anyio.create_task_group() as sinking:
+    async with source.open() as chunks, anyio.create_task_group() as sinking:
         to_sinks: list[Edge[Event]] = [Edge(sink.name, _EVENTS, _policy(source)) for sink in outlets.sinks]
         audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
         for sink, events in zip(outlets.sinks, to_sinks, strict=True):
@@ -113,9 +113,10 @@ async def run(
         await publisher.start(header(source))
 
         path = _Path(source, steps, publisher, audio, clock)
-        watching.start_soon(path.watch, control, name="control")
-        await path.follow(chunks)
-        watching.cancel_scope.cancel()
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(path.watch, control, name="control")
+            await path.follow(chunks)
+            watching.cancel_scope.cancel()
 
         edges: list[Edge[Any]] = [*path.edges, audio, *to_sinks]
         dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
