@@ -1,0 +1,129 @@
+"""The microphones that PortAudio knows, and which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracker.errors import SourceError
+
+PortAudio = Any
+"""The module sounddevice, or what stands in for it; sounddevice has no type hints."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDevice:
+    """Something that can be recorded from.
+
+    Attributes:
+        index: PortAudio's number; changes when devices come and go.
+        name: As the system calls it.
+        host_api: The system's sound interface that offers it (ALSA, Core Audio, Windows WASAPI ...).
+        channels: How many it can record at most.
+        default_rate_hz: Its native sample rate.
+        is_default: Whether the system records from it unless told otherwise.
+    """
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    default_rate_hz: int
+    is_default: bool
+
+    def __str__(self) -> str:
+        return f"{self.index} {self.name} ({self.host_api})"
+
+
+def load_portaudio() -> PortAudio:
+    """Import sounddevice only once a microphone is wanted: files need no PortAudio.
+
+    Raises:
+        SourceError: sounddevice or the PortAudio library is not installed.
+    """
+    try:
+        import sounddevice
+    except ImportError:
+        raise SourceError("mic: the package sounddevice is missing; install it: pip install sounddevice") from None
+    except OSError:
+        raise SourceError(
+            "mic: the PortAudio library is missing; install it (Debian, Ubuntu: apt install libportaudio2)"
+        ) from None
+    return sounddevice
+
+
+def list_devices(portaudio: PortAudio = None) -> list[AudioDevice]:
+    """Every device that can be recorded from, as it was when this process first asked.
+
+    Args:
+        portaudio: Stands in for sounddevice.
+
+    Raises:
+        SourceError: PortAudio is not installed, or does not answer.
+    """
+    portaudio = portaudio or load_portaudio()
+    try:
+        found = portaudio.query_devices()
+        apis = portaudio.query_hostapis()
+    except portaudio.PortAudioError as error:
+        raise SourceError(f"mic: the sound system does not answer ({error})") from error
+    default = _default_index(portaudio)
+    return [
+        AudioDevice(
+            index=device["index"],
+            name=device["name"],
+            host_api=apis[device["hostapi"]]["name"],
+            channels=device["max_input_channels"],
+            default_rate_hz=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
+        )
+        for device in found
+        if device["max_input_channels"] > 0
+    ]
+
+
+def find_device(devices: Sequence[AudioDevice], wanted: str = "") -> AudioDevice:
+    """The device that is meant.
+
+    Args:
+        devices: All there are.
+        wanted: Its index, its whole name, or words that occur in its name and host API in any case; empty for the
+            default.
+
+    Raises:
+        SourceError: None fits, or several do; the message lists them.
+    """
+    if not devices:
+        raise SourceError("mic: there is no microphone; connect one, or name a media file instead")
+    if not wanted:
+        matches = [device for device in devices if device.is_default]
+    elif wanted.isdecimal():
+        matches = [device for device in devices if device.index == int(wanted)]
+    else:
+        matches = _named(devices, wanted.casefold())
+    if len(matches) == 1:
+        return matches[0]
+    asked = f"mic:{wanted}: " if wanted else "mic: the system has no default microphone; "
+    if matches:
+        raise SourceError(f"{asked}fits several devices, give more of the name or the index: {_listed(matches)}")
+    raise SourceError(f"{asked}there is: {_listed(devices)}")
+
+
+def _named(devices: Sequence[AudioDevice], wanted: str) -> list[AudioDevice]:
+    exact = [device for device in devices if device.name.casefold() == wanted]
+    words = wanted.split()
+    return exact or [
+        device for device in devices if all(word in f"{device.name} {device.host_api}".casefold() for word in words)
+    ]
+
+
+def _listed(devices: Sequence[AudioDevice]) -> str:
+    return "; ".join(str(device) for device in devices)
+
+
+def _default_index(portaudio: PortAudio) -> int | None:
+    try:
+        return int(portaudio.query_devices(kind="input")["index"])
+    except (portaudio.PortAudioError, ValueError):
+        return None

@@ -1,0 +1,177 @@
+"""A microphone as a source: the side that runs in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+from anyio import to_thread
+
+from tracker.clock import Clock, seconds_to_ns
+from tracker.errors import SourceLost
+from tracker.sources.capture import Capture, Captured
+from tracker.sources.devices import PortAudio, find_device, list_devices, load_portaudio
+from tracker.sources.media import RATE_HZ, AudioChunk
+from tracker.sources.resample import Blocks, ChannelMode, Converter
+
+_CLOSE_S = 2.0  # a device that was pulled out may never finish closing
+
+log = logging.getLogger(__name__)
+
+
+class MicrophoneSource:
+    """Records from a device at its native rate, until stopped. The device is open only while it is listened to.
+
+    Args:
+        device: Index, or part of the name; empty for the system's default.
+        channels: Mix the channels into one (two at most are opened), or keep one per speaker (up to eight).
+        block_ms: Length of a chunk.
+        clock: Watches that the device goes on.
+        hold_s: Audio held at most while nobody listens; then the oldest is dropped and counted.
+        silent_s: Without any sound data, silence included, for so long, the device is taken for lost.
+        portaudio: Stands in for sounddevice.
+
+    Attributes:
+        dropped: Samples lost because nobody took them in time.
+        overflows: How often the system itself lost audio, an unknown amount each time.
+    """
+
+    name = "mic"
+    live = True
+
+    def __init__(
+        self,
+        device: str,
+        channels: ChannelMode = "mix",
+        block_ms: int = 20,
+        *,
+        clock: Clock,
+        hold_s: float = 10.0,
+        silent_s: float = 3.0,
+        portaudio: PortAudio = None,
+    ) -> None:
+        self.channels = 1
+        self.dropped = 0
+        self._wanted = device
+        self._mode: ChannelMode = channels
+        self._block_ms = block_ms
+        self._clock = clock
+        self._hold_s = hold_s
+        self._silent_ns = seconds_to_ns(silent_s)
+        self._portaudio = portaudio
+        self._capture: Capture | None = None
+        self._stopped = False
+        self._lost = ""
+        self._news = anyio.Event()
+
+    @property
+    def overflows(self) -> int:
+        """How often the system lost audio before it reached the tracker."""
+        return self._capture.overflows if self._capture else 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+        """Open the device and begin to record.
+
+        Raises:
+            SourceError: There is no such device, it refuses, or PortAudio is missing (on entering).
+            SourceLost: The device went away (while iterating, after what was captured).
+        """
+        portaudio = self._portaudio or await to_thread.run_sync(load_portaudio)
+        device = find_device(await to_thread.run_sync(list_devices, portaudio), self._wanted)
+        loop = asyncio.get_running_loop()
+        capture = self._capture = Capture(
+            portaudio,
+            device,
+            separate=self._mode == "separate",
+            block_ms=self._block_ms,
+            hold_s=self._hold_s,
+            clock=self._clock,
+            notify=lambda: loop.call_soon_threadsafe(self._wake),
+        )
+        self.channels = 1 if self._mode == "mix" else capture.channels
+        try:
+            await to_thread.run_sync(capture.start, abandon_on_cancel=True)
+            if self._stopped:
+                capture.close()
+            log.info("microphone opened", extra={"device": str(device), "rate_hz": capture.rate_hz})
+            async with aclosing(self._listen(capture)) as heard:
+                yield heard
+        finally:
+            capture.close()
+            with anyio.CancelScope(shield=True):
+                if not await to_thread.run_sync(capture.join, _CLOSE_S):
+                    log.warning("microphone does not close", extra={"device": str(device)})
+
+    def stop(self) -> None:
+        """Close the device now; what was captured is still delivered."""
+        self._stopped = True
+        if self._capture:
+            self._capture.close()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+
+    async def _listen(self, capture: Capture) -> AsyncGenerator[AudioChunk]:
+        convert = _Conversion(capture.rate_hz, capture.channels, self._mode, self._block_ms)
+        while True:
+            self._news = anyio.Event()
+            while capture.blocks:
+                chunks = convert.feed(capture.blocks.popleft())
+                self.dropped = convert.dropped
+                for chunk in chunks:
+                    yield chunk
+            if self._stopped or self._lost:
+                break
+            await self._wait(capture)
+        for chunk in convert.finish():
+            yield chunk
+        if self._lost and not self._stopped:
+            raise SourceLost(f"mic: {self._lost}; what was heard until then is kept")
+
+    async def _wait(self, capture: Capture) -> None:
+        """Return when there is news, or the device is lost."""
+        if capture.ended:
+            self._lost = "the microphone was removed or stopped"
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch, capture, group.cancel_scope, name="microphone watchdog")
+            await self._news.wait()
+            group.cancel_scope.cancel()
+
+    async def _watch(self, capture: Capture, waiting: anyio.CancelScope) -> None:
+        await self._clock.sleep_until_ns(capture.last_ns + self._silent_ns)
+        if self._clock.now_ns() >= capture.last_ns + self._silent_ns:
+            self._lost = f"the microphone gave nothing for {self._silent_ns / 1e9:g} s"
+        waiting.cancel()
+
+
+class _Conversion:
+    """Numbered blocks to chunks, with a hole wherever blocks are missing."""
+
+    def __init__(self, rate_hz: int, channels: int, mode: ChannelMode, block_ms: int) -> None:
+        self._shape: tuple[int, int, ChannelMode] = rate_hz, channels, mode
+        self._converter = Converter(*self._shape)
+        self._blocks = Blocks(block_ms)
+        self._next = 0
+        self.dropped = 0
+
+    def feed(self, block: Captured) -> list[AudioChunk]:
+        chunks = self._jump(block.first) if block.first != self._next else []
+        self._next = block.first + len(block.values)
+        return chunks + self._blocks.feed(self._converter.feed(block.values))
+
+    def finish(self) -> list[AudioChunk]:
+        return self._blocks.feed(self._converter.finish()) + self._blocks.finish()
+
+    def _jump(self, first: int) -> list[AudioChunk]:
+        chunks = self.finish()
+        self._converter = Converter(*self._shape)
+        start = first * RATE_HZ // self._shape[0]
+        self.dropped += max(0, start - self._blocks.end)
+        self._blocks.skip_to(start)
+        return chunks
