@@ -1,0 +1,99 @@
+"""Voice features: the states of Whisper's encoder, in a window that fits the turn.
+
+One pass of the encoder serves two readers: the decoder that writes the transcript and the adapter that hears the
+emotion. Whisper's own pipelines pad every input to 30 s; here the window is the turn, then about 3 s of silence (with
+less the decoder tends to repeat itself), so that a turn of 6 s costs a tenth of the work.
+
+Letters: ``samples`` at 16 kHz, ``mel`` frames of 10 ms, ``frames`` encoder frames of 20 ms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+from jaxtyping import Float32
+
+from adapters.contract import Features, FeatureSpec
+from adapters.errors import AdapterError
+
+RATE_HZ = 16_000
+SPEC = FeatureSpec("whisper-tiny.en-encoder", version=1, dim=384, rate_hz=50.0)
+
+_HOP = 160  # samples per mel frame
+_MARGIN_S = 3.0  # silence after the turn
+_STEP_S = 0.5  # windows come in multiples of this
+_LONGEST_S = 30.0  # Whisper's positions end here
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What one pass of the encoder gave.
+
+    Attributes:
+        features: The states of the turn itself, without the silence after it.
+        output: The encoder's output for the whole window, as the decoder takes it.
+    """
+
+    features: Features
+    output: ctranslate2.StorageView
+
+
+def window_s(turn_s: float) -> float:
+    """Length in seconds of the window for a turn of ``turn_s`` seconds."""
+    return min(_LONGEST_S, math.ceil((turn_s + _MARGIN_S) / _STEP_S) * _STEP_S)
+
+
+class SpeechEncoder:
+    """A loaded Whisper, read after its encoder; use from one thread at a time.
+
+    Args:
+        folder: Whisper tiny.en in CTranslate2's format.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of one pass; 0 leaves it to CTranslate2.
+
+    Attributes:
+        model: The loaded model, for decoding `Encoded.output`.
+
+    Raises:
+        AdapterError: The folder holds no such model.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0) -> None:
+        if not (folder / "model.bin").is_file():
+            raise AdapterError(f"no speech encoder at {folder}: pull whisper-tiny.en or give its folder")
+        self.model = ctranslate2.models.Whisper(
+            str(folder), device=device, compute_type="float32", intra_threads=threads
+        )
+        self._mel = FeatureExtractor()
+
+    def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+        """Encode one turn in a window that fits it.
+
+        Args:
+            samples: The turn, 16 kHz, in [-1, 1]; what lies beyond 30 s is not heard.
+
+        Returns:
+            ``ceil(seconds * 50)`` frames of 384.
+        """
+        return self._encode(samples, window_s(len(samples) / RATE_HZ))
+
+    def encode_full_window(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+        """Encode one turn in Whisper's own window of 30 s, for words that the short one gave no room to."""
+        return self._encode(samples, _LONGEST_S)
+
+    def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> Encoded:
+        length = round(seconds * RATE_HZ)
+        window = np.zeros(length, np.float32)
+        heard = samples[:length]
+        window[: len(heard)] = heard
+        mel = self._mel(window)[None, :, : length // _HOP].astype(np.float32)
+        output = self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))
+        on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
+        frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
+        states = np.array(on_cpu, dtype=np.float32)[0, :frames]
+        return Encoded(Features(SPEC, states), output)
