@@ -1,8 +1,8 @@
 """What was said: Whisper's decoder on the encoder states that the acoustic features are made of, too.
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
-repeat itself; such a transcript is recognised by how well it compresses or by running into the token limit, and is
-then decoded again from the full 30 s window.
+repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again from the full 30 s
+window, and what that says counts: people do say "no, no, no".
 """
 
 from __future__ import annotations
@@ -45,14 +45,18 @@ class TextGate:
             return "no words recognised"
         if no_speech > self.no_speech_above and logprob < self.logprob_below:
             return "no words recognised"
-        if self.repeats(text):
+        encoded = text.encode()
+        if len(encoded) / len(zlib.compress(encoded)) > self.compression_above:
             return "words not understood"
         return None
 
-    def repeats(self, text: str) -> bool:
-        """Whether a text repeats itself, as Whisper does when it is lost."""
-        encoded = text.encode()
-        return len(encoded) / max(1, len(zlib.compress(encoded))) > self.compression_above
+
+def repeats(text: str) -> bool:
+    """Whether a text says four words in a row a second time, or one word three times on end."""
+    words = ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
+    fours = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    stutters = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
+    return stutters or len(set(fours)) < len(fours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Transcriber:
         """
         limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * len(samples) / 16_000)
         decoded = self._decode(encoded, limit)
-        if not decoded.complete or self._gate.repeats(decoded.text):
+        if not decoded.complete or repeats(decoded.text):
             self.fallbacks += 1
             decoded = self._decode(self._encoder.encode_full_window(samples), limit)
         reason = self._gate.why_not(decoded.text, decoded.no_speech, decoded.logprob)
@@ -111,12 +115,11 @@ class Transcriber:
             encoded.output,
             [self._prompt],
             beam_size=1,
-            max_length=len(self._prompt) + limit,
+            max_length=2 * limit,  # CTranslate2 lets half of it be generated
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
         )[0]
         tokens = result.sequences_ids[0]
-        # CTranslate2 averages over the tokens; the end-of-text token counts as one of them.
         text = self._tokenizer.decode(tokens).strip()
         return _Decoded(text, result.no_speech_prob, result.scores[0], len(tokens) < limit)
