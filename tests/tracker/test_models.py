@@ -1,0 +1,115 @@
+"""The real networks on real audio."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from adapters.cache import asset_folder
+from adapters.features.acoustic import SpeechEncoder
+from tracker.observe.campplus import VoiceEmbedder, filterbank
+from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.sources.media import AudioChunk
+from tracker.turns.activity import STEP_S, SpeakerActivity
+from tracker.turns.changes import changes
+from tracker.turns.segment import TurnCutter
+from tracker.turns.segmenter import Limits
+from tracker.turns.turn import Turn
+from tracker.turns.voice import VoiceDetector
+
+pytestmark = pytest.mark.models
+
+
+def folder(name):
+    path = asset_folder(name)
+    if not path.is_dir():
+        pytest.skip(f"{name} is not in the cache: run tracker assets pull")
+    return path
+
+
+@pytest.fixture(scope="module")
+def telephone() -> np.ndarray:
+    samples, rate = soundfile.read(folder("telephone-sample") / "sample.wav", dtype="float32")
+    assert rate == 16_000
+    return samples
+
+
+@pytest.fixture(scope="module")
+def activity() -> SpeakerActivity:
+    return SpeakerActivity(folder("pyannote-segmentation-3.0"))
+
+
+@pytest.fixture(scope="module")
+def embed() -> VoiceEmbedder:
+    return VoiceEmbedder(folder("campplus-zh-en"))
+
+
+@pytest.fixture(scope="module")
+def transcribe():
+    encoder = SpeechEncoder(folder("whisper-tiny.en"))
+    transcriber = Transcriber(folder("whisper-tiny.en"), encoder, "en", TextGate())
+    return lambda samples: transcriber(samples, encoder.encode(samples))
+
+
+def turns_of(samples, activity=None) -> list[Turn]:
+    cutter = TurnCutter(1, lambda: VoiceDetector(2, 0.5).frame, Limits(), activity)
+    records = [*cutter.feed(AudioChunk(0, 0, samples)), *cutter.finish()]
+    return [record for record in records if isinstance(record, Turn)]
+
+
+def test_a_telephone_call_falls_into_its_speakers_turns(telephone, activity):
+    turns = turns_of(telephone, activity)
+    # Where the reference annotation passes the floor, to a quarter of a second.
+    reference = [8.3, 14.6, 18.0, 21.6, 28.2]
+    ends = [turn.end_ns / 1e9 for turn in turns]
+    assert all(min(abs(end - at) for end in ends) < 0.3 for at in reference)
+    assert len(turns) == len(reference) + 1
+
+
+def test_two_voices_are_further_apart_than_one_from_itself(telephone, embed):
+    def voice(begin_s, end_s):
+        return embed(telephone[int(begin_s * 16_000) : int(end_s * 16_000)])
+
+    first, second = [voice(10.9, 14.2), voice(18.5, 21.4)], [voice(14.8, 17.9), voice(22, 27.5)]
+    same = [first[0] @ first[1], second[0] @ second[1]]
+    different = [a @ b for a in first for b in second]
+    assert min(same) > 0.6 > 0.55 > max(different)
+    assert np.linalg.norm(first[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_voice_needs_some_audio(embed):
+    with pytest.raises(ValueError, match=r"at least 0\.1 s"):
+        embed(np.zeros(100, np.float32))
+
+
+def test_the_filterbank_has_no_mean():
+    import torch
+
+    bands = filterbank(torch.from_numpy(np.random.default_rng(0).standard_normal(16_000).astype(np.float32)))
+    assert bands.shape == (98, 80)
+    assert float(bands.mean(0).abs().max()) < 1e-4
+
+
+def test_the_floor_is_seen_to_pass(telephone, activity):
+    found = changes(activity(telephone[14 * 16_000 : 24 * 16_000]), 30, 15)
+    assert [round(14 + at * STEP_S, 1) for at in found] == pytest.approx([14.5, 18.0, 21.6], abs=0.2)
+    assert len(activity(np.zeros(1000, np.float32))) == 0
+
+
+def test_words_are_heard(telephone, transcribe):
+    said = transcribe(telephone[int(14.5 * 16_000) : (18 * 16_000)])
+    assert "originally from Chicago" in said.text
+    assert (said.language, said.why_empty) == ("en", None)
+
+
+def test_a_short_word_is_not_repeated(telephone, transcribe):
+    assert transcribe(telephone[int(7.4 * 16_000) : int(8.24 * 16_000)]).text == "Hello?"
+
+
+@pytest.mark.parametrize("level", [0.003, 0.03, 0.3])
+def test_noise_is_no_turn(level, activity):
+    rng = np.random.default_rng(1)
+    white = (level * rng.standard_normal(16_000 * 12)).astype(np.float32)
+    assert turns_of(white, activity) == []
+    hum = (level * np.sin(2 * np.pi * 50 * np.arange(16_000 * 12) / 16_000)).astype(np.float32)
+    assert turns_of(hum, activity) == []
+    assert turns_of(np.zeros(16_000 * 12, np.float32), activity) == []
