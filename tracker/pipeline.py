@@ -75,7 +75,7 @@ class Control:
 
 async def run(
     source: Source,
-    steps: Steps,
+    steps: Callable[[int], Steps],
     outlets: Outlets,
     header: Callable[[Source], SessionHeader],
     stamp: Callable[[], Stamp],
@@ -86,7 +86,7 @@ async def run(
 
     Args:
         source: Opened here.
-        steps: Used for this session only.
+        steps: Makes the steps of this session, for so many channels.
         outlets: A sink that fails is reported and left behind.
         header: Describes the session once the source is open.
         stamp: Called once, when the source is open: media time 0 is now.
@@ -112,7 +112,8 @@ async def run(
         publisher = Publisher(stamp(), to_sinks, clock)
         await publisher.start(header(source))
 
-        path = _Path(source, steps, publisher, audio, clock)
+        ready = steps(source.channels)
+        path = _Path(source, ready, publisher, audio, clock)
         async with anyio.create_task_group() as watching:
             watching.start_soon(path.watch, control, name="control")
             await path.follow(chunks)
@@ -123,7 +124,7 @@ async def run(
         if source.dropped:
             dropped["samples"] = source.dropped
         error = sentence_of(path.failure) if path.failure else None
-        last = await publisher.finish(path.outcome(control), error, steps.cutter.media_ns, dropped)
+        last = await publisher.finish(path.outcome(control), error, ready.cutter.media_ns, dropped)
         sinking.cancel_scope.deadline = anyio.current_time() + _SINKS_MAY_TAKE_S
     if path.failure:
         raise path.failure

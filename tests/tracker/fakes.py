@@ -135,7 +135,7 @@ Fate = str | Exception | Callable[[], Awaitable[None]]
 
 
 class Fates:
-    """Decides, turn by turn, what becomes of each: ``judged``, ``deaf``, ``silent``, ``failed``, an exception, or a hang."""
+    """Decides what becomes of each turn: ``judged``, ``deaf``, ``silent``, ``failed``, an exception, or a hang."""
 
     def __init__(self, fates: Sequence[Fate]) -> None:
         self._fates = list(fates)

@@ -19,7 +19,7 @@ async def play(source, fates=(), sinks=(), control=None, said=None) -> tuple[Ses
     with anyio.fail_after(20):
         last = await pipeline.run(
             source,
-            steps(fates),
+            lambda channels: steps(fates),
             outlets(collect, *sinks, said=said),
             header,
             stamp,
@@ -75,7 +75,7 @@ async def test_a_lost_source_ends_the_session_as_failed_with_everything_heard_ke
     with pytest.raises(SourceLost, match="unplugged"):
         await pipeline.run(
             FakeSource(TURN + "#####", failure=SourceLost("the microphone was unplugged")),
-            steps(), outlets(collect), header, stamp, FakeClock(), Control(),
+            lambda channels: steps(), outlets(collect), header, stamp, FakeClock(), Control(),
         )  # fmt: skip
     balanced(collect.events)
     last = collect.events[-1]
@@ -119,7 +119,8 @@ async def test_a_bug_in_a_step_still_leaves_an_outcome():
     with pytest.raises(ZeroDivisionError):
         await pipeline.run(
             FakeSource(TURN * 3, endless=True),
-            steps(["judged", ZeroDivisionError("oh")]), outlets(collect), header, stamp, FakeClock(), Control(),
+            lambda channels: steps(["judged", ZeroDivisionError("oh")]),
+            outlets(collect), header, stamp, FakeClock(), Control(),
         )  # fmt: skip
     balanced(collect.events)
     last = collect.events[-1]
@@ -151,5 +152,5 @@ async def test_the_recording_hears_what_the_pipeline_hears():
     collect = Collect()
     out = outlets(collect)
     out = pipeline.Outlets(out.sinks, record, out.report)
-    await pipeline.run(FakeSource(TURN), steps(), out, header, stamp, FakeClock(), Control())
+    await pipeline.run(FakeSource(TURN), lambda channels: steps(), out, header, stamp, FakeClock(), Control())
     assert [chunk.start for chunk in heard] == [i * 320 for i in range(len(TURN))]

@@ -1,0 +1,81 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import jsonschema
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.contract import MELD_LABELS, EmotionScores
+from tests.tracker.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tracker import pipeline
+from tracker.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
+from tracker.events import Stamp, from_json, json_schema, to_json
+from tracker.publisher import sentiment
+
+TURN = "#####" + "......" + ".."
+
+
+@pytest.fixture
+async def session():
+    collect = Collect()
+    fates = ["judged", "silent", "failed"]
+    await pipeline.run(
+        FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), header, stamp, FakeClock(), pipeline.Control()
+    )
+    return collect.events
+
+
+@pytest.mark.anyio
+async def test_every_event_fits_the_published_schema(session):
+    schema = jsonschema.Draft202012Validator(json_schema())
+    schema.check_schema(schema.schema)
+    import json
+
+    for event in session:
+        schema.validate(json.loads(to_json(event)))
+        assert from_json(to_json(event)) == event
+    assert {event.type for event in session} == {
+        "session.started", "turn.started", "turn.ended", "turn.skipped", "session.ended",
+    }  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_unknown_fields_and_kinds_are_refused(session):
+    line = to_json(session[0])
+    with pytest.raises(pydantic.ValidationError):
+        from_json(line.replace('"type"', '"kind"'))
+    with pytest.raises(pydantic.ValidationError):
+        from_json(line[:-1] + ', "more": 1}')
+    with pytest.raises(pydantic.ValidationError):
+        from_json(line.replace("emotion-tracker/1", "emotion-tracker/2"))
+
+
+def distribution(**weights: float) -> EmotionScores:
+    total = sum(weights.values())
+    values = tuple(weights.get(name, 0.0) / total for name in MELD_LABELS.labels)
+    return EmotionScores(MELD_LABELS, values, {})
+
+
+def test_sentiment_sums_over_emotions():
+    assert sentiment(distribution(neutral=1)) == "neutral"
+    assert sentiment(distribution(joy=1)) == "positive"
+    assert sentiment(distribution(neutral=4, anger=2, disgust=2, fear=1)) == "negative"
+    assert sentiment(distribution(surprise=3, joy=1)) == "positive"
+
+
+@pytest.mark.parametrize("wrong", [(0.5,) * 7, (1.0,), (1.5, -0.5, 0, 0, 0, 0, 0), (float("nan"),) * 7])
+def test_what_is_no_distribution_is_refused(wrong):
+    with pytest.raises(ValueError, match="not a distribution"):
+        EmotionScores(MELD_LABELS, wrong, {})
+
+
+@given(st.integers(0, 10**12), st.sampled_from([8000, 16_000, 44_100, 48_000]))
+def test_samples_and_media_time_are_inverse(samples, rate):
+    assert ns_to_samples(samples_to_ns(samples, rate), rate) == samples
+
+
+def test_wall_time_is_utc_wherever_the_clock_is():
+    start = datetime(2026, 3, 1, 1, 0, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert wall_time(start, 3 * NS_PER_S // 2) == "2026-02-28T23:00:01.500Z"
+    assert Stamp("s", start.astimezone(UTC)).wall(0) == "2026-02-28T23:00:00.000Z"
