@@ -1,8 +1,9 @@
 """A media file as samples, packet by packet, through PyAV: its errors, its holes and its time stamps.
 
-Media time 0 is the start of the file's earliest stream. Time stamps are followed where they jump forward by more
-than `JITTER_S`: the hole is filled with silence, so that what follows keeps its time. Smaller steps are rounding, and
-a jump back, or one of more than `LONGEST_HOLE_S`, is a damaged or joined file: samples then follow each other.
+Media time 0 is the start of the file's earliest stream. Packets that cannot be decoded are left out and counted. Time
+stamps are followed where they jump forward by more than `JITTER_S`: the hole is filled with silence, so that what
+follows keeps its time. Smaller steps are rounding, and a jump back, or one of more than `LONGEST_HOLE_S`, is a damaged
+or joined file: samples then follow each other, as they do in formats without time stamps.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ JITTER_S = 0.1
 LONGEST_HOLE_S = 3600.0
 """A recorder that sends nothing in silence leaves minutes; more than an hour is taken for damage."""
 
+_SHORT_S = 1.0  # a stated length may be an estimate, so its lack is worth a warning and no more
 _LOST_END_S = 0.5  # a damaged last packet or two is the ordinary end of an interrupted recording
 
 log = logging.getLogger(__name__)
@@ -131,6 +133,9 @@ class Decoder:
                 origin_s += hole_s
             at_s += len(values) / frame.sample_rate
             yield Samples(frame.sample_rate, values)
+        stated_s = (self._container.duration or 0) / av.time_base
+        if stated_s > at_s + _SHORT_S:
+            log.warning("file ends before its stated length", extra={"stated_s": stated_s, "heard_s": at_s})
 
     def _frames(self) -> Iterator[AudioFrame]:
         heard_s = lost_s = 0.0

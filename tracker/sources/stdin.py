@@ -82,11 +82,11 @@ class StdinSource:
         rest = b""
         started = False
         while data := await self._read():
-            if not started:
-                _refuse_container(data)
-                started = True
             data = rest + data
             whole = len(data) // self._frame * self._frame
+            if whole and not started:
+                _refuse_container(data)
+                started = True
             data, rest = data[:whole], data[whole:]
             values = np.frombuffer(data, "<i2").reshape(-1, self._frame // _WIDTH)
             for chunk in self._blocks.feed(self._converter.feed(values)):
