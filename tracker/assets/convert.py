@@ -1,0 +1,52 @@
+"""Turn fetched files into the form that is loaded: safetensors, so that nothing is unpickled at run time."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from tracker.assets.manifest import Conversion
+
+
+def convert(kind: Conversion, folder: Path) -> None:
+    """Convert the files in a folder, in place."""
+    match kind:
+        case "gguf":
+            _gguf(folder)
+        case "torch":
+            _torch(folder)
+        case "none":
+            pass
+
+
+def _torch(folder: Path) -> None:
+    """A pickled state dict, read through torch's allow-list, becomes ``model.safetensors``."""
+    import torch
+    from safetensors.torch import save_file
+
+    (source,) = folder.glob("*.pt")
+    loaded = torch.load(source, map_location="cpu", weights_only=True)
+    state = loaded.get("state_dict", loaded)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors")
+    source.unlink()
+
+
+def _gguf(folder: Path) -> None:
+    """A quantised GGUF becomes a plain Hugging Face folder in float32 (its 20 s of unpacking are spent once)."""
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    (source,) = folder.glob("*.gguf")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.float32)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
+    # The output layer shares the embedding's weights, and a file holds each tensor once.
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    source.unlink()

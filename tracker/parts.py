@@ -1,0 +1,124 @@
+"""Loading the models once, and putting the steps of a session together from them and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters import recogniser
+from adapters.features.acoustic import SpeechEncoder
+from tracker.clock import Clock
+from tracker.config import Config, TurnsConfig
+from tracker.dialogue import Dialogue
+from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.observe import Namer, Observer, SpeechListener, VoiceNamer, channel_namer
+from tracker.observe.speakers import SpeakerBook
+from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.pipeline import Steps
+from tracker.recognise import Recognise
+from tracker.turns.activity import SpeakerActivity
+from tracker.turns.segment import TurnCutter
+from tracker.turns.segmenter import FRAME_MS, Limits
+from tracker.turns.voice import VoiceDetector
+
+BACKBONE = "smollm2-135m-instruct"
+SEGMENTATION = "pyannote-segmentation-3.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Everything that is loaded once and serves every session of the process."""
+
+    encoder: SpeechEncoder
+    transcriber: Transcriber
+    activity: SpeakerActivity
+    embed: VoiceEmbedder
+    recogniser: recogniser.Recogniser
+    names: dict[str, str]
+
+
+def needed_assets(config: Config) -> list[str]:
+    """The assets that a session with these settings loads."""
+    return [config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE]
+
+
+def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
+    """Load every model; takes seconds.
+
+    Args:
+        config: Which ones, and on which device.
+        folder: Where an asset lies, pulling it if need be.
+
+    Raises:
+        AssetError: A model is missing and cannot be had.
+        AdapterError: The adapter's checkpoint cannot be used.
+    """
+    whisper = folder(config.transcribe.model)
+    encoder = SpeechEncoder(whisper, device=config.transcribe.device)
+    gate = TextGate(
+        config.transcribe.no_speech_above, config.transcribe.logprob_below, config.transcribe.compression_above
+    )
+    judge = recogniser.load(
+        config.recognise.adapter,
+        backbone=folder(BACKBONE),
+        device=config.recognise.device,
+        abstain_below=config.recognise.abstain_below,
+    )
+    return Models(
+        encoder=encoder,
+        transcriber=Transcriber(whisper, encoder, config.transcribe.language, gate),
+        activity=SpeakerActivity(folder(SEGMENTATION)),
+        embed=VoiceEmbedder(folder(config.speakers.model)),
+        recogniser=judge,
+        names={
+            "transcriber": config.transcribe.model,
+            "speaker": config.speakers.model,
+            "segmentation": SEGMENTATION,
+            "backbone": judge.backbone_id,
+            "adapter": judge.adapter_id,
+        },
+    )
+
+
+def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
+    """The steps of one new session.
+
+    Args:
+        models: Loaded once.
+        config: The settings.
+        channels: How many channels the source has; with more than one, each is a speaker of its own.
+        clock: Times the steps.
+    """
+    one_voice_each = channels > 1
+    name: Namer = channel_namer
+    if not one_voice_each:
+        speakers = config.speakers
+        book = SpeakerBook(speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity)
+        name = VoiceNamer(models.embed, book)
+    listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s)
+    dialogue = Dialogue(config.dialogue.max_turns, config.dialogue.max_tokens, models.recogniser.count_tokens)
+    return Steps(
+        cutter=TurnCutter(
+            channels,
+            lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
+            limits(config.turns),
+            None if one_voice_each else models.activity,
+        ),
+        observe=Observer(listen, name, clock, no_video="no camera"),
+        recognise=Recognise(models.recogniser, dialogue, clock),
+    )
+
+
+def limits(turns: TurnsConfig) -> Limits:
+    """The segmenter's numbers in frames, from milliseconds."""
+    return Limits(
+        window=turns.start_window_ms // FRAME_MS,
+        needed=turns.start_voiced_ms // FRAME_MS,
+        pre_roll=turns.pre_roll_ms // FRAME_MS,
+        hangover=turns.hangover_ms // FRAME_MS,
+        least_voiced=turns.min_voiced_ms // FRAME_MS,
+        pause=turns.pause_ms // FRAME_MS,
+        silence=turns.end_silence_ms // FRAME_MS,
+        maximum=round(turns.max_turn_s * 1000) // FRAME_MS,
+    )
