@@ -1,4 +1,4 @@
-"""Voice features: the states of Whisper's encoder, in a window that fits the turn.
+"""Voice features: the states of Whisper's encoder, in a window that fits the turn, and the prosody beside them.
 
 One pass of the encoder serves two readers: the decoder that writes the transcript and the adapter that hears the
 emotion. Whisper's own pipelines pad every input to 30 s; here the window is the turn, then about 3 s of silence (with
@@ -20,9 +20,11 @@ from jaxtyping import Float32
 
 from adapters.contract import Features, FeatureSpec
 from adapters.errors import AdapterError
+from adapters.features.prosody import COLUMNS, prosody
 
 RATE_HZ = 16_000
-SPEC = FeatureSpec("whisper-tiny.en-encoder", version=1, dim=384, rate_hz=50.0)
+STATES = 384  # columns of a frame that are encoder states; those of `adapters.features.prosody` follow
+SPEC = FeatureSpec("whisper-tiny.en-encoder+prosody", version=1, dim=STATES + len(COLUMNS), rate_hz=50.0)
 
 _HOP = 160  # samples per mel frame
 _MARGIN_S = 3.0  # silence after the turn
@@ -35,7 +37,7 @@ class Encoded:
     """What one pass of the encoder gave.
 
     Attributes:
-        features: The states of the turn itself, without the silence after it.
+        features: States and prosody of the turn itself, without the silence after it.
         output: The encoder's output for the whole window, as the decoder takes it.
     """
 
@@ -78,7 +80,7 @@ class SpeechEncoder:
             samples: The turn, 16 kHz, in [-1, 1]; what lies beyond 30 s is not heard.
 
         Returns:
-            ``ceil(seconds * 50)`` frames of 384.
+            ``ceil(seconds * 50)`` frames.
         """
         return self._encode(samples, window_s(len(samples) / RATE_HZ))
 
@@ -96,4 +98,4 @@ class SpeechEncoder:
         on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
         frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
         states = np.array(on_cpu, dtype=np.float32)[0, :frames]
-        return Encoded(Features(SPEC, states), output)
+        return Encoded(Features(SPEC, np.concatenate([states, prosody(heard, frames)], axis=1)), output)

@@ -1,0 +1,1 @@
+"""One file per data set; `records.py` is what they all give."""

@@ -1,0 +1,35 @@
+"""EMO-DB: ten German actors speak everyday sentences in seven emotions.
+
+Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2005. CC0. Files ``SSTTTEv.*``: SS the speaker,
+E the emotion by its German initial; 535 clips, no official split. Quirk: boredom has no counterpart among MELD's
+labels and is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from adapters.contract import MELD_LABELS
+from adapters.datasets.records import Clip, Clips, existing
+
+_EMOTIONS = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
+
+
+def load(folder: Path) -> Clips:
+    """Read all speakers.
+
+    Raises:
+        AdapterError: The folder is missing.
+    """
+    clips: list[Clip] = []
+    refused: Counter[str] = Counter()
+    for path in sorted(existing(folder, "EMO-DB").iterdir()):
+        name = path.stem
+        if len(name) != 7 or not name[:2].isdigit():
+            refused["not a name of EMO-DB"] += 1
+        elif name[5] not in _EMOTIONS:
+            refused[f"emotion {name[5]}"] += 1
+        else:
+            clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[name[5]]), name[:2], "emodb"))
+    return Clips(tuple(clips), refused)

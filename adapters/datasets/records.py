@@ -1,0 +1,72 @@
+"""What the data sets give: labelled dialogues, labelled voice clips, and the rows that were refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.contract import Utterance
+from adapters.errors import AdapterError
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One turn of a dialogue and its class id, or None where it is context without a label."""
+
+    utterance: Utterance
+    label: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogues:
+    """A split of a text corpus.
+
+    Attributes:
+        dialogues: Each with its turns in order.
+        refused: Rows left out, counted by reason.
+    """
+
+    dialogues: tuple[tuple[Line, ...], ...]
+    refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def labels(self) -> list[int]:
+        """The class ids of all labelled turns, in order."""
+        return [line.label for dialogue in self.dialogues for line in dialogue if line.label is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recorded utterance.
+
+    Attributes:
+        path: A mono sound file.
+        label: Class id among the labels of MELD.
+        speaker: Unique within its corpus.
+        corpus: The corpus's name.
+    """
+
+    path: Path
+    label: int
+    speaker: str
+    corpus: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """A voice corpus; ``refused`` counts the files left out by reason."""
+
+    clips: tuple[Clip, ...]
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path, if there is something.
+
+    Raises:
+        AdapterError: There is nothing.
+    """
+    if not path.exists():
+        raise AdapterError(f"no {what} at {path}: give the folder that holds it")
+    return path
