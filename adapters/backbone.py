@@ -1,0 +1,152 @@
+"""The frozen LLM, read in its middle: token ids in, hidden states of its lower layers out.
+
+Emotion is most readable in the middle of the network, so the layers above the highest one that is read are neither
+loaded nor run, and neither are the final norm and the vocabulary head. No weight ever takes a gradient; the digest of
+all weights proves that training left them alone.
+
+Letters: ``time`` tokens, ``d`` the LLM's width, ``read`` the layers that are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from adapters.errors import AdapterError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a setting names; ``auto`` is the graphics card where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format that a setting names; ``auto`` is bfloat16 wherever the hardware computes in it.
+
+    A processor with AVX512-BF16 takes 60 % of float32's time; one without converts back and forth and takes more.
+    """
+    if name == "auto":
+        native = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if native else torch.float32
+    try:
+        return DTYPES[name]
+    except KeyError:
+        raise AdapterError(f"unknown number format {name!r}: take auto, {', '.join(DTYPES)}") from None
+
+
+def digest(module: nn.Module, *, rounded: bool = False) -> str:
+    """SHA-256 over the names and values of all weights.
+
+    Args:
+        module: Whose weights.
+        rounded: Round to bfloat16 first, so that one model has one digest in whichever format it was loaded.
+    """
+    sha = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        kept = value.detach().to("cpu", torch.bfloat16 if rounded else value.dtype).contiguous()
+        sha.update(name.encode())
+        sha.update(kept.view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
+def _lower_part(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
+    """The configuration of the same model without the layers above."""
+    if not 0 < layers <= config.num_hidden_layers:
+        raise AdapterError(f"cannot read layer {layers} of a backbone with {config.num_hidden_layers} layers")
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = config.layer_types[:layers]
+    config.use_cache = False
+    return config
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from reporting on a load."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+class Backbone:
+    """The lower layers of a causal LLM, frozen.
+
+    Args:
+        model: A decoder of Hugging Face's, without its vocabulary head.
+        name: What it is called in checkpoints and events.
+        read: Layers whose output is read; 1 is the first layer's output.
+
+    Attributes:
+        name: As given.
+        read: As given.
+        width: Width of a hidden state.
+        device: Where it runs.
+    """
+
+    def __init__(self, model: PreTrainedModel, name: str, read: Sequence[int]) -> None:
+        self.name = name
+        self.read = tuple(read)
+        self.device = model.device
+        self.width: int = model.config.hidden_size
+        self._model = model.requires_grad_(False).train(False)
+        self._model.norm = nn.Identity()  # a layer is read as it is; the norm belongs to the end of the whole network
+
+    @classmethod
+    def load(cls, source: str | Path, read: Sequence[int], *, device: str = "auto", dtype: str = "auto") -> Backbone:
+        """Load a model's lower layers.
+
+        Args:
+            source: A folder, or the name of a model on the Hugging Face hub.
+            read: Layers whose output is read.
+            device: ``auto``, ``cpu``, ``cuda`` ...
+            dtype: ``auto``, ``float32`` or ``bfloat16``.
+
+        Raises:
+            AdapterError: There is no such model, or it has fewer layers.
+        """
+        where = choose_device(device)
+        try:
+            config = _lower_part(AutoConfig.from_pretrained(source), max(read))
+            with _quiet():  # the layers that are left out are no news
+                model = AutoModel.from_pretrained(source, config=config, dtype=choose_dtype(dtype, where))
+        except (OSError, ValueError) as error:
+            raise AdapterError(f"no backbone at {source}: {str(error).splitlines()[0]}") from error
+        return cls(model.to(where), Path(source).name, read)
+
+    @property
+    def weights_digest(self) -> str:
+        """Digest of the weights exactly as loaded: equal before and after training, or they were not frozen."""
+        return digest(self._model)
+
+    @property
+    def fingerprint(self) -> str:
+        """Short digest that names the model, the same in every number format."""
+        return digest(self._model, rounded=True)[:16]
+
+    @torch.no_grad()
+    def states(self, ids: Int64[Tensor, " time"]) -> Float[Tensor, "read time d"]:
+        """Hidden states of the layers that are read, in float32 on the CPU.
+
+        Args:
+            ids: The tokens of one text.
+        """
+        outputs = self._model(input_ids=ids[None].to(self.device), output_hidden_states=True)
+        return torch.cat([outputs.hidden_states[layer] for layer in self.read]).float().cpu()

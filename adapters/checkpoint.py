@@ -1,0 +1,148 @@
+"""A trained adapter on disk: ``adapter.safetensors`` and ``card.json``, nothing else.
+
+The card says what the adapter was made for (labels, features, backbone, prompt, sizes), where it comes from and how
+well it did. The weights' hash is in the card; names and shapes are asserted on load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from adapters.contract import FeatureSpec, LabelSet
+from adapters.errors import AdapterError
+from adapters.prompt import PromptSpec
+from adapters.readout.judge import Judge, JudgeShape
+
+FORMAT = 1
+_WEIGHTS, _CARD = "adapter.safetensors", "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """The LLM that an adapter reads; ``fingerprint`` is `Backbone.fingerprint`."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known about an adapter.
+
+    Attributes:
+        name: Short name.
+        labels: Its classes.
+        audio: The voice features that it hears.
+        backbone: The LLM that it reads.
+        prompt: How dialogues are written down for it.
+        shape: Its sizes.
+        weights_sha256: Of the weights' file; filled in when saved.
+        about: Data, licences, splits, seeds, figures, limits, intended use.
+    """
+
+    name: str
+    labels: LabelSet
+    audio: FeatureSpec
+    backbone: BackboneSpec
+    prompt: PromptSpec
+    shape: JudgeShape
+    weights_sha256: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def adapter_id(self) -> str:
+        """Name and the start of the weights' hash."""
+        return f"{self.name}-{self.weights_sha256[:8]}"
+
+
+def save(folder: Path, judge: Judge, card: Card) -> Card:
+    """Write an adapter, its weights in float16; the card comes last, so that half a checkpoint is none.
+
+    Returns:
+        The card as written, with the hash.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in judge.state_dict().items()}
+    save_file(weights, folder / _WEIGHTS)
+    fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
+    written = Card(**{**fields, "weights_sha256": _sha256(folder / _WEIGHTS)})
+    text = json.dumps({"format": FORMAT, **asdict(written)}, indent=2, ensure_ascii=False)
+    (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+    return written
+
+
+def read_card(folder: Path) -> Card:
+    """Read what is known about an adapter.
+
+    Raises:
+        AdapterError: There is no card, or it is of another format.
+    """
+    path = folder / _CARD
+    if not path.is_file():
+        raise AdapterError(f"no adapter at {folder}: {_CARD} is missing")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format"] != FORMAT:
+            raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
+        shape = raw["shape"]
+        return Card(
+            name=raw["name"],
+            labels=LabelSet(raw["labels"]["name"], tuple(raw["labels"]["labels"])),
+            audio=FeatureSpec(**raw["audio"]),
+            backbone=BackboneSpec(**raw["backbone"]),
+            prompt=PromptSpec(**raw["prompt"]),
+            shape=JudgeShape(**{**shape, "layers": tuple(shape["layers"])}),
+            weights_sha256=raw["weights_sha256"],
+            about=raw["about"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
+
+
+def load(folder: Path, audio: FeatureSpec) -> tuple[Judge, Card]:
+    """Read an adapter, checked from end to end.
+
+    Args:
+        folder: Where it is.
+        audio: The voice features that it will be given.
+
+    Raises:
+        AdapterError: Something is missing, damaged, or made for other features.
+    """
+    card = read_card(folder)
+    path = folder / _WEIGHTS
+    if not path.is_file():
+        raise AdapterError(f"no adapter at {folder}: {_WEIGHTS} is missing")
+    found = _sha256(path)
+    if found != card.weights_sha256:
+        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
+    if card.audio != audio:
+        raise AdapterError(f"{folder} hears {card.audio}, this version extracts {audio}: train it again")
+    judge = Judge(card.shape)
+    weights = load_file(path)
+    _assert_same(path, judge.state_dict(), weights)
+    judge.load_state_dict({name: value.float() for name, value in weights.items()})
+    return judge.train(False).requires_grad_(False), card
+
+
+def _assert_same(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        here = tuple(found[name].shape) if name in found else "missing"
+        there = tuple(expected[name].shape) if name in expected else "unknown"
+        if here != there:
+            raise AdapterError(f"{path}: weight {name} is {here}, its card wants {there}")
+        if not torch.isfinite(found[name]).all():
+            raise AdapterError(f"{path}: weight {name} holds numbers that are not finite")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,148 @@
+"""Corpora as arrays: what the frozen models make of each turn, computed once and kept in the cache folder.
+
+The LLM and the speech encoder are frozen, so their output for a corpus never changes. It is kept under a key of
+everything that it depends on: the models, the specs, and the data's own content.
+
+Letters: ``turns``, ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from adapters.backbone import Backbone
+from adapters.cache import cache_root
+from adapters.contract import MELD_LABELS, Utterance
+from adapters.datasets import emodb, nemo, ravdess, urdu
+from adapters.datasets.ordinary import read_mono, windows
+from adapters.datasets.records import Clip, Dialogues
+from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.prompt import Prompter, PromptSpec
+from adapters.readout.members import pool
+from adapters.readout.voice_summary import VERSION, summarise
+
+_CORPORA = (emodb, nemo, ravdess, urdu)
+_HELD_OUT = {  # speakers who are never trained on
+    "emodb": {"16"},
+    "nemo": {"MP0"},
+    "ravdess": {f"{actor:02d}" for actor in range(ravdess.FIRST_HELD_OUT_ACTOR, 25)},
+    "urdu": {"SM3"},
+}
+_NEUTRAL = MELD_LABELS.labels.index("neutral")
+
+
+@dataclass(frozen=True, slots=True)
+class WordRows:
+    """A text corpus: pooled states and class id of every labelled turn."""
+
+    states: Float[Tensor, "turns read 2 d"]
+    labels: Int[Tensor, " turns"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRows:
+    """Voices: one summary each.
+
+    Attributes:
+        summaries: Their vectors.
+        labels: Class ids.
+        corpora: Where each is from; ``ordinary`` for unlabelled talk, taken as neutral.
+        held_out: Which ones are not trained on.
+    """
+
+    summaries: Float[Tensor, "turns summary"]
+    labels: Int[Tensor, " turns"]
+    corpora: np.ndarray
+    held_out: Bool[Tensor, " turns"]
+
+    def where(self, rows: np.ndarray) -> VoiceRows:
+        """Some of the rows."""
+        chosen = torch.from_numpy(rows)
+        return VoiceRows(self.summaries[chosen], self.labels[chosen], self.corpora[rows], self.held_out[chosen])
+
+
+def _kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
+    """A tensor from the cache, or made and put there."""
+    sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
+    path = cache_root() / "training" / f"{kind}-{sha}.safetensors"
+    if not path.is_file():
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({"rows": made.contiguous()}, partial)
+        partial.rename(path)
+    return load_file(path)["rows"]
+
+
+def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
+    """Read a text corpus with the LLM: one pass per dialogue."""
+
+    def make() -> Tensor:
+        rows: list[Tensor] = []
+        for dialogue in track(corpus.dialogues, "reading dialogues"):
+            rows += _pooled([line.utterance for line in dialogue], backbone, prompter)
+        return torch.stack(rows).half()
+
+    lines = [line for dialogue in corpus.dialogues for line in dialogue]
+    texts = [(line.utterance.speaker, line.utterance.text) for line in lines]
+    key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
+    states = _kept("words", key, make)
+    labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
+    return WordRows(states[labels >= 0].float(), labels[labels >= 0])
+
+
+def _pooled(dialogue: Sequence[Utterance], backbone: Backbone, prompter: Prompter) -> list[Tensor]:
+    """Pooled states of every turn; where a dialogue does not fit at once, each turn has half a window before it."""
+    layout = prompter.layout(dialogue)
+    spans = layout.spans
+    before: list[Tensor] = []
+    if len(spans) < len(dialogue):
+        spans = spans[len(spans) // 2 :]
+        before = _pooled(dialogue[: len(dialogue) - len(spans)], backbone, prompter)
+    states = backbone.states(layout.ids)
+    return before + [pool(states, start, end) for start, end in spans]
+
+
+def voice_rows(data: Path, encoder: Callable[[], SpeechEncoder]) -> VoiceRows:
+    """Hear all voice corpora and ordinary talk.
+
+    Args:
+        data: Folder with one folder per corpus.
+        encoder: Loads the speech encoder, if there is something to hear.
+    """
+    clips = [clip for corpus in _CORPORA for clip in corpus.load(data / corpus.__name__.rpartition(".")[2]).clips]
+    talk = list(windows(data))
+
+    def make() -> Tensor:
+        loaded = encoder()
+        sounds = ((read_mono(clip.path)) for clip in clips)
+        heard = [_summary(loaded, samples) for samples in track(sounds, "hearing voices", total=len(clips))]
+        heard += [_summary(loaded, window.samples) for window in talk]
+        return torch.from_numpy(np.stack(heard))
+
+    sizes = [(clip.path.name, clip.path.stat().st_size) for clip in clips]
+    summaries = _kept("voices", (SPEC, VERSION, sizes, [window.recording for window in talk]), make)
+    return VoiceRows(
+        summaries,
+        torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
+        np.array([clip.corpus for clip in clips] + ["ordinary"] * len(talk)),
+        torch.tensor([_held_out(clip) for clip in clips] + [window.held_out for window in talk]),
+    )
+
+
+def _summary(encoder: SpeechEncoder, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " summary"]:
+    return summarise(encoder.encode(samples).features.values)
+
+
+def _held_out(clip: Clip) -> bool:
+    return clip.speaker in _HELD_OUT[clip.corpus]

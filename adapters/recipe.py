@@ -1,0 +1,90 @@
+"""What a training run does, from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import AdapterError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class FitSpec:
+    """How one reader's members are fitted.
+
+    Attributes:
+        epochs: Passes over the data.
+        batch: Rows per step.
+        learning_rate: Highest rate of the one-cycle schedule.
+        weight_decay: AdamW's.
+        label_smoothing: Share of the target spread over all classes.
+        dropout: On inputs and hidden layer.
+        adjust: How much of the log prior is added to the scores in training; what is added then is missing
+            afterwards, and rare classes are named more often (Menon et al. 2021, logit adjustment).
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    dropout: tuple[float, float]
+    adjust: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        name: The adapter's.
+        backbone: Asset, folder or Hugging Face id of the LLM.
+        dtype: Number format in which it runs.
+        layers: Layers of it that are read.
+        intro: What stands before a dialogue.
+        max_tokens: Length of a dialogue in tokens.
+        members: Networks that are averaged.
+        words_hidden: Width of a member that reads words.
+        voice_hidden: Width of a member that hears voices.
+        words: How the words' members are fitted.
+        voice: How the voice's members are fitted.
+    """
+
+    name: str
+    backbone: str
+    dtype: str
+    layers: tuple[int, ...]
+    intro: str
+    max_tokens: int
+    members: int
+    words_hidden: int
+    voice_hidden: int
+    words: FitSpec = field()
+    voice: FitSpec = field()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        AdapterError: The file is missing, or its keys are not those of a recipe.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    parts = {"words": _part(path, FitSpec, raw.pop("words", {})), "voice": _part(path, FitSpec, raw.pop("voice", {}))}
+    recipe: Recipe = _part(path, Recipe, {**raw, **parts})
+    return recipe
+
+
+def _part(path: Path, kind: type[Any], raw: dict[str, Any]) -> Any:
+    """One dataclass from one table; lists become tuples."""
+    wanted = {spec.name for spec in fields(kind)}
+    if raw.keys() != wanted:
+        unknown, missing = sorted(raw.keys() - wanted), sorted(wanted - raw.keys())
+        raise AdapterError(f"{path}, {kind.__name__}: unknown keys {unknown}, missing keys {missing}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})

@@ -1,0 +1,175 @@
+"""A loaded adapter on its frozen LLM: one turn with its history in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from adapters import checkpoint
+from adapters.backbone import Backbone
+from adapters.cache import asset_folder
+from adapters.checkpoint import Card
+from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput
+from adapters.errors import AdapterError
+from adapters.features import acoustic
+from adapters.prompt import Prompter
+from adapters.readout.judge import Evidence, Judge
+from adapters.readout.members import pool
+from adapters.readout.voice_summary import summarise
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+_NO_WORDS = "no words"
+
+
+class Recogniser:
+    """Judges turns; the same turn gives the same scores. Use from one thread at a time.
+
+    Args:
+        judge: The trained adapter.
+        card: What is known about it.
+        backbone: The LLM that it was trained on.
+        prompter: Writes dialogues down in the LLM's tokens.
+        abstain_below: Confidence under which no class is reported, in [0, 1].
+
+    Attributes:
+        card: As given.
+        adapter_id: Name and hash of the adapter, for events.
+        backbone_id: Name and digest of the LLM, for events.
+        feature_specs: What features each modality must bring.
+    """
+
+    def __init__(
+        self, judge: Judge, card: Card, backbone: Backbone, prompter: Prompter, abstain_below: float = 0.0
+    ) -> None:
+        if not 0.0 <= abstain_below <= 1.0:
+            raise AdapterError(f"abstain_below is {abstain_below}, but a confidence is between 0 and 1")
+        self.card = card
+        self.adapter_id = card.adapter_id
+        self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
+        self.feature_specs: dict[Modality, FeatureSpec] = {"audio": card.audio}
+        self._judge = judge
+        self._backbone = backbone
+        self._prompter = prompter
+        self._abstain_below = abstain_below
+
+    def count_tokens(self, text: str) -> int:
+        """Length of a text in the LLM's tokens, for bounding a history."""
+        return self._prompter.count(text)
+
+    def scores(self, turn: TurnInput) -> EmotionScores:
+        """Judge one turn.
+
+        Raises:
+            AdapterError: The features are not those that the adapter was trained on.
+        """
+        return self.scores_many([turn])[0]
+
+    def scores_many(self, turns: Sequence[TurnInput]) -> list[EmotionScores]:
+        """Judge several turns; their scores do not depend on each other.
+
+        Raises:
+            AdapterError: As `scores`.
+        """
+        words = [self._words(turn) for turn in turns]
+        voice = [self._voice(turn) for turn in turns]
+        shape = self.card.shape
+        evidence = Evidence(
+            words=torch.stack([torch.zeros(len(shape.layers), 2, shape.width) if w is None else w for w in words]),
+            has_words=torch.tensor([w is not None for w in words]),
+            voice=torch.stack([torch.zeros(shape.summary) if isinstance(v, str) else v for v in voice]),
+            has_voice=torch.tensor([not isinstance(v, str) for v in voice]),
+        )
+        with torch.inference_mode():
+            probabilities = self._judge(evidence).exp().double()
+        return [
+            self._scored(turn, row / row.sum(), w is not None, v)
+            for turn, row, w, v in zip(turns, probabilities, words, voice, strict=True)
+        ]
+
+    def _words(self, turn: TurnInput) -> Float[Tensor, "read 2 d"] | None:
+        """Pooled states of the turn's words, or None where it has none."""
+        if not turn.utterance.text.strip():
+            return None
+        layout = self._prompter.layout([*turn.history, turn.utterance])
+        start, end = layout.spans[-1]
+        return pool(self._backbone.states(layout.ids[:end]), start, end)
+
+    def _voice(self, turn: TurnInput) -> Float[Tensor, " summary"] | str:
+        """Summary of the turn's voice, or why there is none."""
+        heard = turn.audio
+        if isinstance(heard, Absent):
+            return heard.reason
+        _assert_spec(heard, self.card.audio)
+        if len(heard.values) == 0 or not np.isfinite(heard.values).all():
+            return "no usable voice features"
+        return torch.from_numpy(summarise(heard.values))
+
+    def _scored(
+        self, turn: TurnInput, row: Float[Tensor, " classes"], words: bool, voice: Float[Tensor, " summary"] | str
+    ) -> EmotionScores:
+        video = turn.video.reason if isinstance(turn.video, Absent) else "not read by this adapter"
+        heard = voice if isinstance(voice, str) else "used"
+        confidence = float(row.max())
+        abstained = None
+        if not words and isinstance(voice, str):
+            abstained = f"nothing to judge by: {_NO_WORDS}; {voice}"
+        elif confidence < self._abstain_below:
+            abstained = f"confidence {confidence:.2f} under {self._abstain_below:.2f}"
+        return EmotionScores(
+            labels=self.card.labels,
+            probabilities=tuple(row.tolist()),
+            modalities={"text": "used" if words else _NO_WORDS, "audio": heard, "video": video},
+            abstained=abstained,
+        )
+
+
+def _assert_spec(features: Features, expected: FeatureSpec) -> None:
+    if features.spec != expected:
+        raise AdapterError(f"the adapter hears {expected}, but was given {features.spec}")
+
+
+def load(
+    folder: str | Path = "default",
+    backbone: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    dtype: str = "auto",
+    abstain_below: float = 0.0,
+    any_backbone: bool = False,
+) -> Recogniser:
+    """Load an adapter and the LLM under it.
+
+    Args:
+        folder: Its checkpoint, or the name of one that ships with the package.
+        backbone: Folder or Hugging Face id of the LLM; the pulled asset of the name in the card if not given.
+        device: ``auto``, ``cpu``, ``cuda`` ...
+        threads: Threads of one operation on the CPU, for the whole process; PyTorch's choice if not given.
+        dtype: Number format of the LLM: ``auto``, ``float32`` or ``bfloat16``.
+        abstain_below: Confidence under which no class is reported.
+        any_backbone: Accept an LLM with other weights than the adapter was trained on, such as another quantisation.
+
+    Raises:
+        AdapterError: The checkpoint or the LLM is missing, damaged, or they do not belong together.
+    """
+    if math.isnan(abstain_below):
+        raise AdapterError("abstain_below is not a number")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    shipped = PRETRAINED / str(folder)
+    judge, card = checkpoint.load(shipped if shipped.is_dir() else Path(folder), acoustic.SPEC)
+    source = backbone if backbone is not None else asset_folder(card.backbone.name)
+    llm = Backbone.load(source, card.shape.layers, device=device, dtype=dtype)
+    found, wanted = llm.fingerprint, card.backbone.fingerprint
+    if llm.width != card.shape.width or (found != wanted and not any_backbone):
+        raise AdapterError(
+            f"{card.name} was trained on {card.backbone.name} ({wanted}, width {card.shape.width}), "
+            f"but {source} is another model ({found}, width {llm.width})"
+        )
+    return Recogniser(judge, card, llm, Prompter.load(source, card.prompt), abstain_below)

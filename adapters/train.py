@@ -1,0 +1,168 @@
+"""``python -m adapters.train``: from the data to a checkpoint, by a recipe.
+
+The frozen models are run over the data once and kept in the cache; fitting the adapter itself takes minutes. The LLM's
+weights are hashed before and after.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor
+
+from adapters import checkpoint
+from adapters.backbone import Backbone
+from adapters.cache import asset_folder
+from adapters.checkpoint import BackboneSpec, Card
+from adapters.contract import MELD_LABELS
+from adapters.corpora import VoiceRows, WordRows, voice_rows, word_rows
+from adapters.datasets import meld
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.fit import fit_members, fit_weigh
+from adapters.prompt import Prompter, PromptSpec
+from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.members import average
+from adapters.readout.voice_summary import SUMMARY_DIM
+from adapters.recipe import RECIPES, Recipe, read_recipe
+from adapters.scores import Figures, figures
+from adapters.simulate import SHARES, draw_voices
+
+DATA_USED = {
+    "MELD train (fitting words), dev (calibration)": "GPL-3.0",
+    "RAVDESS actors 01-16 (fitting voice), 17 on (calibration)": "CC BY-NC-SA 4.0",
+    "EMO-DB without speaker 16 (fitting voice), 16 (calibration)": "CC0",
+    "nEMO without speaker MP0 (fitting voice), MP0 (calibration)": "CC BY-NC-SA 4.0",
+    "URDU talk shows without speaker SM3 (fitting voice), SM3 (calibration)": "research use",
+    "AMI meetings trn03-05 and a pyannote.audio telephone call, first 18 s each, as neutral": "CC BY 4.0; MIT",
+}
+LIMITS = (
+    "English words. The voice is judged by what acted voices in three languages and talk shows in a fourth have in "
+    "common; how voice and words are weighed was fitted on simulated pairs, because no conversational audio with labels "
+    "could be had. Says what a turn expresses, not what a person feels; not for decisions about people, and not for use "
+    "at work or in education."
+)
+
+
+def _source(name: str) -> str | Path:
+    """Where a recipe's backbone is: a folder, a pulled asset, or the Hugging Face hub."""
+    asset = asset_folder(name)
+    return asset if asset.is_dir() else name
+
+
+def balanced(rows: VoiceRows) -> Tensor:
+    """Weights under which every class of every corpus counts the same."""
+    weights = torch.zeros(len(rows.labels))
+    for corpus in sorted(set(rows.corpora.tolist())):
+        for label in range(len(MELD_LABELS)):
+            cell = torch.from_numpy(rows.corpora == corpus) & (rows.labels == label)
+            weights[cell] = 1.0 / max(1, int(cell.sum()))
+    return weights / weights.mean()
+
+
+def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceRows, seed: int) -> Judge:
+    """Fit both readers."""
+    torch.manual_seed(seed)
+    judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
+    fit_members(judge.words, words.states.flatten(1), words.labels, torch.ones(len(words.labels)), recipe.words)
+    training = voices.where(~voices.held_out.numpy())
+    fit_members(judge.voice, training.summaries, training.labels, balanced(training), recipe.voice)
+    return judge
+
+
+@torch.no_grad()
+def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> dict[str, Figures]:
+    """Fit how words and voice are weighed on held-out data, and say how well each case does there."""
+    said = average(judge.words(words.states.flatten(1)))
+    heard = average(judge.voice(voices.where(voices.held_out.numpy()).summaries))
+    held = voices.labels[voices.held_out]
+    first, second = (heard[draw_voices(words.labels, held, seed + step)] for step in (0, 1))
+    with torch.enable_grad():
+        fit_weigh(judge.weigh, said, first, second, words.labels)
+    test = heard[draw_voices(words.labels, held, seed + 2)]
+    yes, no = torch.ones(len(said), dtype=torch.bool), torch.zeros(len(said), dtype=torch.bool)
+    cases = {"words": (yes, no), "words and voice (simulated)": (yes, yes), "voice (simulated)": (no, yes)}
+    labels = words.labels.numpy()
+    return {
+        name: figures(judge.weigh(said, with_words, test, with_voice).exp().numpy(), labels, MELD_LABELS.labels)
+        for name, (with_words, with_voice) in cases.items()
+    }
+
+
+def train(recipe: Recipe, data: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Run one recipe.
+
+    Args:
+        recipe: What to do.
+        data: Folder with one folder per data set.
+        out: Where the checkpoint goes.
+        seed: Of initial weights, order and draws.
+
+    Returns:
+        What goes into the card's ``about``.
+
+    Raises:
+        AdapterError: Data or models are missing.
+    """
+    begun = time.monotonic()
+    source = _source(recipe.backbone)
+    backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
+    before = backbone.weights_digest
+    prompt = PromptSpec(recipe.intro, recipe.max_tokens)
+    prompter = Prompter.load(source, prompt)
+    splits = {
+        split: word_rows(meld.load(data / "meld", split), backbone, prompter, prompt) for split in ("train", "dev")
+    }
+    voices = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
+    read_s = time.monotonic() - begun
+    shape = JudgeShape(
+        layers=recipe.layers,
+        width=backbone.width,
+        summary=SUMMARY_DIM,
+        classes=len(MELD_LABELS),
+        members=recipe.members,
+        words_hidden=recipe.words_hidden,
+        voice_hidden=recipe.voice_hidden,
+    )
+    judge = fit_judge(recipe, shape, fitting, voices, seed)
+    results = calibrate(judge, calibrating, voices, seed)
+    if backbone.weights_digest != before:
+        raise AdapterError("the backbone's weights changed in training; it must stay frozen")
+    about = {
+        "data": DATA_USED,
+        "limits": LIMITS,
+        "seed": seed,
+        "simulated_voice_shares": SHARES,
+        "dev": results,
+        "parameters": sum(value.numel() for value in judge.parameters()),
+        "seconds": {"reading": round(read_s), "all": round(time.monotonic() - begun)},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
+    checkpoint.save(out, judge, Card(recipe.name, MELD_LABELS, SPEC, backbone_spec, prompt, shape, about=about))
+    return about
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
+    out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
+    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
+    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws.")] = 0,
+) -> None:
+    """Train an adapter and print its figures as JSON."""
+    try:
+        about = train(read_recipe(config), data, out, seed)
+    except AdapterError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps(about, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    typer.run(main)
