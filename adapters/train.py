@@ -44,9 +44,9 @@ DATA_USED = {
 }
 LIMITS = (
     "English words. The voice is judged by what acted voices in three languages and talk shows in a fourth have in "
-    "common; how voice and words are weighed was fitted on simulated pairs, because no conversational audio with labels "
-    "could be had. Says what a turn expresses, not what a person feels; not for decisions about people, and not for use "
-    "at work or in education."
+    "common; how voice and words are weighed was fitted on simulated pairs, because no conversational audio with "
+    "labels could be had. Says what a turn expresses, not what a person feels; not for decisions about people, and "
+    "not for use at work or in education."
 )
 
 
@@ -116,9 +116,9 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int) -> dict[str, Any]:
     before = backbone.weights_digest
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)
     prompter = Prompter.load(source, prompt)
-    splits = {
-        split: word_rows(meld.load(data / "meld", split), backbone, prompter, prompt) for split in ("train", "dev")
-    }
+    fitting, calibrating = (
+        word_rows(meld.load(data / "meld", split), backbone, prompter, prompt) for split in ("train", "dev")
+    )
     voices = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
     read_s = time.monotonic() - begun
     shape = JudgeShape(

@@ -41,3 +41,8 @@ def load(folder: Path) -> Clips:
             continue
         clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[fields[2]]), fields[6], "ravdess"))
     return Clips(tuple(clips), refused)
+
+
+def held_out(clip: Clip) -> bool:
+    """Whether a clip is of an actor who is kept out of training."""
+    return int(clip.speaker) >= FIRST_HELD_OUT_ACTOR
