@@ -72,6 +72,7 @@ def save(folder: Path, judge: Judge, card: Card) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().half().contiguous() for name, value in judge.state_dict().items()}
     save_file(weights, folder / _WEIGHTS)
+    (folder / _WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
     fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
     written = Card(**{**fields, "weights_sha256": _sha256(folder / _WEIGHTS)})
     text = json.dumps({"format": FORMAT, **asdict(written)}, indent=2, ensure_ascii=False)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
-from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from adapters.datasets import emodb, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
 from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.progress import progress
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import pool
 from adapters.readout.voice_summary import VERSION, summarise
@@ -84,7 +84,7 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
 
     def make() -> Tensor:
         rows: list[Tensor] = []
-        for dialogue in track(corpus.dialogues, "reading dialogues"):
+        for dialogue in progress(corpus.dialogues, "reading dialogues"):
             rows += _pooled([line.utterance for line in dialogue], backbone, prompter)
         return torch.stack(rows).half()
 
@@ -121,7 +121,7 @@ def voice_rows(data: Path, encoder: Callable[[], SpeechEncoder]) -> VoiceRows:
     def make() -> Tensor:
         loaded = encoder()
         sounds = ((read_mono(clip.path)) for clip in clips)
-        heard = [_summary(loaded, samples) for samples in track(sounds, "hearing voices", total=len(clips))]
+        heard = [_summary(loaded, samples) for samples in progress(sounds, "hearing voices", total=len(clips))]
         heard += [_summary(loaded, window.samples) for window in talk]
         return torch.from_numpy(np.stack(heard))
 

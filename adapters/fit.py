@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float, Int
-from rich.progress import track
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from adapters.progress import progress
 from adapters.readout.judge import Weigh
 from adapters.readout.members import Members
 from adapters.recipe import FitSpec
@@ -49,7 +49,7 @@ def fit_members(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
     losses: list[float] = []
     members.train()
-    for _ in track(range(spec.epochs), "fitting"):
+    for _ in progress(range(spec.epochs), "fitting"):
         total = 0.0
         for rows in torch.randperm(len(inputs)).split(spec.batch):
             scores = (members(inputs[rows]) + offset).flatten(0, 1)

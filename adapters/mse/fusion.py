@@ -33,6 +33,7 @@ class MultiScaleFusion(nn.Module):
         scales = torch.stack([self.scale1(mixed), self.scale2(mixed), self.scale3(mixed)], dim=-1)
         wide: Tensor = self.widen(self.kernel(scales)[..., 0])
         if self.spread is None:
-            return wide.unflatten(-1, (self._n, -1))
-        tokens: Tensor = self.spread(wide[..., None]).transpose(1, 2)
+            tokens: Tensor = wide.unflatten(-1, (self._n, -1))
+        else:
+            tokens = self.spread(wide[..., None]).transpose(1, 2)
         return tokens

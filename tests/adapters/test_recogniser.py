@@ -1,0 +1,162 @@
+"""The loaded adapter: what it accepts, what it says about modalities, and what it refuses."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adapters import checkpoint, recogniser
+from adapters.backbone import Backbone
+from adapters.checkpoint import BackboneSpec, Card
+from adapters.contract import MELD_LABELS, Absent, Features, FeatureSpec, TurnInput, Utterance
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SPEC
+from adapters.prompt import PromptSpec
+from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.voice_summary import SUMMARY_DIM
+from tests.adapters.tiny import WIDTH, write_backbone
+
+SHAPE = JudgeShape(
+    layers=(1, 3), width=WIDTH, summary=SUMMARY_DIM, classes=7, members=2, words_hidden=4, voice_hidden=4
+)
+HISTORY = (Utterance("Ann", "How was it?"),)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A checkpoint of random weights, and its backbone."""
+    root = tmp_path_factory.mktemp("recogniser")
+    llm = write_backbone(root / "llm")
+    torch.manual_seed(0)
+    spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
+    card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE)
+    checkpoint.save(root / "adapter", Judge(SHAPE), card)
+    return root / "adapter", llm
+
+
+@pytest.fixture(scope="module")
+def judge(folders: tuple[Path, Path]) -> recogniser.Recogniser:
+    return recogniser.load(folders[0], folders[1], device="cpu", dtype="float32")
+
+
+def voice(frames: int = 60) -> Features:
+    return Features(SPEC, np.random.default_rng(0).normal(size=(frames, SPEC.dim)).astype(np.float32))
+
+
+def turn(text: str = "Awful.", audio: Features | Absent | None = None) -> TurnInput:
+    return TurnInput(Utterance("Bob", text), HISTORY, audio or Absent("turn under 0.8 s"))
+
+
+def test_words_alone(judge: recogniser.Recogniser) -> None:
+    scores = judge.scores(turn())
+    assert scores.labels == MELD_LABELS
+    assert scores.modalities == {"text": "used", "audio": "turn under 0.8 s", "video": "not given"}
+    assert scores.abstained is None
+
+
+def test_voice_alone(judge: recogniser.Recogniser) -> None:
+    scores = judge.scores(turn("", voice()))
+    assert scores.modalities == {"text": "no words", "audio": "used", "video": "not given"}
+    assert scores.abstained is None
+
+
+def test_one_frame_of_voice_and_silence_are_judged(judge: recogniser.Recogniser) -> None:
+    judge.scores(turn("", voice(1)))
+    judge.scores(turn("", Features(SPEC, np.zeros((50, SPEC.dim), np.float32))))
+
+
+def test_neither_is_no_judgement(judge: recogniser.Recogniser) -> None:
+    abstained = judge.scores(turn("  ")).abstained
+    assert abstained == "nothing to judge by: no words; turn under 0.8 s"
+
+
+def test_no_frames_are_no_voice(judge: recogniser.Recogniser) -> None:
+    assert judge.scores(turn("", voice(0))).modalities["audio"] == "no usable voice features"
+
+
+def test_the_same_turn_gives_the_same_scores(judge: recogniser.Recogniser) -> None:
+    assert judge.scores(turn(audio=voice())) == judge.scores(turn(audio=voice()))
+
+
+def test_turns_do_not_depend_on_each_other(judge: recogniser.Recogniser) -> None:
+    turns = [turn(), turn("", voice()), turn("Lovely!", voice())]
+    for alone, together in zip(map(judge.scores, turns), judge.scores_many(turns), strict=True):
+        assert alone.probabilities == pytest.approx(together.probabilities, abs=1e-6)
+
+
+def test_history_matters(judge: recogniser.Recogniser) -> None:
+    assert judge.scores(turn()).probabilities != judge.scores(replace(turn(), history=())).probabilities
+
+
+def test_abstains_below_a_confidence(folders: tuple[Path, Path]) -> None:
+    strict = recogniser.load(*folders, device="cpu", abstain_below=1.0)
+    abstained = strict.scores(turn()).abstained
+    assert abstained is not None
+    assert abstained.startswith("confidence 0.")
+
+
+def test_other_features_are_refused_naming_both(judge: recogniser.Recogniser) -> None:
+    other = Features(FeatureSpec("mfcc", 2, SPEC.dim, 50.0), voice().values)
+    with pytest.raises(AdapterError, match=r"whisper.*but was given mfcc v2"):
+        judge.scores(turn(audio=other))
+
+
+def test_ids_name_weights(judge: recogniser.Recogniser) -> None:
+    assert judge.adapter_id == f"random-{judge.card.weights_sha256[:8]}"
+    assert judge.backbone_id.startswith("tiny-")
+    assert judge.feature_specs == {"audio": SPEC}
+
+
+def test_another_backbone_is_refused_unless_allowed(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    other = write_backbone(tmp_path, seed=1)
+    with pytest.raises(AdapterError, match="another model"):
+        recogniser.load(folders[0], other, device="cpu")
+    recogniser.load(folders[0], other, device="cpu", any_backbone=True)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_a_confidence_out_of_range(folders: tuple[Path, Path], value: float) -> None:
+    with pytest.raises(AdapterError, match="abstain_below"):
+        recogniser.load(*folders, device="cpu", abstain_below=value)
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no adapter at"):
+        recogniser.load(tmp_path)
+
+
+def _copy(folders: tuple[Path, Path], to: Path) -> Path:
+    for path in folders[0].iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def test_damaged_weights_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = _copy(folders, tmp_path) / "adapter.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(AdapterError, match="damaged"):
+        recogniser.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"audio": {"name": "mfcc", "version": 1, "dim": 13, "rate_hz": 100.0}}, r"hears mfcc v1 .* extracts whisper"),
+        ({"format": 99}, "format 99"),
+        ({"labels": None}, "not a card"),
+        (
+            {"shape": {**{"layers": [1, 3], "width": WIDTH, "summary": SUMMARY_DIM, "classes": 7}, "members": 3}},
+            "weight",
+        ),
+    ],
+)
+def test_a_card_that_does_not_fit(
+    folders: tuple[Path, Path], tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    card = _copy(folders, tmp_path) / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), **change}))
+    with pytest.raises(AdapterError, match=message):
+        recogniser.load(tmp_path)
