@@ -1,0 +1,72 @@
+"""A recorded session: a folder of plain files that any program can read.
+
+start.json        how it began: when, from what, with which software, models and settings
+audio-N.flac      channel N as heard: 16 kHz, 16 bit; sample 0 is media time 0, lost audio is silence
+events.jsonl      what was published, one event a line, exactly as subscribers got it
+stop.json         how it ended; written last, so where it is missing the recording was cut off
+
+A later writer of the same format may add keys; a reader passes over those that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tracker.events import Outcome, WallTime
+
+START, EVENTS, STOP = "start.json", "events.jsonl", "stop.json"
+
+Format = Literal["emotion-tracker-session/1"]
+
+
+def audio_file(channel: int) -> str:
+    """The name of a channel's audio."""
+    return f"audio-{channel}.flac"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: Format = "emotion-tracker-session/1"
+    session: str = Field(min_length=1)
+
+
+class StartFile(_File):
+    """The contents of ``start.json``."""
+
+    started_at: WallTime = Field(description="Wall time of media time 0.")
+    software: str
+    source: str
+    live: bool
+    channels: int = Field(ge=1)
+    labels: list[str]
+    models: dict[str, str]
+    config: dict[str, Any] = Field(description="Every setting that the session ran with.")
+
+
+class AudioTrack(BaseModel):
+    """One channel's audio."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    channel: int = Field(ge=0)
+    file: str
+    samples: int = Field(ge=0, description="At 16 kHz, silence included.")
+    silence: int = Field(ge=0, description="Samples of it that stand for lost audio.")
+
+
+class StopFile(_File):
+    """The contents of ``stop.json``."""
+
+    ended_at: WallTime = Field(description="Wall time of the last media heard.")
+    outcome: Outcome
+    error: str | None
+    media_ns: int = Field(ge=0)
+    events: int = Field(ge=0, description="Lines in events.jsonl.")
+    turns_started: int = Field(ge=0)
+    turns_ended: int = Field(ge=0)
+    turns_skipped: int = Field(ge=0)
+    dropped: dict[str, int]
+    audio: list[AudioTrack]

@@ -1,0 +1,143 @@
+"""Reading a recorded session back, and giving its events again in their own time or faster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import anyio.lowlevel
+from pydantic import ValidationError
+
+from tracker.clock import NS_PER_MS, Clock
+from tracker.errors import SessionError
+from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json
+from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
+
+F = TypeVar("F", StartFile, StopFile)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSession:
+    """What a session's folder says.
+
+    Attributes:
+        start: How it began.
+        stop: How it ended, or None where the recording was cut off.
+        events: In the order in which they were published.
+        torn: Whether the last line was cut off in the middle and is left out.
+    """
+
+    start: StartFile
+    stop: StopFile | None
+    events: tuple[Event, ...]
+    torn: bool
+
+
+def read_session(folder: Path) -> RecordedSession:
+    """Read a recorded session; blocks.
+
+    Raises:
+        SessionError: It is no recorded session, or a file in it is damaged otherwise than by being cut off; the
+            message names the file and the line.
+    """
+    if not (folder / START).is_file():
+        raise SessionError(f"{folder}: is not a recorded session, there is no {START} in it")
+    start = _read(folder / START, StartFile)
+    stop = _read(folder / STOP, StopFile) if (folder / STOP).exists() else None
+    events, torn = parse_events(_bytes(folder / EVENTS), start.session, str(folder / EVENTS))
+    if stop and (torn or stop.events != len(events)):
+        raise SessionError(f"{folder / EVENTS}: holds {len(events)} whole events, but {STOP} says {stop.events}")
+    return RecordedSession(start, stop, events, torn)
+
+
+def parse_events(log: bytes, session: str, where: str) -> tuple[tuple[Event, ...], bool]:
+    """The events in a log, and whether its last line was cut off.
+
+    Args:
+        log: Lines of JSON.
+        session: The id that every event must carry.
+        where: The log's name, for messages.
+
+    Raises:
+        SessionError: A line that is not the last, or ends as a line should, is no event of this session or out of
+            order.
+    """
+    events: list[Event] = []
+    lines = log.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        last = number == len(lines)
+        if last and not line:
+            break
+        try:
+            event = from_json(line)
+        except ValidationError as error:
+            if last:
+                return tuple(events), True
+            raise SessionError(f"{where}, line {number}: {_first_fault(error)}") from error
+        if event.session != session:
+            raise SessionError(f"{where}, line {number}: belongs to session {event.session}, not {session}")
+        if events and event.seq <= events[-1].seq:
+            raise SessionError(f"{where}, line {number}: event {event.seq} comes after {events[-1].seq}")
+        events.append(event)
+    return tuple(events), False
+
+
+def moment_ns(event: Event) -> int:
+    """The media time at which an event was published, as far as it tells."""
+    match event:
+        case SessionStarted():
+            return 0
+        case TurnStarted():
+            return event.start_ns
+        case TurnEnded():
+            return event.end_ns + round((event.latency_ms.endpoint + event.latency_ms.total) * NS_PER_MS)
+        case TurnSkipped():
+            return event.end_ns
+        case SessionEnded():
+            return event.media_ns
+
+
+async def replay(events: Sequence[Event], clock: Clock, speed: float | None) -> AsyncIterator[Event]:
+    """Give events again, unchanged and in order.
+
+    Args:
+        events: Of one session.
+        clock: Paces them.
+        speed: 1 is as it was, 2 twice as fast; None does not wait at all.
+
+    Raises:
+        ValueError: The speed is not above 0.
+    """
+    if speed is not None and not speed > 0:
+        raise ValueError(f"a session is replayed at a speed above 0, not {speed}")
+    begun, reached = clock.now_ns(), 0
+    for event in events:
+        reached = max(reached, moment_ns(event))
+        if speed is None:
+            await anyio.lowlevel.checkpoint()
+        else:
+            await clock.sleep_until_ns(begun + round(reached / speed))
+        yield event
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SessionError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read(path: Path, kind: type[F]) -> F:
+    try:
+        return kind.model_validate_json(_bytes(path))
+    except ValidationError as error:
+        raise SessionError(f"{path}: {_first_fault(error)}") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first thing wrong, without the contents."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    return f"{key}: {fault['msg']}" if key else fault["msg"]

@@ -1,0 +1,111 @@
+"""The audio files of a recorded session: one per channel, in which a sample's place is its media time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from jaxtyping import Float32, Int16
+
+from tracker.recording import AudioTrack, audio_file
+from tracker.sources.media import RATE_HZ, AudioChunk
+
+_TOO_LITTLE = 1 << 20
+"""Bytes left on a disk that counts as full: libsndfile does not say why it cannot write."""
+
+
+def place(written: int, start: int, length: int) -> tuple[int, int]:
+    """Where a chunk goes in its file.
+
+    Args:
+        written: Samples in the file.
+        start: Index of the chunk's first sample since session start.
+        length: Samples in the chunk.
+
+    Returns:
+        Samples of silence to put before it, and how many of its own to leave out because they are there already.
+    """
+    return max(0, start - written), min(length, max(0, written - start))
+
+
+def to_pcm16(samples: Float32[np.ndarray, " samples"]) -> Int16[np.ndarray, " samples"]:
+    """Samples in [-1, 1] as 16 bit; exact for what was 16 bit before, clipped where it is louder."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+@dataclass
+class _Track:
+    file: soundfile.SoundFile
+    written: int = 0
+    silence: int = 0
+
+    def write(self, chunk: AudioChunk) -> None:
+        silence, known = place(self.written, chunk.start, len(chunk.samples))
+        self.silence += silence
+        for begin in range(0, silence, RATE_HZ):
+            self._put(np.zeros(min(RATE_HZ, silence - begin), np.int16))
+        self._put(to_pcm16(chunk.samples[known:]))
+
+    def _put(self, samples: Int16[np.ndarray, " samples"]) -> None:
+        self.file.write(samples)
+        self.written += len(samples)
+
+
+class Tracks:
+    """Writes each channel's audio to its own file; blocks.
+
+    Args:
+        folder: Where the files go; each is made with its channel's first sample.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tracks: dict[int, _Track] = {}
+
+    def write(self, chunk: AudioChunk) -> None:
+        """Put a chunk at its place, with silence where audio is missing before it.
+
+        Raises:
+            OSError: It cannot be written, with ENOSPC where the disk is full.
+        """
+        if not len(chunk.samples):
+            return  # a FLAC file without a sample is none
+        try:
+            if chunk.channel not in self._tracks:
+                path = self._folder / audio_file(chunk.channel)
+                self._tracks[chunk.channel] = _Track(soundfile.SoundFile(path, "x", RATE_HZ, 1, "PCM_16"))
+            self._tracks[chunk.channel].write(chunk)
+        except soundfile.LibsndfileError as error:
+            raise self._reason(error) from error
+
+    def close(self) -> None:
+        """Complete the files.
+
+        Raises:
+            OSError: One cannot be completed; the others were.
+        """
+        failed = None
+        for track in self._tracks.values():
+            try:
+                track.file.close()
+            except soundfile.LibsndfileError as error:
+                failed = error
+        if failed:
+            raise self._reason(failed) from failed
+
+    def written(self) -> list[AudioTrack]:
+        """What the files hold."""
+        return [
+            AudioTrack(channel=channel, file=audio_file(channel), samples=track.written, silence=track.silence)
+            for channel, track in sorted(self._tracks.items())
+        ]
+
+    def _reason(self, error: soundfile.LibsndfileError) -> OSError:
+        if shutil.disk_usage(self._folder).free < _TOO_LITTLE:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return OSError(errno.EIO, str(error))
