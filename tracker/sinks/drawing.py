@@ -1,0 +1,143 @@
+"""Drawing a `View` with rich. Every colour repeats what a word beside it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from tracker.sinks.lines import header, outcome
+from tracker.sinks.view import Row, View, clock_time
+
+_SPEAKER_COLOURS = ("cyan", "yellow", "magenta", "green", "bright_blue", "bright_red")
+_EMOTION_COLOURS = {
+    "joy": "green",
+    "surprise": "yellow",
+    "sadness": "blue",
+    "anger": "red",
+    "fear": "magenta",
+    "disgust": "bright_red",
+}
+_BAR = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Glyphs:
+    full: str
+    rest: str
+    rule: str
+    dot: str
+    more: str
+
+
+_UNICODE = _Glyphs("█", "░", "─", " · ", "…")
+_ASCII = _Glyphs("#", ".", "-", " - ", "...")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A view as it is drawn at the console's present width.
+
+    Attributes:
+        view: What is shown.
+        notice: A sentence for those who are listened to; may be empty.
+        height: Lines it may take, so that the latest turns are shown; None for all of them.
+    """
+
+    view: View
+    notice: str
+    height: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Header, conversation, footer."""
+        glyphs = _ASCII if options.ascii_only else _UNICODE
+        options = options.update(height=None)
+        rule = Text(glyphs.rule * options.max_width, "dim", overflow="crop", no_wrap=True)
+        top = _lines(console, options, [*_head(self.view, self.notice, glyphs), rule])
+        bottom = _lines(console, options, [rule, *_foot(self.view, glyphs)])
+        room = None if self.height is None else max(1, self.height - len(top) - len(bottom))
+        lines = [*top, *_conversation(console, options, self.view, glyphs, room), *bottom]
+        for line in lines[: self.height]:
+            yield from line
+            yield Segment.line()
+
+
+def _conversation(
+    console: Console, options: ConsoleOptions, view: View, glyphs: _Glyphs, room: int | None
+) -> list[list[Segment]]:
+    """The latest turns, as many whole lines as there is room for."""
+    rows = view.rows if room is None else view.rows[-room:]
+    table = Table.grid(padding=(0, 1), expand=True)
+    speaker = max(map(len, view.speakers), default=9)
+    table.add_column(justify="right", no_wrap=True, min_width=6)
+    table.add_column(no_wrap=True, width=min(speaker, max(9, options.max_width // 6)), overflow="ellipsis")
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(no_wrap=True, min_width=10)
+    table.add_column(no_wrap=True, width=_BAR + 5)
+    for row in rows:
+        table.add_row(*_cells(row, view, glyphs))
+    lines = _lines(console, options, [table])
+    hidden = view.forgotten + len(view.rows) - len(rows)
+    if room is not None and len(lines) > room:
+        return lines[-room:]
+    if room is None and hidden:
+        return [*_lines(console, options, [Text(f"{glyphs.more} {hidden} earlier turns", "dim")]), *lines]
+    return lines
+
+
+def _cells(row: Row, view: View, glyphs: _Glyphs) -> Sequence[Text]:
+    time = Text(clock_time(row.start_ns), "dim")
+    channels = view.started.channels if view.started else 1
+    somebody = f"channel {row.channel + 1}" if channels > 1 else ""
+    match row.state:
+        case "speaking":
+            return time, Text(somebody, "dim"), Text(f"speaking {glyphs.more}", "dim italic"), Text(), Text()
+        case "skipped":
+            return time, Text(somebody, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
+        case _:
+            colour = _SPEAKER_COLOURS[view.speakers.index(row.speaker) % len(_SPEAKER_COLOURS)]
+            unsure = row.state == "unsure"
+            words = Text(row.text)
+            if unsure:
+                words.append(f" (unsure: {row.reason})" if row.reason else " (unsure)", "dim")
+            style = "dim" if unsure else _EMOTION_COLOURS.get(row.emotion, "")
+            label = Text(f"{row.emotion}?" if unsure else row.emotion, style)
+            return time, Text(row.speaker, f"bold {colour}"), words, label, _bar(row.confidence, style, glyphs)
+
+
+def _bar(confidence: float, style: str, glyphs: _Glyphs) -> Text:
+    full = round(confidence * _BAR)
+    bar = Text(glyphs.full * full, style)
+    bar.append(glyphs.rest * (_BAR - full), "dim")
+    return bar.append(f" {confidence:>4.0%}", style)
+
+
+def _head(view: View, notice: str, glyphs: _Glyphs) -> list[Text]:
+    if not view.started:
+        return [Text(f"starting {glyphs.more}", "bold")]
+    models = glyphs.dot.join(f"{part} {name}" for part, name in view.started.models.items())
+    lines = [
+        Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{view.started.software}", "dim"), no_wrap=True),
+        Text(models, "dim", no_wrap=True),
+    ]
+    if notice:
+        lines.append(Text(notice, "italic"))
+    for line in lines[:2]:
+        line.overflow = "ellipsis"
+    return lines
+
+
+def _foot(view: View, glyphs: _Glyphs) -> list[Text]:
+    notes = [Text(f"! {note}", "yellow") for note in view.notes]
+    if view.ended:
+        return [*notes, Text(outcome(view.ended), "bold red" if view.ended.outcome == "failed" else "bold")]
+    counters = [f"{view.judged} judged", f"{view.unsure} unsure", f"{view.skipped} skipped"]
+    return [*notes, Text(glyphs.dot.join(counters), "dim")]
+
+
+def _lines(console: Console, options: ConsoleOptions, parts: Sequence[Text | Table]) -> list[list[Segment]]:
+    return [line for part in parts for line in console.render_lines(part, options, pad=False)]
