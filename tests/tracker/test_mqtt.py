@@ -1,0 +1,265 @@
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tracker.sessions import Script, conversation, given_out, sessions
+from tracker.errors import SinkError
+from tracker.events import from_json
+from tracker.sinks.address import Address, parse_url, refuse_plain
+from tracker.sinks.backoff import FIRST_S, LONGEST_S, delays_s
+from tracker.sinks.connection import BrokerLost
+from tracker.sinks.mqtt import Mqtt
+from tracker.sinks.outbox import Outbox
+from tracker.sinks.topics import Message, message_of, status
+
+pytestmark = pytest.mark.anyio
+
+HOME = Address("127.0.0.1", 1883)
+
+
+class ScriptedBroker:
+    """Lets each attempt to connect meet its fate, the last one without end.
+
+    A fate is a reason for refusing, or how many messages are acknowledged before the connection is lost; the message
+    after them arrives without being acknowledged (-1: the greeting already). ``None`` is a connection that lasts.
+    """
+
+    def __init__(self, *fates: str | int | None) -> None:
+        self._fates = list(fates)
+        self.received: list[Message] = []
+        self.said: list[str] = []
+        self.waited: list[float] = []
+        self.up = anyio.Event()
+
+    @asynccontextmanager
+    async def connect(self, goodbye: Message) -> AsyncIterator["ScriptedBroker"]:
+        await anyio.lowlevel.checkpoint()
+        fate = self._fates.pop(0) if len(self._fates) > 1 else self._fates[0]
+        if isinstance(fate, str):
+            raise BrokerLost(fate)
+        self._acknowledges = itertools.count() if fate is None else iter(range(fate + 1))
+        self.up.set()
+        try:
+            yield self
+        finally:
+            self.received.append(goodbye)
+
+    async def publish(self, message: Message) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.received.append(message)
+        if next(self._acknowledges, None) is None:
+            raise BrokerLost("the network is down")
+
+    async def lost(self) -> None:
+        await anyio.sleep_forever()
+
+    async def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    def sink(self, keep: int = 1000) -> Mqtt:
+        return Mqtt(HOME, self.connect, "et", keep, self.said.append, 5.0, lambda: 0.0, self.wait)
+
+    @property
+    def events(self) -> list[Message]:
+        """What subscribers got, repeats left out."""
+        return list(dict.fromkeys(message for message in self.received if message.topic != "et/status"))
+
+
+async def publish(broker: ScriptedBroker, events, keep: int = 1000) -> None:
+    with anyio.fail_after(20):
+        await broker.sink(keep).run(given_out(events))
+    assert not broker._fates[1:], "the script was not used up"
+
+
+async def test_a_session_on_its_topics():
+    broker = ScriptedBroker(None)
+    events = conversation("abc")
+    await publish(broker, events)
+    assert [(m.topic, m.retain) for m in broker.received] == [
+        ("et/status", True),
+        ("et/abc/state", True),
+        *[("et/abc/turn", False)] * 8,
+        ("et/abc/state", True),
+        ("et/status", True),
+    ]
+    assert [m.payload for m in broker.received if m.topic == "et/status"] == ["online", "offline"]
+    assert [from_json(m.payload) for m in broker.events] == events
+    assert broker.events[0].user_properties == (("schema", "emotion-tracker/1"), ("session", "abc"))
+    assert not broker.said
+    assert not broker.waited
+
+
+FATES = st.lists(st.one_of(st.just("refused"), st.integers(-1, 4)), max_size=5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(sessions(), FATES)
+def test_whatever_the_connection_does_everything_arrives_in_order(events, fates):
+    taken = 0  # each lost connection loses a message, so there must be one left to lose
+    fates = [fate for fate in fates if isinstance(fate, str) or (taken := taken + max(fate, 0)) < len(events)]
+    broker = ScriptedBroker(*fates, None)
+    anyio.run(publish, broker, events)
+    assert [from_json(message.payload) for message in broker.events] == events
+    assert broker.received[-1] == status("et", online=False)
+
+
+async def test_an_outage_is_said_once_and_its_end_once():
+    broker = ScriptedBroker("Connection refused", "Connection refused", "timed out", 3, "Connection refused", None)
+    await publish(broker, conversation())
+    assert broker.said == [
+        "the broker at mqtt://127.0.0.1:1883 cannot be reached (Connection refused); trying again, messages are kept",
+        "the broker at mqtt://127.0.0.1:1883 is back; 10 kept messages follow",
+        "the broker at mqtt://127.0.0.1:1883 cannot be reached (the network is down); trying again, messages are kept",
+        "the broker at mqtt://127.0.0.1:1883 is back; 7 kept messages follow",
+    ]
+
+
+async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
+    broker = ScriptedBroker("no", "no", "no", "no", None)
+    asleep = anyio.Event()
+
+    async def wait(seconds: float) -> None:
+        broker.waited.append(seconds)
+        if len(broker.waited) == 3:
+            asleep.set()
+            await anyio.sleep_forever()
+
+    async def events():
+        yield conversation()[0]
+        await asleep.wait()
+
+    sink = Mqtt(HOME, broker.connect, "et", 9, broker.said.append, 5.0, lambda: 0.0, wait)
+    with anyio.fail_after(20):
+        await sink.run(events())
+    assert broker.waited == [0.5, 1.0, 2.0, 0.5]
+    assert len(broker.events) == 1
+
+
+async def test_what_cannot_be_delivered_is_counted():
+    broker = ScriptedBroker("Connection refused")
+    sink = Mqtt(HOME, broker.connect, "et", 6, broker.said.append, 0.05)
+    with anyio.fail_after(20):
+        await sink.run(given_out(conversation()))
+    assert broker.said[1:] == [
+        "the broker at mqtt://127.0.0.1:1883: 4 messages were dropped and 6 could not be delivered"
+    ]
+
+
+async def test_while_connected_nothing_is_dropped_for_lack_of_room():
+    broker = ScriptedBroker(None)
+    script = Script().start()
+    for second in range(50):
+        script.says(second, second + 1, "Speaker 1", "quick")
+
+    async def in_a_hurry():
+        await broker.up.wait()
+        await anyio.wait_all_tasks_blocked()
+        for event in script.end(50):
+            yield event
+
+    with anyio.fail_after(20):
+        await broker.sink(keep=2).run(in_a_hurry())
+    assert [from_json(message.payload) for message in broker.events] == script.events
+    assert not broker.said
+
+
+def named(name: str, retain: bool = False, expendable: bool = False) -> Message:
+    return Message(name, name, retain, "text/plain", (), expendable)
+
+
+def test_openings_go_before_turns_and_state_stays():
+    outbox = Outbox(3)
+    for message in (named("started", retain=True), named("opened", expendable=True), named("a"), named("b")):
+        outbox.put(message)
+    assert (outbox.dropped, len(outbox), outbox.full) == (1, 3, True)
+    outbox.put(named("c"))
+    outbox.put(named("ended", retain=True))
+    left = []
+    while head := outbox.head:
+        left.append(head.topic)
+        outbox.acknowledge(head)
+    assert left == ["started", "c", "ended"]
+    assert outbox.dropped == 3
+
+
+def test_an_acknowledgement_for_what_was_dropped_meanwhile_changes_nothing():
+    outbox = Outbox(1)
+    first, second = named("a"), named("b")
+    outbox.put(first)
+    outbox.put(second)
+    outbox.acknowledge(first)
+    assert outbox.head is second
+
+
+@given(st.lists(st.booleans(), max_size=20), st.integers(1, 5))
+def test_kept_and_dropped_are_all_there_were(expendable, capacity):
+    outbox = Outbox(capacity)
+    for index, one in enumerate(expendable):
+        outbox.put(named(str(index), expendable=one))
+    assert len(outbox) == min(capacity, len(expendable))
+    assert len(outbox) + outbox.dropped == len(expendable)
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_waits_double_up_to_the_longest_and_are_shortened_by_half_at_most(number):
+    waits = list(itertools.islice(delays_s(lambda: number), 12))
+    assert FIRST_S / 2 <= waits[0] <= FIRST_S
+    assert waits == sorted(waits)
+    assert LONGEST_S / 2 <= waits[-1] <= LONGEST_S
+
+
+def test_a_session_id_is_one_level_of_a_topic():
+    assert message_of("et", conversation("a/b #+1")[0]).topic == "et/a_b___1/state"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://localhost", Address("localhost", 1883)),
+        ("mqtts://broker.example", Address("broker.example", 8883, tls=True)),
+        ("mqtt://10.0.0.7:2883/", Address("10.0.0.7", 2883)),
+        ("MQTT://[::1]:1884", Address("::1", 1884)),
+    ],
+)
+def test_urls(url, address):
+    assert parse_url(url) == address
+    assert parse_url(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("localhost", "'localhost' names no broker; expected mqtt://host"),
+        ("http://localhost", "names no broker"),
+        ("mqtt://", "names no broker"),
+        ("mqtt://host:port", "malformed"),
+        ("mqtt://host:70000", "malformed; .* a port from 1 to 65535"),
+        ("mqtt://host:0", "port 0"),
+        ("mqtt://host/topic", "something after the port"),
+        ("mqtt://[::1", "malformed"),
+        ("mqtt://me:secret@host", "must not carry a user or password; set TRACKER_MQTT_USERNAME and"),
+        ("me:secret@host", "must not carry"),
+    ],
+)
+def test_urls_that_are_none(url, message):
+    with pytest.raises(SinkError, match=message) as refused:
+        parse_url(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["mqtt://localhost", "mqtt://127.0.0.9", "mqtt://[::1]", "mqtts://far.example"])
+def test_nobody_can_listen_here(url):
+    refuse_plain(parse_url(url), allow_plain=False)
+
+
+@pytest.mark.parametrize("url", ["mqtt://far.example", "mqtt://10.0.0.7", "mqtt://localhost.example"])
+def test_transcripts_do_not_leave_the_machine_unencrypted(url):
+    refuse_plain(parse_url(url), allow_plain=True)
+    with pytest.raises(SinkError, match=r"is not encrypted.*use mqtts://.*, or set mqtt\.allow_plain = true"):
+        refuse_plain(parse_url(url), allow_plain=False)
