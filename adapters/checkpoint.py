@@ -21,7 +21,7 @@ from adapters.errors import AdapterError
 from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 
-FORMAT = 1
+FORMAT = 2
 _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
 

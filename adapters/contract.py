@@ -84,6 +84,21 @@ class Utterance:
     text: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceProfile:
+    """How a speaker sounded in earlier turns, so that a turn can be heard against the speaker's own habits.
+
+    Made by `adapters.readout.voice_summary.remember`; nobody else needs to look inside.
+
+    Attributes:
+        turns: How many turns were heard.
+        total: The sum of their summaries.
+    """
+
+    turns: int
+    total: Float32[np.ndarray, " summary"]
+
+
 @dataclass(frozen=True, slots=True)
 class TurnInput:
     """All that the recogniser may know about one turn.
@@ -93,12 +108,14 @@ class TurnInput:
         history: The turns before it, oldest first; never a later one.
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
+        voice: How the speaker sounded before, or None where this is the first turn.
     """
 
     utterance: Utterance
     history: tuple[Utterance, ...] = ()
     audio: Features | Absent = Absent("not given")
     video: Features | Absent = Absent("not given")
+    voice: VoiceProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
 from adapters.datasets.records import Clip, Dialogues
-from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.features.acoustic import SPEC, Encoded
 from adapters.progress import progress
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import pool
@@ -34,6 +35,13 @@ from adapters.readout.voice_summary import VERSION, summarise
 _CORPORA = (emodb, nemo, ravdess, urdu)
 _HELD_OUT = {"emodb": "16", "nemo": "MP0", "urdu": "SM3"}  # one speaker each who is never trained on
 _NEUTRAL = MELD_LABELS.labels.index("neutral")
+
+
+class Encoder(Protocol):
+    """Hears samples (`adapters.features.acoustic.SpeechEncoder`)."""
+
+    def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+        """Features of one turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +60,22 @@ class VoiceRows:
         summaries: Their vectors.
         labels: Class ids.
         corpora: Where each is from; ``ordinary`` for unlabelled talk, taken as neutral.
+        speakers: Who speaks; a recording where nobody said who does.
         held_out: Which ones are not trained on.
     """
 
     summaries: Float[Tensor, "turns summary"]
     labels: Int[Tensor, " turns"]
     corpora: np.ndarray
+    speakers: np.ndarray
     held_out: Bool[Tensor, " turns"]
 
     def where(self, rows: np.ndarray) -> VoiceRows:
         """Some of the rows."""
         chosen = torch.from_numpy(rows)
-        return VoiceRows(self.summaries[chosen], self.labels[chosen], self.corpora[rows], self.held_out[chosen])
+        return VoiceRows(
+            self.summaries[chosen], self.labels[chosen], self.corpora[rows], self.speakers[rows], self.held_out[chosen]
+        )
 
 
 def _kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
@@ -108,7 +120,7 @@ def _pooled(dialogue: Sequence[Utterance], backbone: Backbone, prompter: Prompte
     return before + [pool(states, start, end) for start, end in spans]
 
 
-def voice_rows(data: Path, encoder: Callable[[], SpeechEncoder]) -> VoiceRows:
+def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
     """Hear all voice corpora and ordinary talk.
 
     Args:
@@ -131,11 +143,12 @@ def voice_rows(data: Path, encoder: Callable[[], SpeechEncoder]) -> VoiceRows:
         summaries,
         torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
         np.array([clip.corpus for clip in clips] + ["ordinary"] * len(talk)),
+        np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
         torch.tensor([_held_out(clip) for clip in clips] + [window.held_out for window in talk]),
     )
 
 
-def _summary(encoder: SpeechEncoder, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " summary"]:
+def _summary(encoder: Encoder, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " summary"]:
     return summarise(encoder.encode(samples).features.values)
 
 

@@ -16,9 +16,9 @@ from adapters.readout.members import Members
 from adapters.recipe import FitSpec
 
 
-def log_prior(labels: Int[Tensor, " b"], classes: int) -> Float[Tensor, " classes"]:
-    """Log share of each class, one row of each added so that none is impossible."""
-    counts = torch.bincount(labels, minlength=classes) + 1.0
+def log_prior(labels: Int[Tensor, " b"], weights: Float[Tensor, " b"], classes: int) -> Float[Tensor, " classes"]:
+    """Log share of each class in what is fitted, one row of each added so that none is impossible."""
+    counts = torch.bincount(labels, weights, minlength=classes).float() + 1.0
     return (counts / counts.sum()).log()
 
 
@@ -42,7 +42,7 @@ def fit_members(
         The mean loss of each epoch.
     """
     members.standardise.measure(inputs)
-    offset = spec.adjust * log_prior(labels, members.bias.shape[1])
+    offset = spec.adjust * log_prior(labels, weights, members.bias.shape[1])
     count = len(members.outer)
     optimiser = torch.optim.AdamW(members.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(inputs) // spec.batch)

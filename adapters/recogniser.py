@@ -15,16 +15,17 @@ from adapters import checkpoint
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder
 from adapters.checkpoint import Card
-from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput
+from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput, VoiceProfile
 from adapters.errors import AdapterError
 from adapters.features import acoustic
 from adapters.prompt import Prompter
 from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool
-from adapters.readout.voice_summary import summarise
+from adapters.readout.voice_summary import SUMMARY_DIM, summarise
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"
+_UNHEARD = VoiceProfile(0, np.zeros(SUMMARY_DIM, np.float32))
 
 
 class Recogniser:
@@ -78,11 +79,14 @@ class Recogniser:
         """
         words = [self._words(turn) for turn in turns]
         voice = [self._voice(turn) for turn in turns]
+        profiles = [turn.voice or _UNHEARD for turn in turns]
         shape = self.card.shape
         evidence = Evidence(
             words=torch.stack([torch.zeros(len(shape.layers), 2, shape.width) if w is None else w for w in words]),
             has_words=torch.tensor([w is not None for w in words]),
-            voice=torch.stack([torch.zeros(shape.summary) if isinstance(v, str) else v for v in voice]),
+            voice=torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice]),
+            before=torch.from_numpy(np.stack([profile.total for profile in profiles])),
+            turns=torch.tensor([float(profile.turns) for profile in profiles]),
             has_voice=torch.tensor([not isinstance(v, str) for v in voice]),
         )
         with torch.inference_mode():

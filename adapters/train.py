@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from torch import Tensor
 
 from adapters import checkpoint
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows, WordRows, voice_rows, word_rows
+from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, SpeechEncoder
@@ -29,10 +29,10 @@ from adapters.fit import fit_members, fit_weigh
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import average
-from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.scores import Figures, figures
 from adapters.simulate import SHARES, draw_voices
+from adapters.voices import MOMENTS, centred, fit_voice
 
 DATA_USED = {
     "MELD train (fitting words), dev (calibration)": "GPL-3.0",
@@ -56,23 +56,12 @@ def _source(name: str) -> str | Path:
     return asset if asset.is_dir() else name
 
 
-def balanced(rows: VoiceRows) -> Tensor:
-    """Weights under which every class of every corpus counts the same."""
-    weights = torch.zeros(len(rows.labels))
-    for corpus in sorted(set(rows.corpora.tolist())):
-        for label in range(len(MELD_LABELS)):
-            cell = torch.from_numpy(rows.corpora == corpus) & (rows.labels == label)
-            weights[cell] = 1.0 / max(1, int(cell.sum()))
-    return weights / weights.mean()
-
-
 def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceRows, seed: int) -> Judge:
     """Fit both readers."""
     torch.manual_seed(seed)
     judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
     fit_members(judge.words, words.states.flatten(1), words.labels, torch.ones(len(words.labels)), recipe.words)
-    training = voices.where(~voices.held_out.numpy())
-    fit_members(judge.voice, training.summaries, training.labels, balanced(training), recipe.voice)
+    fit_voice(judge.voice, voices.where(~voices.held_out.numpy()), recipe.voice, seed)
     return judge
 
 
@@ -80,12 +69,13 @@ def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceR
 def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> dict[str, Figures]:
     """Fit how words and voice are weighed on held-out data, and say how well each case does there."""
     said = average(judge.words(words.states.flatten(1)))
-    heard = average(judge.voice(voices.where(voices.held_out.numpy()).summaries))
-    held = voices.labels[voices.held_out]
-    first, second = (heard[draw_voices(words.labels, held, seed + step)] for step in (0, 1))
+    held = voices.where(voices.held_out.numpy())
+    moments = [judge.voice(centred(judge.voice, held, turns, seed)) for turns in MOMENTS]
+    first, second, test = (
+        scores[draw_voices(words.labels, held.labels, seed + step)] for step, scores in enumerate(moments)
+    )
     with torch.enable_grad():
         fit_weigh(judge.weigh, said, first, second, words.labels)
-    test = heard[draw_voices(words.labels, held, seed + 2)]
     yes, no = torch.ones(len(said), dtype=torch.bool), torch.zeros(len(said), dtype=torch.bool)
     cases = {"words": (yes, no), "words and voice (simulated)": (yes, yes), "voice (simulated)": (no, yes)}
     labels = words.labels.numpy()
@@ -95,7 +85,7 @@ def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> di
     }
 
 
-def train(recipe: Recipe, data: Path, out: Path, seed: int) -> dict[str, Any]:
+def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[], Encoder]) -> dict[str, Any]:
     """Run one recipe.
 
     Args:
@@ -103,6 +93,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int) -> dict[str, Any]:
         data: Folder with one folder per data set.
         out: Where the checkpoint goes.
         seed: Of initial weights, order and draws.
+        encoder: Loads the speech encoder, should voices have to be heard.
 
     Returns:
         What goes into the card's ``about``.
@@ -119,12 +110,11 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int) -> dict[str, Any]:
     fitting, calibrating = (
         word_rows(meld.load(data / "meld", split), backbone, prompter, prompt) for split in ("train", "dev")
     )
-    voices = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
+    voices = voice_rows(data, encoder)
     read_s = time.monotonic() - begun
     shape = JudgeShape(
         layers=recipe.layers,
         width=backbone.width,
-        summary=SUMMARY_DIM,
         classes=len(MELD_LABELS),
         members=recipe.members,
         words_hidden=recipe.words_hidden,
@@ -157,7 +147,7 @@ def main(
 ) -> None:
     """Train an adapter and print its figures as JSON."""
     try:
-        about = train(read_recipe(config), data, out, seed)
+        about = train(read_recipe(config), data, out, seed, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
     except AdapterError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -10,6 +10,7 @@ Letters: ``samples`` at 16 kHz, ``mel`` frames of 10 ms, ``frames`` encoder fram
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from adapters.features.prosody import COLUMNS, prosody
 
 RATE_HZ = 16_000
 STATES = 384  # columns of a frame that are encoder states; those of `adapters.features.prosody` follow
-SPEC = FeatureSpec("whisper-tiny.en-encoder+prosody", version=1, dim=STATES + len(COLUMNS), rate_hz=50.0)
+SPEC = FeatureSpec("whisper-tiny.en-encoder+prosody", version=2, dim=STATES + len(COLUMNS), rate_hz=50.0)
 
 _HOP = 160  # samples per mel frame
 _MARGIN_S = 3.0  # silence after the turn
@@ -56,7 +57,7 @@ class SpeechEncoder:
     Args:
         folder: Whisper tiny.en in CTranslate2's format.
         device: ``cpu`` or ``cuda``.
-        threads: Threads of one pass; 0 leaves it to CTranslate2.
+        threads: Threads of one pass; 0 takes one per core, four at most (more threads than cores wait for each other).
 
     Attributes:
         model: The loaded model, for decoding `Encoded.output`.
@@ -69,7 +70,7 @@ class SpeechEncoder:
         if not (folder / "model.bin").is_file():
             raise AdapterError(f"no speech encoder at {folder}: pull whisper-tiny.en or give its folder")
         self.model = ctranslate2.models.Whisper(
-            str(folder), device=device, compute_type="float32", intra_threads=threads
+            str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
         )
         self._mel = FeatureExtractor()
 

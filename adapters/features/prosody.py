@@ -1,7 +1,7 @@
-"""How a voice moves: pitch, loudness and timbre per 20 ms, in plain numpy.
+"""How a voice moves: pitch, loudness, spectral balance and timbre per 20 ms, in plain numpy.
 
-After the minimalistic parameter set of Eyben et al. 2016 (GeMAPS): pitch in semitones, loudness, and the spectral
-balance measures; computed here from one short-time Fourier transform instead of with openSMILE, whose licence forbids
+After the parameter sets of Eyben et al. 2016 (GeMAPS): pitch in semitones, loudness, spectral balance, and the mel
+cepstrum; computed here from one short-time Fourier transform instead of with openSMILE, whose licence forbids
 commercial use, so the numbers are like GeMAPS's but not the same.
 
 Letters: ``samples`` at 16 kHz, ``frames`` of 20 ms, ``bins`` of the spectrum.
@@ -10,15 +10,21 @@ Letters: ``samples`` at 16 kHz, ``frames`` of 20 ms, ``bins`` of the spectrum.
 from __future__ import annotations
 
 import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
 from jaxtyping import Float32
 
-COLUMNS = ("pitch_st", "voicing", "level_db", "alpha_db", "hammarberg_db", "slope_low", "slope_mid", "flux_db")
+CONTOURS = ("pitch_st", "voicing", "level_db", "alpha_db", "hammarberg_db", "slope_low", "slope_mid", "flux_db")
+CEPSTRUM = tuple(f"mfcc{order}" for order in range(1, 17))
+COLUMNS = CONTOURS + CEPSTRUM
 
 _RATE_HZ = 16_000
 _HOP, _FRAME, _FFT = 320, 800, 2048
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 500.0
 _VOICED_FROM = 0.45  # normalised autocorrelation; Boersma 1993 uses the same threshold
 _FLOOR = 1e-10
+_BANDS = 40
+_MEL = FeatureExtractor.get_mel_filters(_RATE_HZ, _FFT, _BANDS).astype(np.float32)  # Slaney's
+_DCT = np.cos(np.pi * np.outer(np.arange(1, 17), np.arange(_BANDS) + 0.5) / _BANDS) * np.sqrt(2 / _BANDS)
 
 
 def _power(samples: Float32[np.ndarray, " samples"], frames: int) -> Float32[np.ndarray, "frames bins"]:
@@ -50,7 +56,7 @@ def _slope(decibel: np.ndarray, low: int, high: int) -> np.ndarray:
     return slope
 
 
-def prosody(samples: Float32[np.ndarray, " samples"], frames: int) -> Float32[np.ndarray, "frames 8"]:
+def prosody(samples: Float32[np.ndarray, " samples"], frames: int) -> Float32[np.ndarray, "frames 24"]:
     """The columns of `COLUMNS`, one row per 20 ms.
 
     Args:
@@ -86,4 +92,5 @@ def prosody(samples: Float32[np.ndarray, " samples"], frames: int) -> Float32[np
         _slope(decibel, bin_of(500), bin_of(1500)),
         flux,
     )
-    return np.stack(columns, axis=1).astype(np.float32)
+    cepstrum = np.log(power @ _MEL.T + 1e-8) @ _DCT.T
+    return np.concatenate([np.stack(columns, axis=1), cepstrum], axis=1).astype(np.float32)

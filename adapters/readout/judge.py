@@ -2,7 +2,8 @@
 
 Both readers give log probabilities. They are added up with a learned temperature each, like two witnesses who saw the
 same turn independently: the voice reader is trained on balanced classes, so that its scores are evidence alone and the
-prior comes from the words. A reader that has nothing to read is replaced by a learned vector.
+prior comes from the words. Where there are no words, a learned vector stands for them; where there is no voice, nothing
+is added, and the words have a weight of their own.
 
 Letters: ``b`` turns, ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector, ``classes``.
 """
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adapters.readout.members import Members, average
+from adapters.readout.voice import VoiceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,14 @@ class JudgeShape:
     Attributes:
         layers: Layers of the LLM that are read.
         width: The LLM's width.
-        summary: Width of a voice's vector.
         classes: How many.
-        members: Networks that are averaged, for words and voice alike.
+        members: Networks that are averaged, for words and for each view of a voice.
         words_hidden: Width of a member that reads words.
         voice_hidden: Width of a member that hears voices.
     """
 
     layers: tuple[int, ...]
     width: int
-    summary: int
     classes: int
     members: int = 5
     words_hidden: int = 128
@@ -48,13 +48,17 @@ class Evidence:
     Attributes:
         words: Pooled states of each turn's words.
         has_words: Which turns have words.
-        voice: Summaries of each turn's voice.
+        voice: Summary of each turn's voice.
+        before: Sum of the summaries of the speaker's earlier turns.
+        turns: How many those are.
         has_voice: Which turns have a voice.
     """
 
     words: Float[Tensor, "b read 2 d"]
     has_words: Bool[Tensor, " b"]
     voice: Float[Tensor, "b summary"]
+    before: Float[Tensor, "b summary"]
+    turns: Float[Tensor, " b"]
     has_voice: Bool[Tensor, " b"]
 
 
@@ -76,13 +80,13 @@ class Judge(nn.Module):
         super().__init__()
         words_dim = len(shape.layers) * 2 * shape.width
         self.words = Members(words_dim, shape.words_hidden, shape.members, shape.classes, words_dropout)
-        self.voice = Members(shape.summary, shape.voice_hidden, shape.members, shape.classes, voice_dropout)
+        self.voice = VoiceReader(shape.voice_hidden, shape.members, shape.classes, voice_dropout)
         self.weigh = Weigh(shape.classes)
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "b classes"]:
         """Calibrated log probabilities."""
         words = average(self.words(evidence.words.flatten(1)))
-        voice = average(self.voice(evidence.voice))
+        voice = self.voice(self.voice.centre(evidence.voice, evidence.before, evidence.turns))
         fused: Tensor = self.weigh(words, evidence.has_words, voice, evidence.has_voice)
         return fused
 
@@ -92,10 +96,11 @@ class Weigh(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.words_weight = nn.Parameter(torch.ones(()))
-        self.voice_weight = nn.Parameter(torch.ones(()))
+        self.words_alone = nn.Parameter(torch.ones(()))
+        self.words_beside_voice = nn.Parameter(torch.ones(()))
+        self.voice_beside_words = nn.Parameter(torch.ones(()))
+        self.voice_alone = nn.Parameter(torch.ones(()))
         self.no_words = nn.Parameter(torch.zeros(classes))
-        self.no_voice = nn.Parameter(torch.zeros(classes))
 
     def forward(
         self,
@@ -105,6 +110,7 @@ class Weigh(nn.Module):
         has_voice: Bool[Tensor, " b"],
     ) -> Float[Tensor, "b classes"]:
         """Log probabilities of the turns."""
-        said = torch.where(has_words[:, None], words * self.words_weight, self.no_words)
-        heard = torch.where(has_voice[:, None], voice * self.voice_weight, self.no_voice)
-        return (said + heard).log_softmax(-1)
+        words_weight = torch.where(has_voice, self.words_beside_voice, self.words_alone)
+        voice_weight = torch.where(has_words, self.voice_beside_words, self.voice_alone) * has_voice
+        said = torch.where(has_words[:, None], words * words_weight[:, None], self.no_words)
+        return (said + voice * voice_weight[:, None]).log_softmax(-1)

@@ -1,17 +1,30 @@
 """One vector per turn of voice: moments of the speech states and functionals of the prosody.
 
-Letters: ``frames`` of 20 ms; columns as `adapters.features.acoustic.SPEC` has them.
+Letters: ``frames`` of 20 ms; columns as `adapters.features.acoustic.SPEC` has them; ``summary`` the vector's width.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
+from adapters.contract import Features, VoiceProfile
 from adapters.features.acoustic import STATES
+from adapters.features.prosody import CEPSTRUM, CONTOURS
 
-VERSION = 1  # raised whenever the same frames would give another vector
-SUMMARY_DIM = 2 * STATES + 32
+VERSION = 2  # raised whenever the same frames would give another vector
+_CONTOUR_FUNCTIONALS = 32
+_SHAPE_FUNCTIONALS = 11
+FUNCTIONALS = _CONTOUR_FUNCTIONALS + 3 * len(CEPSTRUM) + _SHAPE_FUNCTIONALS
+SUMMARY_DIM = 2 * STATES + FUNCTIONALS
+
+# Columns by what they hold; readers of a voice differ in what they see of it.
+_BEFORE_MEANS = 2 * STATES + _CONTOUR_FUNCTIONALS
+EVERYTHING = tuple(range(SUMMARY_DIM))
+PROSODY = tuple(range(2 * STATES, SUMMARY_DIM))
+MOVEMENT = tuple(column for column in PROSODY if not 0 <= column - _BEFORE_MEANS < len(CEPSTRUM))  # no mean timbre
+
+_SHORTEST_STRETCH = 5  # frames of voice over which a slope is taken
 
 
 def _spread(values: np.ndarray) -> list[float]:
@@ -22,30 +35,56 @@ def _spread(values: np.ndarray) -> list[float]:
     return [float(values.mean()), float(values.std()), float(low), float(middle), float(high)]
 
 
-def _functionals(prosody: Float32[np.ndarray, "frames 8"]) -> Float32[np.ndarray, " functionals"]:
-    pitch, voicing, level, *spectral, flux = prosody.T
-    voiced = pitch > 0
+def _contours(values: Float32[np.ndarray, "frames 8"], voiced: Bool[np.ndarray, " frames"]) -> list[float]:
+    """Levels and spreads of pitch, loudness and spectral balance, and how fast syllables follow each other."""
+    pitch, voicing, level, *spectral, flux = values.T
     speech = level > level.max() - 30.0
-    relative = level[speech] - level.max()
     steps = np.diff(pitch)[voiced[1:] & voiced[:-1]]
     starts = np.count_nonzero(voiced[1:] & ~voiced[:-1])
     smooth = np.convolve(level, np.ones(5) / 5, mode="same")
     inner = smooth[1:-1]
     beats = np.count_nonzero((inner > smooth[:-2]) & (inner >= smooth[2:]) & (inner > level.max() - 20.0))
     seconds = max(len(level) * 0.02, 0.1)
-    values = [
+    return [
         *_spread(pitch[voiced]),
         *_spread(np.abs(steps)),
-        *_spread(relative),
-        *(moment for column in spectral for moment in (column[speech].mean(), column[speech].std())),
-        *(moment for column in spectral for moment in (column[voiced].mean() if voiced.any() else 0.0,)),
+        *_spread(level[speech] - level.max()),
+        *(float(moment) for column in spectral for moment in (column[speech].mean(), column[speech].std())),
+        *(float(column[voiced].mean()) if voiced.any() else 0.0 for column in spectral),
         float(flux[speech].mean()),
         float(voicing[speech].mean()),
         float(voiced[speech].mean()),
         starts / seconds,
         beats / seconds,
     ]
-    return np.array(values, np.float32)
+
+
+def _stretches(voiced: Bool[np.ndarray, " frames"]) -> list[slice]:
+    """The unbroken stretches of voice that are long enough for a slope."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], voiced, [False]]).astype(np.int8)))
+    return [slice(a, b) for a, b in edges.reshape(-1, 2) if b - a >= _SHORTEST_STRETCH]
+
+
+def _slope(values: np.ndarray) -> float:
+    at = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(at @ values / (at @ at))
+
+
+def _shapes(values: Float32[np.ndarray, "frames 8"], voiced: Bool[np.ndarray, " frames"]) -> list[float]:
+    """How pitch and loudness rise and fall within stretches of voice."""
+    pitch, level = values[:, 0], values[:, 2]
+    stretches = _stretches(voiced)
+    rises = np.array([_slope(pitch[stretch]) for stretch in stretches] or [0.0])
+    swells = np.array([_slope(level[stretch]) for stretch in stretches] or [0.0])
+    lengths = np.array([stretch.stop - stretch.start for stretch in stretches] or [0])
+    shapes = [rises.mean(), rises.std(), rises.max(), rises.min(), swells.mean(), swells.std()]
+    shapes += [lengths.mean(), lengths.std()]
+    if voiced.any():
+        high, low = np.percentile(pitch[voiced], (95, 5))
+        shapes += [pitch[voiced].max(), high - low, level[voiced].std()]
+    else:
+        shapes += [0.0, 0.0, 0.0]
+    return [float(shape) for shape in shapes]
 
 
 def summarise(values: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndarray, " summary"]:
@@ -54,5 +93,34 @@ def summarise(values: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndarray, 
     Args:
         values: At least one frame: encoder states, then prosody.
     """
-    states, prosody = values[:, :STATES], values[:, STATES:]
-    return np.concatenate([states.mean(0), states.std(0), _functionals(prosody)]).astype(np.float32)
+    states, contours = values[:, :STATES], values[:, STATES : STATES + len(CONTOURS)]
+    cepstrum = values[:, STATES + len(CONTOURS) :]
+    voiced = contours[:, 0] > 0
+    level = contours[:, 2]
+    heard = voiced if np.count_nonzero(voiced) > 3 else level > level.max() - 30.0
+    moves = np.abs(np.diff(cepstrum, axis=0))[heard[1:]]
+    parts = (
+        states.mean(0),
+        states.std(0),
+        _contours(contours, voiced),
+        cepstrum[heard].mean(0),
+        cepstrum[heard].std(0),
+        moves.mean(0) if len(moves) else np.zeros(len(CEPSTRUM)),
+        _shapes(contours, voiced),
+    )
+    return np.concatenate(parts).astype(np.float32)
+
+
+def remember(profile: VoiceProfile | None, heard: Features) -> VoiceProfile:
+    """A speaker's profile with one more turn in it; hand it in with the speaker's next turn.
+
+    Args:
+        profile: What was heard of the speaker before.
+        heard: The turn's voice.
+    """
+    if len(heard.values) == 0 and profile is not None:
+        return profile
+    summary = summarise(heard.values) if len(heard.values) else np.zeros(SUMMARY_DIM, np.float32)
+    if profile is None:
+        return VoiceProfile(min(1, len(heard.values)), summary)
+    return VoiceProfile(profile.turns + 1, profile.total + summary)

@@ -16,12 +16,11 @@ from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from adapters.readout.voice_summary import SUMMARY_DIM
+from adapters.readout.voice_summary import remember
 from tests.adapters.tiny import WIDTH, write_backbone
 
-SHAPE = JudgeShape(
-    layers=(1, 3), width=WIDTH, summary=SUMMARY_DIM, classes=7, members=2, words_hidden=4, voice_hidden=4
-)
+SIZES = {"width": WIDTH, "classes": 7, "words_hidden": 4, "voice_hidden": 4}
+SHAPE = JudgeShape(layers=(1, 3), members=2, **SIZES)
 HISTORY = (Utterance("Ann", "How was it?"),)
 
 
@@ -66,6 +65,17 @@ def test_voice_alone(judge: recogniser.Recogniser) -> None:
 def test_one_frame_of_voice_and_silence_are_judged(judge: recogniser.Recogniser) -> None:
     judge.scores(turn("", voice(1)))
     judge.scores(turn("", Features(SPEC, np.zeros((50, SPEC.dim), np.float32))))
+
+
+def test_a_voice_is_heard_against_its_speakers_own(judge: recogniser.Recogniser) -> None:
+    usual = remember(remember(None, voice(80)), voice(90))
+    assert usual.turns == 2
+    assert judge.scores(replace(turn("", voice()), voice=usual)) != judge.scores(turn("", voice()))
+
+
+def test_an_empty_voice_is_not_remembered() -> None:
+    assert remember(None, voice(0)).turns == 0
+    assert remember(remember(None, voice()), voice(0)).turns == 1
 
 
 def test_neither_is_no_judgement(judge: recogniser.Recogniser) -> None:
@@ -148,7 +158,7 @@ def test_damaged_weights_are_refused(folders: tuple[Path, Path], tmp_path: Path)
         ({"format": 99}, "format 99"),
         ({"labels": None}, "not a card"),
         (
-            {"shape": {**{"layers": [1, 3], "width": WIDTH, "summary": SUMMARY_DIM, "classes": 7}, "members": 3}},
+            {"shape": {**{"layers": [1, 3], "width": WIDTH, "classes": 7}, "members": 3}},
             "weight",
         ),
     ],

@@ -1,0 +1,66 @@
+"""``python -m adapters.cross_corpus``: does the voice carry over to a corpus that it was not trained on?
+
+Four classes that all corpora have (neutral, sadness, joy, anger); each corpus in turn is left out of training and
+judged, once with no earlier turn of its speakers heard and once with all their others. One JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from sklearn.metrics import recall_score
+
+from adapters.cache import asset_folder
+from adapters.contract import MELD_LABELS
+from adapters.corpora import VoiceRows, voice_rows
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SpeechEncoder
+from adapters.readout.voice import VoiceReader
+from adapters.recipe import RECIPES, Recipe, read_recipe
+from adapters.voices import MOMENTS, centred, fit_voice
+
+SHARED = ("neutral", "sadness", "joy", "anger")
+
+
+def leave_out(recipe: Recipe, rows: VoiceRows, corpus: str, seed: int) -> dict[str, float]:
+    """Unweighted average recall on one corpus by a reader that never heard it, by turns heard before."""
+    shared = [MELD_LABELS.labels.index(name) for name in SHARED]
+    usable = np.isin(rows.labels.numpy(), shared) & (rows.corpora != "ordinary")
+    torch.manual_seed(seed)
+    reader = VoiceReader(recipe.voice_hidden, recipe.members, len(MELD_LABELS), recipe.voice.dropout)
+    fit_voice(reader, rows.where(usable & (rows.corpora != corpus)), recipe.voice, seed)
+    judged = rows.where(usable & (rows.corpora == corpus))
+    recalls: dict[str, float] = {}
+    for turns in (MOMENTS[0], MOMENTS[-1]):
+        with torch.no_grad():
+            scores = reader(centred(reader, judged, turns, seed))[:, shared]
+        guesses = np.array(shared)[scores.argmax(1).numpy()]
+        recalls["none" if turns == 0 else "all"] = float(recall_score(judged.labels, guesses, average="macro"))
+    return recalls
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
+    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
+    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws.")] = 0,
+) -> None:
+    """Leave each corpus out in turn."""
+    try:
+        rows = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
+        recipe = read_recipe(config)
+    except AdapterError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    corpora = sorted(set(rows.corpora.tolist()) - {"ordinary"})
+    recalls = {corpus: leave_out(recipe, rows, corpus, seed) for corpus in corpora}
+    means = {heard: float(np.mean([by[heard] for by in recalls.values()])) for heard in ("none", "all")}
+    typer.echo(json.dumps({"seed": seed, "uar_by_turns_heard_before": recalls, "mean": means}, indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,147 @@
+"""Training from made-up data to a checkpoint that can be loaded, in seconds."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from adapters import recogniser
+from adapters.contract import Features, TurnInput, Utterance
+from adapters.corpora import voice_rows
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SPEC, STATES, Encoded
+from adapters.features.prosody import prosody
+from adapters.fit import fit_members, log_prior
+from adapters.readout.members import Members, average
+from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
+from adapters.simulate import draw_voices
+from adapters.train import train
+from tests.adapters.tiny import write_backbone
+
+FIT = FitSpec(
+    epochs=20, batch=16, learning_rate=3e-2, weight_decay=0.0, label_smoothing=0.0, dropout=(0.0, 0.0), adjust=1.0
+)
+
+
+class StillEncoder:
+    """Hears prosody only; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def encode(self, samples: np.ndarray) -> Encoded:
+        self.heard += 1
+        frames = math.ceil(len(samples) / 320)
+        values = np.concatenate([np.zeros((frames, STATES), np.float32), prosody(samples, frames)], axis=1)
+        return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    sizes = {"layers": (1, 2), "members": 2, "words_hidden": 4, "voice_hidden": 4, "max_tokens": 64}
+    shipped = read_recipe(RECIPES / "default.toml")
+    backbone = str(write_backbone(tmp_path / "llm"))
+    return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, **sizes)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A few dialogues and clips of every corpus, in the corpora's formats."""
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "data"
+    (root / "meld").mkdir(parents=True)
+    emotions = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+    rows = [f"{word}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
+    for split in ("train", "dev"):
+        text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *rows])
+        (root / "meld" / f"{split}_sent_emo.csv").write_text(text, encoding="utf-8")
+    random = np.random.default_rng(0)
+
+    def record(name: str, seconds: float = 0.5) -> None:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * random.normal(size=int(16_000 * seconds)), 16_000)
+
+    for actor in ("01", "17"):
+        for emotion in range(1, 9):
+            record(f"ravdess/actor_{actor}/03-01-0{emotion}-01-01-01-{actor}.flac")
+    record("emodb/03a01Wa.flac")
+    record("emodb/16a01Wa.flac")
+    record("urdu/sad/SM3_F1_A1.flac")
+    record("urdu/happy/SM1_F1_A1.flac")
+    record("nemo/AB0_fear_1.flac")
+    (root / "nemo/data.tsv").write_text("file_id\temotion\tspeaker_id\nAB0_fear_1.wav\tfear\tAB0\n", encoding="utf-8")
+    for name in ("telephone/sample", "meetings/trn03", "meetings/trn04", "meetings/trn05"):
+        record(f"{name}.flac", 20.0)
+    for name in ("6930-75918-0000", "7902-96591-0000"):
+        record(f"librispeech_pair/{name}.flac", 2.0)
+    return root
+
+
+def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    about = train(recipe, data, tmp_path / "out", seed=0, encoder=StillEncoder)
+    assert set(about["dev"]) == {"words", "words and voice (simulated)", "voice (simulated)"}
+    assert about["dev"]["words"]["accuracy"] > 0.9  # dev is train here
+    judge = recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
+    assert judge.scores(TurnInput(Utterance("Ann", "joy!"))).label == "joy"
+
+
+def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        train(recipe, data, tmp_path / out, seed=3, encoder=StillEncoder)
+    first, second = ((tmp_path / out / "adapter.safetensors").read_bytes() for out in ("one", "two"))
+    assert first == second
+
+
+def test_what_was_heard_once_is_kept(data: Path) -> None:
+    encoder = StillEncoder()
+    first, second = (voice_rows(data, lambda: encoder) for _ in range(2))
+    assert encoder.heard == len(first.labels)
+    torch.testing.assert_close(first.summaries, second.summaries)
+    assert set(first.corpora) == {"ravdess", "emodb", "urdu", "nemo", "ordinary"}
+
+
+def test_members_learn_what_can_be_learned() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(200, 5)
+    labels = (inputs[:, 0] > 0).long()
+    members = Members(5, 8, 3, 2, (0.0, 0.0))
+    losses = fit_members(members, inputs, labels, torch.ones(200), FIT)
+    assert losses[-1] < losses[0]
+    assert (average(members(inputs)).argmax(1) == labels).float().mean() > 0.95
+
+
+def test_average_is_a_distribution() -> None:
+    torch.testing.assert_close(average(torch.randn(4, 3, 7)).exp().sum(1), torch.ones(4))
+
+
+def test_prior_counts_weights() -> None:
+    prior = log_prior(torch.tensor([0, 0, 1]), torch.tensor([1.0, 1.0, 6.0]), 3).exp()
+    torch.testing.assert_close(prior, torch.tensor([3.0, 7.0, 1.0]) / 11)
+
+
+def test_drawn_voices_match_neutral_or_contradict() -> None:
+    turns = torch.full((4000,), 6)
+    voices = torch.arange(7).repeat(3)
+    drawn = voices[draw_voices(turns, voices, seed=0)]
+    shares = torch.bincount(drawn, minlength=7) / len(turns)
+    assert shares[6] == pytest.approx(0.5 + 0.1 / 7, abs=0.03)
+    assert shares[0] == pytest.approx(0.4 + 0.1 / 7, abs=0.03)
+    assert draw_voices(turns, voices, seed=0).equal(draw_voices(turns, voices, seed=0))
+
+
+def test_a_recipe_with_a_misspelt_key(tmp_path: Path) -> None:
+    text = (RECIPES / "default.toml").read_text(encoding="utf-8").replace("members =", "membrs =")
+    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(AdapterError, match=r"unknown keys \['membrs'\], missing keys \['members'\]"):
+        read_recipe(tmp_path / "odd.toml")
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no recipe at"):
+        read_recipe(tmp_path / "odd.toml")
