@@ -80,6 +80,11 @@ class Mosquitto:
             self._process = None
 
     @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return (self.folder / "mosquitto.log").read_text()
 

@@ -18,7 +18,7 @@ _HOST = "127.0.0.1"
 
 @asynccontextmanager
 async def embedded_broker(port: int) -> AsyncIterator[Address]:
-    """Run a broker on 127.0.0.1 that anybody on this machine may use; it speaks MQTT 3.1.1.
+    """Run a broker on 127.0.0.1 that anybody on this machine may use; it speaks MQTT 3.1.1, and not 5.
 
     Args:
         port: TCP port; 0 takes any free one.

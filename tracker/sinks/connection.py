@@ -7,10 +7,11 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiomqtt
 import anyio
+import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -24,7 +25,7 @@ _UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an e
 
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
-_ANSWER_S = 10.0
+_NO_ANSWER = "Operation timed out"  # aiomqtt's words for it
 _GOODBYE_S = 1.0
 
 
@@ -75,70 +76,107 @@ class Connector:
         username: Or None.
         password: Or None.
         tls: For encrypted connections; None trusts the system's certificates.
+        mqtt5: Whether to begin with MQTT 5.
+        answer_s: Seconds that the broker may take for an answer.
     """
 
     def __init__(
-        self, address: Address, username: str | None, password: str | None, tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        mqtt5: bool = True,
+        answer_s: float = 5.0,
     ) -> None:
         self._address = address
         self._username = username
         self._password = password
         self._tls = (tls or ssl.create_default_context()) if address.tls else None
         self._identifier = f"tracker-{secrets.token_hex(6)}"
-        self._protocol = aiomqtt.ProtocolVersion.V5
+        self._v5 = mqtt5
+        self._answer_s = answer_s
 
     @asynccontextmanager
     async def __call__(self, goodbye: Message) -> AsyncIterator[Link]:
-        """Connect; see `Connect`."""
+        """Open a connection; see `Connect`."""
         try:
-            client = self._client(goodbye)
-            await client.__aenter__()
+            client = await self._enter(goodbye)
         except aiomqtt.MqttError as error:
             if not self._downgraded(error):
                 raise BrokerLost(_reason(error)) from error
-            client = self._client(goodbye)
             try:
-                await client.__aenter__()
+                client = await self._enter(goodbye)
             except aiomqtt.MqttError as again:
                 raise BrokerLost(_reason(again)) from again
-        v5 = self._protocol == aiomqtt.ProtocolVersion.V5
-        log.info("connected to the broker", extra={"broker": str(self._address), "mqtt": "5" if v5 else "3.1.1"})
-        link = _AiomqttLink(client, v5)
+        log.info("connected to the broker", extra={"broker": str(self._address), "mqtt": "5" if self._v5 else "3.1.1"})
+        link = _AiomqttLink(client, self._v5)
         try:
             yield link
         finally:
             with anyio.CancelScope(shield=True):
                 with anyio.move_on_after(_GOODBYE_S), suppress(BrokerLost):
                     await link.publish(goodbye)
-                with anyio.move_on_after(_GOODBYE_S), suppress(aiomqtt.MqttError):
-                    await client.__aexit__(None, None, None)
+                await _leave(client)
 
-    def _client(self, will: Message) -> aiomqtt.Client:
-        v5 = self._protocol == aiomqtt.ProtocolVersion.V5
-        return aiomqtt.Client(
+    async def _enter(self, goodbye: Message) -> aiomqtt.Client:
+        client = self._client(goodbye)
+        try:
+            return await client.__aenter__()
+        except aiomqtt.MqttError:
+            await _leave(client)  # a broker that took the connection and never answered still has it
+            raise
+
+    def _client(self, goodbye: Message) -> aiomqtt.Client:
+        will_properties = _properties(goodbye, PacketTypes.WILLMESSAGE) if self._v5 else None
+        return _Client(
             self._address.host,
             self._address.port,
             username=self._username,
             password=self._password,
             identifier=self._identifier,
-            protocol=self._protocol,
-            will=aiomqtt.Will(
-                will.topic, will.payload, 1, will.retain, _properties(will, PacketTypes.WILLMESSAGE) if v5 else None
-            ),
-            timeout=_ANSWER_S,
+            protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
+            will=aiomqtt.Will(goodbye.topic, goodbye.payload, 1, goodbye.retain, will_properties),
+            timeout=self._answer_s,
             keepalive=_KEEPALIVE_S,
             tls_context=self._tls,
             logger=_UNHEARD,
         )
 
     def _downgraded(self, error: aiomqtt.MqttError) -> bool:
-        """Whether the broker refused MQTT 5, and 3.1.1 is tried from now on."""
+        """Whether the broker has refused MQTT 5, and 3.1.1 is spoken from now on.
+
+        A broker that gave no answer at all may have choked on MQTT 5, or just be busy: the next attempt, not this one,
+        is made in the other protocol.
+        """
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
-        refused = isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_PROTOCOL
-        if not refused or self._protocol == aiomqtt.ProtocolVersion.V311:
-            return False
-        self._protocol = aiomqtt.ProtocolVersion.V311
-        return True
+        if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_PROTOCOL and self._v5:
+            self._v5 = False
+            return True
+        if str(error) == _NO_ANSWER:
+            self._v5 = not self._v5
+        return False
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, except that it does not wait to write on a socket that closed a moment ago.
+
+    aiomqtt 2.5 notes only the socket's number, which by then is nobody's or somebody else's.
+    """
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # whatever it is, the connection is over
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(register)
 
 
 class _AiomqttLink:
@@ -161,6 +199,12 @@ class _AiomqttLink:
             raise BrokerLost(_reason(error.__cause__ or error)) from error
 
 
+async def _leave(client: aiomqtt.Client) -> None:
+    """Close the connection, if there is one."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_GOODBYE_S), suppress(aiomqtt.MqttError):
+        await client.__aexit__(None, None, None)
+
+
 def _properties(message: Message, packet: int) -> Properties:
     properties = Properties(packet)
     properties.ContentType = message.content_type
@@ -172,4 +216,6 @@ def _properties(message: Message, packet: int) -> Properties:
 
 def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
+    if text == _NO_ANSWER:
+        return "no answer"
     return text.partition("] ")[2] or text or type(error).__name__
