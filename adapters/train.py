@@ -50,7 +50,7 @@ LIMITS = (
 )
 
 
-def _source(name: str) -> str | Path:
+def locate(name: str) -> str | Path:
     """Where a recipe's backbone is: a folder, a pulled asset, or the Hugging Face hub."""
     asset = asset_folder(name)
     return asset if asset.is_dir() else name
@@ -102,7 +102,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         AdapterError: Data or models are missing.
     """
     begun = time.monotonic()
-    source = _source(recipe.backbone)
+    source = locate(recipe.backbone)
     backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
     before = backbone.weights_digest
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)

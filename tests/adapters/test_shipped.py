@@ -1,0 +1,60 @@
+"""The checkpoint that ships, on its real backbone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from adapters import recogniser
+from adapters.cache import asset_folder
+from adapters.contract import MELD_LABELS, TurnInput, Utterance
+from adapters.features.acoustic import SPEC, SpeechEncoder
+
+pytestmark = pytest.mark.models
+HISTORY = (Utterance("Ann", "So, what did they say about the job?"),)
+
+
+@pytest.fixture(scope="module")
+def judge() -> recogniser.Recogniser:
+    folder = asset_folder("smollm2-135m-instruct")
+    if not folder.is_dir():
+        pytest.skip(f"no weights at {folder}: pull smollm2-135m-instruct")
+    return recogniser.load(device="cpu")
+
+
+def test_its_card(judge: recogniser.Recogniser) -> None:
+    assert judge.card.labels == MELD_LABELS
+    assert judge.card.audio == SPEC
+    assert judge.card.about["dev"]["words"]["weighted_f1"] > 0.58
+    assert {"data", "limits", "seed"} <= judge.card.about.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("I got the job! I'm so happy!", "joy"),
+        ("Leave me alone, you idiot!", "anger"),
+        ("I have a meeting at four.", "neutral"),
+        ("What? No way!", "surprise"),
+    ],
+)
+def test_clear_cases(judge: recogniser.Recogniser, words: str, label: str) -> None:
+    assert judge.scores(TurnInput(Utterance("Bob", words), HISTORY)).label == label
+
+
+def test_number_formats_agree(judge: recogniser.Recogniser) -> None:
+    turn = TurnInput(Utterance("Bob", "I can't believe it."), HISTORY)
+    exact = recogniser.load(device="cpu", dtype="float32").scores(turn).probabilities
+    rounded = recogniser.load(device="cpu", dtype="bfloat16").scores(turn).probabilities
+    np.testing.assert_allclose(exact, rounded, atol=0.05)
+
+
+@pytest.mark.data
+def test_ordinary_speech_is_neutral(judge: recogniser.Recogniser, data_dir: Path) -> None:
+    whisper = asset_folder("whisper-tiny.en")
+    if not whisper.is_dir():
+        pytest.skip(f"no weights at {whisper}: pull whisper-tiny.en")
+    samples, _ = soundfile.read(data_dir / "telephone" / "sample.flac", dtype="float32", start=22 * 16_000)
+    voice = SpeechEncoder(whisper, threads=1).encode(samples[: 3 * 16_000]).features
+    assert judge.scores(TurnInput(Utterance("Bob", ""), audio=voice)).label == "neutral"
