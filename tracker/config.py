@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
 
 ENV_PREFIX = "TRACKER_"
@@ -25,8 +28,21 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 Device = Literal["auto", "cpu", "cuda"]
 
 
+def _topic(text: str) -> str:
+    if not text or text != text.strip("/") or any(sign in "#+" or sign.isspace() for sign in text):
+        raise ValueError("must be a topic without #, + and spaces, and without / at its ends")
+    return text
+
+
+def _refuse(*checks: tuple[bool, str]) -> None:
+    """Raise everything that is wrong with a section at once; each check says whether its fault is there."""
+    if faults := [fault for wrong, fault in checks if wrong]:
+        raise ValueError("\n".join(faults))
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A device or topic that is all digits is a number in TOML.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class InputConfig(_Section):
@@ -54,16 +70,16 @@ class TurnsConfig(_Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.start_voiced_ms > self.start_window_ms:
-            raise ValueError(
-                f"start_voiced_ms ({self.start_voiced_ms}) must not exceed start_window_ms ({self.start_window_ms})"
-            )
-        if self.pause_ms > self.end_silence_ms:
-            raise ValueError(f"pause_ms ({self.pause_ms}) must not exceed end_silence_ms ({self.end_silence_ms})")
-        if self.max_turn_s * 1000 < 3 * (self.start_window_ms + self.pre_roll_ms):
-            raise ValueError(
-                f"max_turn_s ({self.max_turn_s}) must be at least three times start_window_ms + pre_roll_ms"
-            )
+        window, pause, longest_s = self.start_window_ms, self.end_silence_ms, self.max_turn_s
+        least_s = 3 * (window + self.pre_roll_ms) / 1000
+        _refuse(
+            (self.start_voiced_ms > window, f"start_voiced_ms: must not exceed start_window_ms ({window})"),
+            (self.pause_ms > pause, f"pause_ms: must not exceed end_silence_ms ({pause})"),
+            (
+                longest_s < least_s,
+                f"max_turn_s: must be three times start_window_ms + pre_roll_ms or more ({least_s})",
+            ),
+        )
         return self
 
 
@@ -117,7 +133,7 @@ class MqttConfig(_Section):
     enabled: bool = True
     url: str = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 1883
-    base_topic: Annotated[str, Field(pattern=r"^[^/#+\s][^#+\s]*[^/#+\s]$|^[^/#+\s]$")] = "emotion-tracker"
+    base_topic: Annotated[str, AfterValidator(_topic)] = "emotion-tracker"
     allow_plain: bool = False
     keep_undelivered: Annotated[int, Field(ge=1)] = 10_000
 
@@ -132,6 +148,11 @@ class AssetsConfig(_Section):
     """Where models come from."""
 
     paths: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        _refuse(*((name not in load_manifest().assets, f"paths.{name}: there is no such asset") for name in self.paths))
+        return self
 
 
 class Config(_Section):
@@ -163,11 +184,11 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Seque
     if path is None and Path("config.toml").is_file():
         path = Path("config.toml")
     values = _read(path) if path else {}
-    faults = [fault for fault in (_override(values, key, text) for key, text in _overrides(environ, sets)) if fault]
+    faults = _apply(values, [*_from_environment(environ), *_from_command_line(sets)])
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        faults += [_fault(details["loc"], details["msg"], details["type"]) for details in error.errors()]
+        faults += [fault for details in error.errors() for fault in _said(details)]
     if faults:
         raise ConfigError("; ".join(faults))
     return config
@@ -182,35 +203,68 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
-def _overrides(environ: Mapping[str, str], sets: Sequence[str]) -> list[tuple[str, str]]:
-    """Dotted keys and their new values as text, weakest first."""
-    from_environment = [
-        (name.removeprefix(ENV_PREFIX).lower().replace("__", "."), value)
-        for name, value in sorted(environ.items())
-        if name.startswith(ENV_PREFIX) and name not in SECRETS
+@dataclass(frozen=True, slots=True)
+class _Override:
+    """One setting from outside the file: its dotted key, its value as text, and how the user wrote it."""
+
+    key: str
+    text: str
+    written: str
+    form: str
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[_Override]:
+    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in SECRETS)
+    return [
+        _Override(
+            name.removeprefix(ENV_PREFIX).lower().replace("__", "."), environ[name], name, "TRACKER_SECTION__KEY=value"
+        )
+        for name in names
     ]
-    return from_environment + [(key.strip(), value) for key, _, value in (one.partition("=") for one in sets)]
 
 
-def _override(values: dict[str, Any], key: str, text: str) -> str | None:
-    """Put one override in its place; returns what is wrong with it, if anything."""
-    *sections, name = key.split(".")
-    if not sections or not all([*sections, name]):
-        return f"{key}: an override is section.key=value"
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            return f"{key}: {section} is not a section"
-        values = inner
+def _from_command_line(sets: Sequence[str]) -> list[_Override]:
+    parts = [(one, *one.partition("=")) for one in sets]
+    return [_Override(key.strip() if sign else "", text, one, "section.key=value") for one, key, sign, text in parts]
+
+
+def _apply(values: dict[str, Any], overrides: Sequence[_Override]) -> list[str]:
+    """Put overrides in their places, weakest first; returns what is wrong with them."""
+    faults = []
+    for override in overrides:
+        *sections, name = override.key.split(".", 2)  # the name of an asset, below assets.paths, has dots of its own
+        if not sections or not all([*sections, name]):
+            faults.append(f"{override.written}: a setting is overridden by {override.form}")
+            continue
+        place = values
+        for section in sections:
+            inner = place.setdefault(section, {})
+            if not isinstance(inner, dict):
+                faults.append(f"{override.written}: {section} is not a section")
+                break
+            place = inner
+        else:
+            place[name] = _value(override.text)
+    return faults
+
+
+def _value(text: str) -> Any:
+    """A value as TOML, or the text as it is where it is not TOML."""
     try:
-        values[name] = tomllib.loads(f"value = {text}")["value"]
+        read = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        values[name] = text
-    return None
+        return text
+    return read["value"] if len(read) == 1 else text
 
 
-def _fault(location: tuple[int | str, ...], message: str, kind: str) -> str:
-    key = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        return f"{key}: there is no such setting"
-    return f"{key}: {message.removeprefix('Value error, ')}"
+def _said(details: ErrorDetails) -> list[str]:
+    """What is wrong, by dotted key: one entry for each line that a validator says."""
+    key = ".".join(str(part) for part in details["loc"])
+    match details["type"]:
+        case "extra_forbidden":
+            return [f"{key}: there is no such setting"]
+        case "value_error":
+            faults = str(details["ctx"]["error"]).splitlines()
+            return [f"{key}.{fault}" if len(details["loc"]) == 1 else f"{key}: {fault}" for fault in faults]
+        case _:
+            return [f"{key}: {details['msg']}, not {details['input']!r}"]
