@@ -1,0 +1,35 @@
+# make demo and make test set up everything that they need, once; afterwards they start in seconds.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint assets clean
+
+demo: assets
+	@$(BIN)/tracker demo
+
+test: assets
+	@$(BIN)/python -m pytest --cov=tracker --cov=adapters --cov-report=term:skip-covered
+
+lint: $(VENV)/.installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+assets: $(VENV)/.installed
+	@$(BIN)/tracker assets pull >/dev/null
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV); the first time takes a few minutes ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not ($$($(PYTHON) -V 2>&1 | head -n 1)); name one: make PYTHON=python3.12"; \
+	    exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
