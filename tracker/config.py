@@ -45,6 +45,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
+class SessionConfig(_Section):
+    """What people who are listened to are told."""
+
+    notice: str = "This conversation is listened to and judged for the emotions that it expresses."
+
+
 class InputConfig(_Section):
     """What is listened to."""
 
@@ -158,6 +164,7 @@ class AssetsConfig(_Section):
 class Config(_Section):
     """All settings."""
 
+    session: SessionConfig = SessionConfig()
     input: InputConfig = InputConfig()
     turns: TurnsConfig = TurnsConfig()
     transcribe: TranscribeConfig = TranscribeConfig()

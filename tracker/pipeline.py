@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 
 from tracker.clock import Clock
 from tracker.edges import Edge, Policy
-from tracker.errors import SinkError, SourceError, sentence_of
+from tracker.errors import SourceError, sentence_of
 from tracker.events import Event, Outcome, SessionEnded, Stamp
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.publisher import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.sinks import Sink
+from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Source
 from tracker.threads import ModelThread
 from tracker.turns.segment import TurnCutter
@@ -32,9 +33,6 @@ from tracker.turns.turn import Turn, TurnOpened
 _CHUNKS = 500  # ten seconds of 20 ms
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
-_SINKS_MAY_TAKE_S = 10.0
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,9 @@ async def run(
         to_sinks: list[Edge[Event]] = [Edge(sink.name, _EVENTS, _policy(source)) for sink in outlets.sinks]
         audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
         for sink, events in zip(outlets.sinks, to_sinks, strict=True):
-            sinking.start_soon(_deliver, sink.name, sink.run, events, outlets.report, name=f"sink {sink.name}")
+            sinking.start_soon(deliver, sink.name, sink.run, events, outlets.report, name=f"sink {sink.name}")
         if outlets.record_audio:
-            sinking.start_soon(_deliver, "recorder", outlets.record_audio, audio, outlets.report, name="record audio")
+            sinking.start_soon(deliver, "recorder", outlets.record_audio, audio, outlets.report, name="record audio")
         else:
             audio.close()
         publisher = Publisher(stamp(), to_sinks, clock)
@@ -125,27 +123,10 @@ async def run(
             dropped["samples"] = source.dropped
         error = sentence_of(path.failure) if path.failure else None
         last = await publisher.finish(path.outcome(control), error, ready.cutter.media_ns, dropped)
-        sinking.cancel_scope.deadline = anyio.current_time() + _SINKS_MAY_TAKE_S
+        sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
     return last
-
-
-async def _deliver(
-    name: str, run: Callable[[Edge[T]], Awaitable[None]], items: Edge[T], report: Callable[[str], None]
-) -> None:
-    """Run one sink; its failure is said and otherwise its own business."""
-    try:
-        await run(items)
-    except SinkError as error:
-        report(f"{name}: {error}")
-    except Exception as error:
-        report(f"{name} failed and is left out: {sentence_of(error)}")
-    except anyio.get_cancelled_exc_class():
-        report(f"{name}: not finished after {_SINKS_MAY_TAKE_S:g} s, given up")
-        raise
-    finally:
-        items.close()
 
 
 class _Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from adapters.contract import Absent, EmotionScores, TurnInput, Utterance
+from adapters.contract import Absent, EmotionScores, Features, TurnInput, Utterance, VoiceProfile
+from adapters.readout.voice_summary import remember
 from tracker.clock import Clock
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
@@ -38,7 +39,7 @@ class SilentTurn:
 
 
 class Recognise:
-    """Judges turns one after the other and keeps the dialogue.
+    """Judges turns one after the other; keeps the dialogue, and how each speaker usually sounds.
 
     Args:
         recogniser: The frozen LLM and its adapter.
@@ -50,6 +51,7 @@ class Recognise:
         self._recogniser = recogniser
         self._dialogue = dialogue
         self._thread = ModelThread(clock)
+        self._voices: dict[str, VoiceProfile] = {}
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge the next turn; a model that fails costs this turn only."""
@@ -57,10 +59,17 @@ class Recognise:
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
         utterance = Utterance(observed.speaker, transcript.text)
-        turn = TurnInput(utterance, self._dialogue.history(), observed.audio, observed.video)
+        voice = self._voices.get(observed.speaker)
+        turn = TurnInput(utterance, self._dialogue.history(), observed.audio, observed.video, voice)
         self._dialogue.add(utterance)
         try:
-            judged = await self._thread.run(lambda: self._recogniser.scores(turn))
+            judged = await self._thread.run(lambda: self._judge(turn))
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         return JudgedTurn(observed, judged.result, judged.ms)
+
+    def _judge(self, turn: TurnInput) -> EmotionScores:
+        scores = self._recogniser.scores(turn)
+        if isinstance(turn.audio, Features):
+            self._voices[turn.utterance.speaker] = remember(turn.voice, turn.audio)
+        return scores

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import anyio
 import anyio.lowlevel
 from pydantic import ValidationError
 
 from tracker.clock import NS_PER_MS, Clock
+from tracker.edges import Edge
 from tracker.errors import SessionError
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json
 from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
+from tracker.sinks import Sink
+from tracker.sinks.deliver import MAY_TAKE_S, deliver
+
+_WAITING = 1000  # events that a slow sink may lag behind; then the replay waits for it
 
 F = TypeVar("F", StartFile, StopFile)
 
@@ -120,6 +126,37 @@ async def replay(events: Sequence[Event], clock: Clock, speed: float | None) -> 
         else:
             await clock.sleep_until_ns(begun + round(reached / speed))
         yield event
+
+
+async def publish(
+    events: AsyncIterator[Event], sinks: Sequence[Sink], report: Callable[[str], None], stop: anyio.Event
+) -> None:
+    """Hand events to every sink.
+
+    Args:
+        events: As they come.
+        sinks: One that fails is reported and left behind.
+        report: Says one sentence to the user.
+        stop: Once it is set, no further event is handed over.
+    """
+    async with anyio.create_task_group() as sinking:
+        edges: list[Edge[Event]] = [Edge(sink.name, _WAITING) for sink in sinks]
+        for sink, edge in zip(sinks, edges, strict=True):
+            sinking.start_soon(deliver, sink.name, sink.run, edge, report, name=f"sink {sink.name}")
+        async with anyio.create_task_group() as giving:
+
+            async def watch() -> None:
+                await stop.wait()
+                giving.cancel_scope.cancel()
+
+            giving.start_soon(watch, name="control")
+            async for event in events:
+                for edge in edges:
+                    await edge.offer(event)
+            giving.cancel_scope.cancel()
+        for edge in edges:
+            edge.close()
+        sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
 
 
 def _bytes(path: Path) -> bytes:

@@ -7,12 +7,14 @@ from typing import BinaryIO, Literal
 
 from tracker.clock import Clock
 from tracker.errors import SourceError
+from tracker.sources.decode import Decoder, open_regular
+from tracker.sources.devices import find_device, list_devices
 from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ, Source
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.pacing import Paced
 from tracker.sources.resample import ChannelMode
-from tracker.sources.stdin import StdinSource
+from tracker.sources.stdin import StdinSource, refuse_terminal
 
 Pace = Literal["realtime", "fast"]
 
@@ -52,6 +54,27 @@ def parse_source(argument: str) -> Microphone | Stdin | File:
             raise SourceError("mic: names no device; give mic alone for the default one, or see: tracker devices")
         return Microphone(device.strip())
     return File(argument)
+
+
+def check(argument: str, stdin: BinaryIO, device: str = "") -> None:
+    """Refuse at once what opening the source would refuse later; blocks a moment.
+
+    Args:
+        argument: As given on the command line.
+        stdin: Binary standard input.
+        device: The configured microphone.
+
+    Raises:
+        SourceError: There is no such file or device, or the file is not media with sound.
+    """
+    match parse_source(argument):
+        case Microphone(named):
+            find_device(list_devices(), named or device)
+        case Stdin():
+            refuse_terminal(stdin)
+        case File(path):
+            with open_regular(path) as file:
+                Decoder(path, file).close()
 
 
 def source_from(

@@ -67,8 +67,7 @@ class StdinSource:
             SourceError: The stream is a terminal (on entering); it ended before any audio, carries a media file, or
                 cannot be read (while iterating).
         """
-        if self._stream.isatty():
-            raise SourceError(f"-: reads raw audio, but standard input is a terminal; try: {_EXAMPLE}")
+        refuse_terminal(self._stream)
         async with aclosing(self._listen()) as heard:
             yield heard
 
@@ -108,6 +107,16 @@ class StdinSource:
                 raise SourceError(f"-: standard input cannot be read: {error.strerror}") from error
         self._waiting = None
         return data
+
+
+def refuse_terminal(stream: BinaryIO) -> None:
+    """Make sure that somebody could be sending audio.
+
+    Raises:
+        SourceError: The stream is a terminal.
+    """
+    if stream.isatty():
+        raise SourceError(f"-: reads raw audio, but standard input is a terminal; try: {_EXAMPLE}")
 
 
 async def _read_some(stream: BinaryIO) -> bytes:

@@ -1,0 +1,183 @@
+"""The command line: ``tracker run | demo | replay | devices | schema | assets``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from adapters.errors import AdapterError
+from tracker import config as settings
+from tracker.assets import cli as assets
+from tracker.errors import ConfigError, TrackerError, sentence_of
+
+app = typer.Typer(
+    help="Who spoke, what was said, and which emotion it carried: one event for every turn of a live conversation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(assets.app, name="assets")
+
+_DEBUG = "--debug"
+
+File = Annotated[Path | None, typer.Option("--config", help="Settings; ./config.toml where there is one.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value: override one setting.")]
+Json = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on standard output.")]
+Mqtt = Annotated[str | None, typer.Option(help="Broker: mqtt://host[:port] or mqtts://...; 'off' for none.")]
+Record = Annotated[Path | None, typer.Option(help="Folder to keep the session in; must be new or empty.")]
+Pace = Annotated[str | None, typer.Option(help="Files: 'realtime' as if live, 'fast' as fast as it goes.")]
+Channels = Annotated[str | None, typer.Option(help="'mix' them, or 'separate': one speaker per channel.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Log to standard error, and show tracebacks.")] = False,
+) -> None:
+    """Options of every command."""
+    if debug:
+        handler = RichHandler(console=Console(stderr=True), show_path=False)
+        logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(name)s: %(message)s")
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="mic, mic:NAME, - (raw PCM on standard input), or a media file.")],
+    pace: Pace = None,
+    channels: Channels = None,
+    json: Json = False,
+    mqtt: Mqtt = None,
+    record: Record = None,
+    rate: Annotated[int, typer.Option(help="Standard input: samples per second.", min=1000, max=768_000)] = 16_000,
+    stdin_channels: Annotated[int, typer.Option(help="Standard input: interleaved channels.", min=1, max=64)] = 1,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Listen to a source and publish one event for every turn."""
+    from tracker.run import Wishes
+    from tracker.run import run as listen
+
+    chosen = _settings(config, sets, {"input.pace": pace, "input.channels": channels}, mqtt)
+    listen(source, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging()))
+
+
+@app.command()
+def demo(
+    pace: Pace = None,
+    json: Json = False,
+    mqtt: Mqtt = None,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Listen to half a minute of a telephone call, as if it were live, and record the session."""
+    from tracker.assets.store import Store
+    from tracker.run import Wishes
+    from tracker.run import run as listen
+    from tracker.sinks.broker import port_or_any
+
+    chosen = _settings(config, sets, {"input.pace": pace}, mqtt)
+    port = {"mqtt.port": str(port_or_any(chosen.mqtt.port))}
+    chosen = _settings(config, sets, {"input.pace": pace, **port}, mqtt)
+    store = Store(chosen.assets.paths)
+    assets.pull_assets(store, ["telephone-sample"])
+    folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    sample = store.folder("telephone-sample") / "sample.wav"
+    listen(str(sample), chosen, Wishes(json, folder, plain=_debugging()))
+    typer.echo(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="A recorded session.")],
+    speed: Annotated[str, typer.Option(help="1 as it was, 2 twice as fast, 'max' without waiting.")] = "1",
+    json: Json = False,
+    mqtt: Mqtt = None,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Publish a recorded session's events again, unchanged."""
+    from tracker.run import Wishes, play
+
+    play(folder, _settings(config, sets, {}, mqtt), Wishes(json, plain=_debugging()), _speed(speed))
+
+
+@app.command()
+def devices() -> None:
+    """List the microphones."""
+    from tracker.sources.devices import list_devices
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("index", "name", "system", "channels", "rate", ""):
+        table.add_column(heading, no_wrap=True)
+    found = list_devices()
+    for device in found:
+        rate, default = f"{device.default_rate_hz} Hz", "default" if device.is_default else ""
+        table.add_row(str(device.index), device.name, device.host_api, str(device.channels), rate, default)
+    if not found:
+        raise TrackerError("no microphone was found; connect one, or give tracker run a media file")
+    Console(width=150).print(table)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of all events."""
+    from tracker.events import dumps_schema
+
+    typer.echo(dumps_schema())
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line, and the exit code says what kind of thing it was."""
+    if _debugging():
+        sys.argv = [sys.argv[0], _DEBUG, *(word for word in sys.argv[1:] if word != _DEBUG)]
+    try:
+        app()
+    except (TrackerError, AdapterError, ExceptionGroup) as error:
+        _exit(error)
+    except Exception as error:
+        _exit(error, hint=f"; this should not happen: run it again with {_DEBUG}, and report what it prints")
+
+
+def _exit(error: Exception, hint: str = "") -> None:
+    if _debugging():
+        raise error
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    said = str(error) if isinstance(error, AdapterError) else sentence_of(error)
+    print(f"error: {said}{hint}", file=sys.stderr)
+    sys.exit(error.exit_code if isinstance(error, TrackerError) else 1)
+
+
+def _debugging() -> bool:
+    return _DEBUG in sys.argv[1:]
+
+
+def _settings(
+    file: Path | None, sets: list[str] | None, flags: dict[str, str | None], mqtt: str | None
+) -> settings.Config:
+    """The settings, with the command's own flags over everything else."""
+    over = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    if mqtt == "off":
+        over.append("mqtt.enabled=false")
+    elif mqtt is not None:
+        over += ["mqtt.enabled=true", f"mqtt.url={mqtt}"]
+    return settings.load(file, sets=[*(sets or []), *over])
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--speed: must be a number above 0, or max, not {text!r}")
+    return speed

@@ -1,0 +1,223 @@
+"""One session or one replay, put together from the settings: models, source, sinks, broker, signals; both block."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskStatus
+from rich.console import Console
+
+from tracker import pipeline, replay
+from tracker.clock import SystemClock
+from tracker.config import SECRETS, Config, MqttConfig
+from tracker.events import SessionEnded, Stamp
+from tracker.pipeline import Control, Outlets
+from tracker.publisher import SessionHeader
+from tracker.sinks import Sink
+from tracker.sinks.address import Address, parse_url, refuse_plain
+from tracker.sinks.broker import embedded_broker
+from tracker.sinks.connection import Connector
+from tracker.sinks.jsonl import JsonLines
+from tracker.sinks.mqtt import Mqtt
+from tracker.sinks.recorder import Recorder
+from tracker.sinks.terminal import Terminal
+from tracker.sources.media import Source
+from tracker.sources.open import check, source_from
+
+T = TypeVar("T")
+
+SOFTWARE = f"emotion-tracker {version('emotion-tracker')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks of one run, beyond the settings.
+
+    Attributes:
+        json: Print events as JSON lines instead of showing them.
+        record: Folder of the recorded session, or None.
+        stdin_rate_hz: Rate of the samples on standard input.
+        stdin_channels: How many channels are interleaved there.
+        plain: Show lines even where a picture could be drawn.
+    """
+
+    json: bool = False
+    record: Path | None = None
+    stdin_rate_hz: int = 16_000
+    stdin_channels: int = 1
+    plain: bool = False
+
+
+def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
+    """Listen to a source until it ends or a signal comes.
+
+    Whatever can be refused without the models is refused before they are loaded.
+
+    Args:
+        argument: The SOURCE of the command line.
+        config: The settings.
+        wishes: What this run shall do.
+
+    Raises:
+        TrackerError: The session cannot begin, or its source was lost.
+        AdapterError: The adapter cannot be used.
+    """
+    clock = SystemClock()
+    terminal = _terminal(config, wishes)
+    check(argument, sys.stdin.buffer, config.input.device)
+    _external(config.mqtt)
+    source = source_from(
+        argument,
+        clock=clock,
+        stdin=sys.stdin.buffer,
+        device=config.input.device,
+        channels=config.input.channels,
+        block_ms=config.input.block_ms,
+        pace=config.input.pace,
+        stdin_rate_hz=wishes.stdin_rate_hz,
+        stdin_channels=wishes.stdin_channels,
+    )
+    from tracker import parts  # torch and transformers take seconds to import: only once nothing else is wrong
+    from tracker.assets.cli import pull_assets
+    from tracker.assets.store import Store
+
+    store = Store(config.assets.paths)
+    pull_assets(store, parts.needed_assets(config))
+    models = parts.load_models(config, store.folder)
+    recorder = Recorder(wishes.record, config.model_dump(mode="json")) if wishes.record else None
+
+    def header(opened: Source) -> SessionHeader:
+        labels = models.recogniser.card.labels.labels
+        return SessionHeader(opened.name, opened.live, opened.channels, labels, models.names, SOFTWARE)
+
+    async def session(control: Control) -> SessionEnded:
+        async with _sinks(config, wishes, terminal) as sinks:
+            audio = recorder.record_audio if recorder and config.record.audio else None
+            return await pipeline.run(
+                source,
+                lambda channels: parts.steps(models, config, channels, clock),
+                Outlets([*sinks, recorder] if recorder else sinks, audio, terminal.say),
+                header,
+                _stamp,
+                clock,
+                control,
+            )
+
+    return anyio.run(_with_signals, session, terminal.say)
+
+
+def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> None:
+    """Give a recorded session's events to the sinks again.
+
+    Args:
+        folder: The recorded session.
+        config: The settings.
+        wishes: What this run shall do.
+        speed: 1 is as it was, 2 twice as fast; None does not wait.
+
+    Raises:
+        TrackerError: The session cannot be read, or the broker's URL is no good.
+    """
+    recorded = replay.read_session(folder)
+    terminal = _terminal(config, wishes)
+    _external(config.mqtt)
+    if recorded.stop is None:
+        terminal.say(f"{folder}: the recording was cut off; what there is follows")
+
+    async def again(control: Control) -> None:
+        async with _sinks(config, wishes, terminal) as sinks:
+            events = replay.replay(recorded.events, SystemClock(), speed)
+            await replay.publish(events, sinks, terminal.say, control.drained)
+
+    anyio.run(_with_signals, again, terminal.say)
+
+
+def _terminal(config: Config, wishes: Wishes) -> Terminal:
+    """Also where it is not shown: it tells the user what has to be told."""
+    console = Console(stderr=wishes.json, force_terminal=False if wishes.plain else None)
+    return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice)
+
+
+@asynccontextmanager
+async def _sinks(config: Config, wishes: Wishes, terminal: Terminal) -> AsyncIterator[list[Sink]]:
+    """All sinks but the recorder; a broker of our own runs meanwhile where one is wanted."""
+    sinks: list[Sink] = [JsonLines(sys.stdout)] if wishes.json else []
+    if config.terminal.enabled and not wishes.json:
+        sinks.append(terminal)
+    async with _broker(config.mqtt) as address:
+        if address:
+            terminal.say(f"publishing on {address}, topics {config.mqtt.base_topic}/#")
+            sinks.append(_mqtt(config.mqtt, address, terminal.say))
+        yield sinks
+
+
+@asynccontextmanager
+async def _broker(mqtt: MqttConfig) -> AsyncIterator[Address | None]:
+    if address := _external(mqtt):
+        yield address
+    elif mqtt.enabled:
+        async with embedded_broker(mqtt.port) as own:
+            yield own
+    else:
+        yield None
+
+
+def _external(mqtt: MqttConfig) -> Address | None:
+    """The broker that the settings name, if they do.
+
+    Raises:
+        SinkError: The URL is no good, or transcripts must not travel there.
+    """
+    if not mqtt.enabled or not mqtt.url:
+        return None
+    address = parse_url(mqtt.url)
+    refuse_plain(address, mqtt.allow_plain)
+    return address
+
+
+def _mqtt(mqtt: MqttConfig, address: Address, report: Callable[[str], None]) -> Mqtt:
+    username, password = map(os.environ.get, SECRETS)
+    connector = Connector(address, username, password, mqtt5=bool(mqtt.url))  # our own broker speaks 3.1.1
+    return Mqtt(address, connector, mqtt.base_topic, mqtt.keep_undelivered, report)
+
+
+def _stamp() -> Stamp:
+    now = datetime.now(UTC)
+    return Stamp(f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", now)
+
+
+async def _with_signals(work: Callable[[Control], Awaitable[T]], report: Callable[[str], None]) -> T:
+    """Run something that ends early when asked: the first Ctrl-C or SIGTERM drains, the next one ends at once."""
+    control = Control()
+    result: list[T] = []
+    failure: Exception | None = None
+
+    async def obey(*, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGINT and not control.drained.is_set():
+                    report("finishing what was heard; Ctrl-C again ends at once")
+                control.stop()
+
+    async with anyio.create_task_group() as group:
+        await group.start(obey, name="signals")
+        try:
+            result.append(await work(control))
+        except Exception as error:  # kept out of the group, which would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure:
+        raise failure
+    return result[0]

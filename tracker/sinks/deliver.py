@@ -1,0 +1,40 @@
+"""Running sinks beside each other, each on its own edge, and giving up on those that do not finish."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from tracker.edges import Edge
+from tracker.errors import SinkError, sentence_of
+
+MAY_TAKE_S = 10.0
+"""Seconds that a sink has, once the last event is out, to deliver what it holds."""
+
+T = TypeVar("T")
+
+
+async def deliver(
+    name: str, run: Callable[[Edge[T]], Awaitable[None]], items: Edge[T], report: Callable[[str], None]
+) -> None:
+    """Run one sink; its failure is said and otherwise its own business.
+
+    Args:
+        name: What to call it to the user.
+        run: The sink.
+        items: Its edge, closed when the sink has ended, however that came.
+        report: Says one sentence to the user.
+    """
+    try:
+        await run(items)
+    except SinkError as error:
+        report(f"{name}: {error}")
+    except Exception as error:
+        report(f"{name} failed and is left out: {sentence_of(error)}")
+    except anyio.get_cancelled_exc_class():
+        report(f"{name}: not finished in time, given up")
+        raise
+    finally:
+        items.close()
