@@ -17,6 +17,7 @@ from adapters.errors import AdapterError
 from tracker import config as settings
 from tracker.assets import cli as assets
 from tracker.errors import ConfigError, TrackerError, sentence_of
+from tracker.events import SessionEnded
 
 app = typer.Typer(
     help="Who spoke, what was said, and which emotion it carried: one event for every turn of a live conversation.",
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(assets.app, name="assets")
 
 _DEBUG = "--debug"
+_ABORTED = 130  # what shells take for Ctrl-C
 
 File = Annotated[Path | None, typer.Option("--config", help="Settings; ./config.toml where there is one.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value: override one setting.")]
@@ -65,7 +67,7 @@ def run(
     from tracker.run import run as listen
 
     chosen = _settings(config, sets, {"input.pace": pace, "input.channels": channels}, mqtt)
-    listen(source, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging()))
+    _end(listen(source, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging())))
 
 
 @app.command()
@@ -89,8 +91,9 @@ def demo(
     assets.pull_assets(store, ["telephone-sample"])
     folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     sample = store.folder("telephone-sample") / "sample.wav"
-    listen(str(sample), chosen, Wishes(json, folder, plain=_debugging()))
+    ended = listen(str(sample), chosen, Wishes(json, folder, plain=_debugging()))
     typer.echo(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
+    _end(ended)
 
 
 @app.command()
@@ -153,6 +156,12 @@ def _exit(error: Exception, hint: str = "") -> None:
     said = str(error) if isinstance(error, AdapterError) else sentence_of(error)
     print(f"error: {said}{hint}", file=sys.stderr)
     sys.exit(error.exit_code if isinstance(error, TrackerError) else 1)
+
+
+def _end(last: SessionEnded) -> None:
+    """Leave with the code of an interrupted program where the session was cut short."""
+    if last.outcome == "aborted":
+        raise typer.Exit(_ABORTED)
 
 
 def _debugging() -> bool:

@@ -77,6 +77,7 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
     terminal = _terminal(config, wishes)
     check(argument, sys.stdin.buffer, config.input.device)
     _external(config.mqtt)
+    recorder = Recorder(wishes.record, config.model_dump(mode="json")) if wishes.record else None
     source = source_from(
         argument,
         clock=clock,
@@ -94,8 +95,8 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
 
     store = Store(config.assets.paths)
     pull_assets(store, parts.needed_assets(config))
-    models = parts.load_models(config, store.folder)
-    recorder = Recorder(wishes.record, config.model_dump(mode="json")) if wishes.record else None
+    with Console(stderr=True).status("loading the models"):
+        models = parts.load_models(config, store.folder)
 
     def header(opened: Source) -> SessionHeader:
         labels = models.recogniser.card.labels.labels

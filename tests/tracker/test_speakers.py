@@ -45,6 +45,20 @@ def test_a_speaker_first_heard_briefly_is_learned_from_the_next_long_turn():
     assert speakers.identify(voice(0.9, 0.1, 0)) == "Speaker 1"
 
 
+def test_a_short_answer_to_a_change_is_one_of_those_known_or_a_new_one():
+    """What overlapping talk leaves of a known voice in 0.8 s (cosines as measured on the telephone call)."""
+    speakers = book()
+    speakers.identify(voice(1, 0, 0, duration_s=0.9))
+    assert speakers.identify(voice(0.32, 0.95, 0, duration_s=1.6, changed=True)) == "Speaker 2"
+    assert speakers.identify(voice(0.23, 0.15, 0.96, duration_s=0.8, changed=True)) == "Speaker 1"
+
+
+def test_the_floor_passes_to_somebody_else_however_short_the_turn():
+    speakers = book()
+    speakers.identify(voice(1, 0, 0))
+    assert speakers.identify(voice(0.5, 0.8, 0.3, duration_s=0.6, changed=True)) == "Speaker 2"
+
+
 def test_a_doubtful_turn_does_not_move_a_speaker():
     speakers = book()
     speakers.identify(voice(1, 0, 0))

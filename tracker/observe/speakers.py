@@ -17,7 +17,8 @@ Vector = Float32[np.ndarray, " dim"]
 _MODES = 4
 _RATE = 0.2  # weight of a new voice in a mode's moving average
 _SURE = 0.15  # above the threshold by this much, a voice may move its speaker's modes
-_SHORT_SLACK = 0.2  # a short voice is judged this much more leniently: its embedding is noisy
+_SHORT_SLACK = 0.3  # a short voice is judged this much more leniently: its embedding is noisy
+_TENTATIVE_SLACK = 0.1  # likewise a voice that is compared with one known from a short turn only
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class SpeakerBook:
         max_speakers: Profiles kept; a further voice goes to the nearest of them.
         short_turn_s: Turns under this many seconds are judged leniently, teach nothing, and open a profile only
             where nothing is near.
-        continuity: Cosine added for the last speaker in short turns, and taken off after a change of speaker.
+        continuity: Cosine added for the last speaker in short turns. After a change of speaker it is taken off
+            instead, and nothing is lenient towards the speaker whose turn that ended.
     """
 
     same_above: float
@@ -97,14 +99,14 @@ class SpeakerBook:
             return None
 
         def score(profile: _Profile) -> float:
-            bonus = 0.0
+            """By how much a voice is nearer to a speaker than it must be."""
+            similarity = profile.similarity(voice.embedding)
+            slack = _SHORT_SLACK if short else _TENTATIVE_SLACK if profile.tentative else 0.0
             if profile.name == self._last:
-                bonus = -self.continuity if voice.changed else self.continuity if short else 0.0
-            return profile.similarity(voice.embedding) + bonus
+                if voice.changed:
+                    return similarity - self.continuity - self.same_above
+                similarity += self.continuity if short else 0.0
+            return similarity - self.same_above + slack
 
         best = max(self._profiles, key=score)
-        lenient = short or best.tentative
-        threshold = self.same_above - (_SHORT_SLACK if lenient else 0.0)
-        if score(best) >= threshold or len(self._profiles) >= self.max_speakers:
-            return best
-        return None
+        return best if score(best) >= 0 or len(self._profiles) >= self.max_speakers else None

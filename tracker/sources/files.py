@@ -53,7 +53,7 @@ class FileSource:
                 chunks = self._convert(decoder)
                 first = await self._next(chunks)
                 if not first:
-                    raise decoder.lost or SourceError(f"{self._path}: holds no audio (its length is zero)")
+                    raise decoder.lost or empty(self._path)
                 async with aclosing(self._listen(decoder, first, chunks)) as heard:
                     yield heard
             finally:
@@ -95,3 +95,8 @@ class FileSource:
         if converter:
             yield from self._blocks.feed(converter.finish())
         yield from self._blocks.finish()
+
+
+def empty(path: str) -> SourceError:
+    """What is wrong with a file that has a place for audio and none in it."""
+    return SourceError(f"{path}: holds no audio (its length is zero)")

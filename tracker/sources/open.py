@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -9,7 +10,7 @@ from tracker.clock import Clock
 from tracker.errors import SourceError
 from tracker.sources.decode import Decoder, open_regular
 from tracker.sources.devices import find_device, list_devices
-from tracker.sources.files import FileSource
+from tracker.sources.files import FileSource, empty
 from tracker.sources.media import RATE_HZ, Source
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.pacing import Paced
@@ -73,8 +74,9 @@ def check(argument: str, stdin: BinaryIO, device: str = "") -> None:
         case Stdin():
             refuse_terminal(stdin)
         case File(path):
-            with open_regular(path) as file:
-                Decoder(path, file).close()
+            with open_regular(path) as file, closing(Decoder(path, file)) as decoder:
+                if next(decoder.samples(), None) is None:
+                    raise decoder.lost or empty(path)
 
 
 def source_from(

@@ -1,0 +1,127 @@
+"""The command line without any model: what it refuses, how it says so, and what it prints."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from jsonschema import Draft202012Validator
+
+from adapters.errors import AdapterError
+from tests.tracker.command import events_in
+from tests.tracker.sessions import conversation
+from tracker import cli
+from tracker.errors import ConfigError, SinkError, SourceError
+from tracker.events import to_json
+from tracker.recording import EVENTS, START
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "talk.txt.wav").write_text("Hello, this is a text.")
+    (tmp_path / "empty.wav").touch()
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0, np.float32), 16_000)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(1600, np.float32), 16_000)
+
+
+def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    monkeypatch.setattr(sys, "argv", ["tracker", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out, printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("run", "nowhere.wav"), 3, "error: nowhere.wav: no such file\n"),
+        (("run", "talk.txt.wav"), 3, "is not a media file that can be read"),
+        (("run", "empty.wav"), 3, "empty.wav: is empty"),
+        (("run", "nothing.wav"), 3, "holds no audio (its length is zero)"),
+        (("run", "."), 3, "is a folder"),
+        (("run", "silence.wav", "--set", "turns.vad_mode=9", "--set", "turn.x=1"), 2, "turn: there is no such setting"),
+        (("run", "silence.wav", "--pace", "slow"), 2, "input.pace"),
+        (("run", "silence.wav", "--config", "none.toml"), 2, "none.toml cannot be read"),
+        (("run", "silence.wav", "--mqtt", "mqtt://example.org"), 6, "transcripts could be read on the way"),
+        (("run", "silence.wav", "--mqtt", "mqtt://me:secret@localhost"), 6, "must not carry a user or password"),
+        (("run", "silence.wav", "--record", "."), 5, "is not empty"),
+        (("replay", "."), 5, "is not a recorded session"),
+        (("replay", ".", "--speed", "-1"), 2, "a number above 0, or max"),
+        (("assets", "pull", "gpt-7"), 4, "there is no asset 'gpt-7'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(monkeypatch, capsys, arguments, code, said):
+    ended, out, err = run(monkeypatch, capsys, *arguments)
+    assert ended == code
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert "secret" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("run",), ("run", "a.wav", "--rate", "zero")])
+def test_a_command_that_is_none(monkeypatch, capsys, arguments):
+    assert run(monkeypatch, capsys, *arguments)[0] == 2
+
+
+def test_the_schema_is_one(monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "schema")
+    assert code == 0
+    Draft202012Validator.check_schema(json.loads(out))
+
+
+def test_a_replay_prints_what_was_recorded(monkeypatch, capfd, tmp_path):
+    """Also of a recording that was cut off, which is said."""
+    session = tmp_path / "session"
+    session.mkdir()
+    events = conversation()
+    log = "".join(to_json(event) + "\n" for event in events)
+    (session / EVENTS).write_text(log)
+    first = events[0]
+    start = {
+        "session": first.session, "started_at": first.time, "software": first.software, "source": first.source,
+        "live": first.live, "channels": first.channels, "labels": first.labels, "models": first.models, "config": {},
+    }  # fmt: skip
+    (session / START).write_text(json.dumps(start))
+    code, out, err = run(monkeypatch, capfd, "replay", "session", "--speed", "max", "--json", "--mqtt", "off")
+    assert (code, out) == (0, log)
+    assert err == "session: the recording was cut off; what there is follows\n"
+    assert events_in(out) == events
+    code, out, _ = run(monkeypatch, capfd, "replay", "session", "--speed", "max", "--mqtt", "off")
+    assert code == 0
+    assert "listening to telephone.wav" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SourceError("mic: gone"), 3, "error: mic: gone\n"),
+        (ExceptionGroup("", [ExceptionGroup("", [SinkError("port 1 is taken")])]), 6, "error: port 1 is taken\n"),
+        (AdapterError("no backbone at x"), 1, "error: no backbone at x\n"),
+        (ConfigError("a; b"), 2, "error: a; b\n"),
+        (KeyError("oh"), 1, "error: KeyError: 'oh'; this should not happen: run it again with --debug"),
+    ],
+)
+def test_errors_from_inside(monkeypatch, capsys, error, code, said):
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    ended, out, err = run(monkeypatch, capsys)
+    assert (ended, out) == (code, "")
+    assert err.startswith(said)
+    monkeypatch.setattr(sys, "argv", ["tracker", "run", "--debug"])
+    with pytest.raises(type(error)):
+        cli.main()
+
+
+def test_help_needs_no_model():
+    """Whoever asks for help shall not wait for torch."""
+    code = "import sys; import tracker.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
