@@ -13,14 +13,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from adapters.errors import AdapterError
+from adapters.prefix import Prefix, places, sees
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -142,11 +144,50 @@ class Backbone:
         return digest(self._model, rounded=True)[:16]
 
     @torch.no_grad()
+    def embed(self, ids: Int64[Tensor, " time"]) -> Float[Tensor, "time d"]:
+        """The LLM's own embeddings of tokens, in float32 on the CPU."""
+        embedded: Tensor = self._model.get_input_embeddings()(ids.to(self.device))
+        return embedded.float().cpu()
+
+    @torch.no_grad()
+    def prefix(self, ids: Int64[Tensor, " time"]) -> tuple[Prefix, Float[Tensor, "read time d"]]:
+        """Read a text once: what suffixes can be run against, and the states of the layers that are read."""
+        cache = DynamicCache()
+        states = self._run(input_ids=ids[None].to(self.device), cache=cache, use_cache=True)
+        return Prefix.of(cache), torch.stack([state[0] for state in states]).float().cpu()
+
+    def suffixes(
+        self, prefix: Prefix, embeds: Float[Tensor, "b s d"], ends: Int64[Tensor, " b"]
+    ) -> Float[Tensor, "read b s d"]:
+        """Hidden states of suffixes, in float32 on the CPU; gradients flow into their embeddings.
+
+        Args:
+            prefix: The dialogue that all of them continue.
+            embeds: The suffixes.
+            ends: How many of the prefix's tokens each one continues; the others it does not see.
+        """
+        count, positions, width = embeds.shape
+        dtype = self._model.dtype
+        seen = sees(prefix.length, ends, positions)
+        mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(dtype).min)
+        states = self._run(
+            inputs_embeds=embeds.reshape(1, count * positions, width).to(self.device, dtype),
+            attention_mask=mask[None, None].to(self.device, dtype),
+            position_ids=places(ends, positions)[None].to(self.device),
+            cache=prefix.cache(),
+            use_cache=True,
+        )
+        return torch.stack([state.float().cpu().reshape(count, positions, width) for state in states])
+
+    def _run(self, **inputs: Any) -> list[Tensor]:
+        outputs = self._model(output_hidden_states=True, **inputs)
+        return [outputs.hidden_states[layer] for layer in self.read]
+
+    @torch.no_grad()
     def states(self, ids: Int64[Tensor, " time"]) -> Float[Tensor, "read time d"]:
         """Hidden states of the layers that are read, in float32 on the CPU.
 
         Args:
             ids: The tokens of one text.
         """
-        outputs = self._model(input_ids=ids[None].to(self.device), output_hidden_states=True)
-        return torch.cat([outputs.hidden_states[layer] for layer in self.read]).float().cpu()
+        return torch.cat(self._run(input_ids=ids[None].to(self.device))).float().cpu()
