@@ -45,9 +45,11 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
-def write_backbone(folder: Path, architecture: str = "llama", seed: int = 0) -> Path:
+def write_backbone(folder: Path, architecture: str = "llama", seed: int = 0, hidden_size: int = WIDTH) -> Path:
     """A causal LLM and its tokenizer in Hugging Face's layout."""
     torch.manual_seed(seed)
-    AutoModelForCausalLM.from_config(ARCHITECTURES[architecture]()).save_pretrained(folder)
+    config = ARCHITECTURES[architecture]()
+    config.hidden_size = hidden_size
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
