@@ -75,7 +75,8 @@ class MseLlm:
     def scores(self, batch: MseBatch) -> Float[Tensor, "b answers"]:
         """Log probability of every answer of the task among all of them."""
         rows = [(prompt, answer) for prompt in self._prompts(batch) for answer in self._answers]
-        return self._likelihoods(rows).unflatten(0, (-1, len(self._answers))).log_softmax(-1)
+        scores: Tensor = self._likelihoods(rows).unflatten(0, (-1, len(self._answers)))
+        return scores.log_softmax(-1)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
