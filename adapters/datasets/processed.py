@@ -1,18 +1,25 @@
 """The processed feature files of MSE-Adapter (MELD, CHERMA) and of MMSA (MOSEI, SIMS-V2).
 
 MSE-Adapter: ``<set>_{train,valid,test}.pkl``, each a list of ``{features: {video, audio, text, audio_len, video_len},
-label}``. MMSA (Mao et al., "M-SENA", ACL 2022): one dict of splits, each with ``raw_text``, ``audio``, ``vision``,
-``regression_labels``, ``audio_lengths`` and ``vision_lengths``. Frames are padded at the end; here each sequence is
-cut to its own length. Rows with a length of no frames or more than there are, with numbers that are not finite, or
-without a label are refused and counted.
+label}``; labels are names: MELD's, or CHERMA's in Chinese (`CHERMA_LABELS`). Widths (audio, video): MELD 64, 64;
+CHERMA 1024, 2048. MMSA (Mao et al., "M-SENA", ACL 2022): one dict of splits ``train``, ``valid`` and ``test``, each
+with ``raw_text``, ``audio``, ``vision``, ``regression_labels``, ``audio_lengths`` and ``vision_lengths``: MOSEI as
+``unaligned_50.pkl`` (74, 35; 16326 / 1871 / 4659 rows; scores in [-3, 3]) and SIMS-V2 as ``ch-simsv2s.pkl`` (25, 177;
+2722 / 647 / 1034; [-1, 1]). Licences are those of the sets: MELD GPL-3.0; CHERMA, MOSEI and SIMS-V2 for research.
+Quirks: frames are padded at the end; here each sequence is cut to its own length. MMSA's acoustic features hold minus
+infinity (the logarithm of silence) and its faces not-a-number (nothing tracked): both become zero, as in MMSA. Rows
+with fields missing, a length of no frames or more than there are, other numbers that are not finite, or no usable label
+are refused and counted.
 
 Letters: ``time`` frames of a sequence, ``dim`` its width.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +27,29 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from adapters.contract import MELD_LABELS, LabelSet
 from adapters.datasets.unpickle import unpickle
 from adapters.errors import AdapterError
 
+CHERMA_LABELS = LabelSet("cherma", ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"))
+_CHERMA_NAMES = ("愤怒", "厌恶", "恐惧", "高兴", "平静", "悲伤", "惊奇")
+SENTIMENT_RANGES = {"mosei": 3.0, "simsv2": 1.0}  # scores lie between minus this and this
+_NAMES = {
+    "meld": {name: name for name in MELD_LABELS.labels},
+    "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),
+}
+_MSE_KEYS = ("text", "audio", "audio_len", "video", "video_len")
 _MMSA_KEYS = ("raw_text", "audio", "vision", "regression_labels", "audio_lengths", "vision_lengths")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One utterance; ``label`` is a class name or id for emotions, a number for sentiment."""
+    """One utterance; ``label`` is a class's English name for emotions, a number for sentiment."""
 
     text: str
     audio: Float32[np.ndarray, "time dim"]
     video: Float32[np.ndarray, "time dim"]
-    label: str | int | float
+    label: str | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +69,24 @@ def load_mse(folder: Path, name: str, split: str) -> Samples:
         split: ``train``, ``valid`` or ``test``.
 
     Raises:
-        AdapterError: There is no such file, or it is something else.
+        AdapterError: There is no such file or set, or it is something else.
     """
+    if name not in _NAMES:
+        raise AdapterError(f"unknown set {name!r} of MSE-Adapter's: take {', '.join(_NAMES)}")
     path = folder / f"{name}_{split}.pkl"
     rows = unpickle(path)
     if not isinstance(rows, list):
         raise AdapterError(f"{path} holds a {type(rows).__name__}, not a list of utterances")
-
-    def fields(row: Any) -> tuple[Any, ...]:
-        found = row["features"]
-        return found["text"], found["audio"], found["audio_len"], found["video"], found["video_len"], row["label"]
-
-    return _samples(map(_guarded(fields), rows))
+    kept: list[Sample] = []
+    refused: Counter[str] = Counter()
+    for row in rows:
+        missing = _missing(("features", "label"), row) or _missing(_MSE_KEYS, row["features"])
+        if missing:
+            refused[missing] += 1
+            continue
+        text, audio, audio_length, video, video_length = (row["features"][key] for key in _MSE_KEYS)
+        _keep(_sample(_name(row["label"], name), text, audio, audio_length, video, video_length), kept, refused)
+    return Samples(tuple(kept), refused)
 
 
 def load_mmsa(path: Path, split: str) -> Samples:
@@ -81,50 +103,86 @@ def load_mmsa(path: Path, split: str) -> Samples:
     if not isinstance(splits, dict) or split not in splits:
         raise AdapterError(f"{path} has no split {split!r}")
     columns = splits[split]
-    missing = [key for key in _MMSA_KEYS if key not in columns]
+    missing = _missing(_MMSA_KEYS, columns)
     if missing:
-        raise AdapterError(f"{path}, split {split}: no {', '.join(missing)}")
-    text, audio, vision, labels, audio_lengths, vision_lengths = (columns[key] for key in _MMSA_KEYS)
-    return _samples(zip(text, audio, audio_lengths, vision, vision_lengths, labels, strict=True))
-
-
-def _guarded(fields: Any) -> Any:
-    """The fields of a row, or None where it lacks one."""
-
-    def guarded(row: Any) -> tuple[Any, ...] | None:
-        try:
-            found: tuple[Any, ...] = fields(row)
-        except (KeyError, TypeError):
-            return None
-        return found
-
-    return guarded
-
-
-def _samples(rows: Iterable[tuple[Any, ...] | None]) -> Samples:
+        raise AdapterError(f"{path}, split {split}: {missing}")
+    lengths = {key: len(columns[key]) if hasattr(columns[key], "__len__") else -1 for key in _MMSA_KEYS}
+    if len(set(lengths.values())) != 1:
+        raise AdapterError(f"{path}, split {split}: its columns differ in length: {lengths}")
     kept: list[Sample] = []
     refused: Counter[str] = Counter()
-    for row in rows:
-        if row is None:
-            refused["fields are missing"] += 1
-            continue
-        text, audio, audio_length, video, video_length, label = row
-        if isinstance(label, np.generic):
-            label = label.item()
-        voice, face = _cut(audio, audio_length), _cut(video, video_length)
-        if voice is None or face is None:
-            refused["a sequence without usable frames"] += 1
-        elif not isinstance(label, str | int | float) or label != label:
-            refused["no label"] += 1
-        else:
-            kept.append(Sample(str(text), voice, face, label))
+    for text, audio, vision, label, audio_length, vision_length in zip(*(columns[k] for k in _MMSA_KEYS), strict=True):
+        audio, vision = _zeroed(audio, np.isneginf), _zeroed(vision, np.isnan)
+        _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length), kept, refused)
     return Samples(tuple(kept), refused)
 
 
-def _cut(frames: Any, length: Any) -> Float32[np.ndarray, "time dim"] | None:
-    """A sequence at its own length, or None where that cannot be."""
-    values = np.asarray(frames, dtype=np.float32)
-    if values.ndim != 2 or not 0 < int(length) <= len(values):
+def _missing(keys: tuple[str, ...], found: Any) -> str:
+    """Which keys something lacks, in words; empty where it has them all."""
+    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
+    return f"no {', '.join(missing)}" if missing else ""
+
+
+def _name(label: Any, name: str) -> str | None:
+    """The class's name in English, from its name or id in the file."""
+    names = _NAMES[name]
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names):
+        return list(names.values())[label]
+    return names.get(label) if isinstance(label, str) else None
+
+
+def _score(label: Any) -> float | None:
+    """The sentiment, or None where it is no number."""
+    try:
+        value = float(np.asarray(label, dtype=np.float64).reshape(()))
+    except (TypeError, ValueError):
         return None
-    cut: Float32[np.ndarray, "time dim"] = values[: int(length)]
-    return cut if np.isfinite(cut).all() else None
+    return value if math.isfinite(value) else None
+
+
+def _sample(
+    label: str | float | None, text: Any, audio: Any, audio_length: Any, video: Any, video_length: Any
+) -> Sample | str:
+    """A sample, or why the row is refused."""
+    if label is None:
+        return "no usable label"
+    if not isinstance(text, str):
+        return f"the text is a {type(text).__name__}"
+    voice, face = _cut(audio, audio_length), _cut(video, video_length)
+    if isinstance(voice, str):
+        return f"audio: {voice}"
+    if isinstance(face, str):
+        return f"video: {face}"
+    return Sample(str(text), voice, face, label)
+
+
+def _keep(sample: Sample | str, kept: list[Sample], refused: Counter[str]) -> None:
+    if isinstance(sample, str):
+        refused[sample] += 1
+    else:
+        kept.append(sample)
+
+
+def _cut(frames: Any, length: Any) -> Float32[np.ndarray, "time dim"] | str:
+    """A sequence at its own length, or why that cannot be."""
+    try:
+        values, end = np.asarray(frames, dtype=np.float32), operator.index(length)
+    except (TypeError, ValueError):
+        return "not a table of numbers with a length"
+    if values.ndim != 2:
+        return f"{values.ndim} axes instead of 2"
+    if not 0 < end <= len(values):
+        return "a length of no frames, or of more than there are"
+    cut: Float32[np.ndarray, "time dim"] = values[:end]
+    return cut if np.isfinite(cut).all() else "numbers that are not finite"
+
+
+def _zeroed(frames: Any, unusable: Callable[[Any], Any]) -> Any:
+    """The frames with zeros where a number says that there was nothing."""
+    try:
+        values = np.asarray(frames, dtype=np.float32)
+    except (TypeError, ValueError):
+        return frames
+    return np.where(unusable(values), np.float32(0.0), values)

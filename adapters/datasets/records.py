@@ -6,16 +6,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.contract import Utterance
+from adapters.contract import MELD_LABELS, Absent, LabelSet, Utterance
 from adapters.errors import AdapterError
+
+_NO_MEDIA = Absent("no recordings")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One turn of a dialogue and its class id, or None where it is context without a label."""
+    """One turn of a dialogue.
+
+    Attributes:
+        utterance: Who said what.
+        label: Class id, or None where it is context without a label.
+        media: Its recording, or why there is none.
+    """
 
     utterance: Utterance
     label: int | None
+    media: Path | Absent = _NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +34,12 @@ class Dialogues:
     Attributes:
         dialogues: Each with its turns in order.
         refused: Rows left out, counted by reason.
+        label_set: What the class ids stand for.
     """
 
     dialogues: tuple[tuple[Line, ...], ...]
     refused: Counter[str] = field(default_factory=Counter)
+    label_set: LabelSet = MELD_LABELS
 
     @property
     def labels(self) -> list[int]:

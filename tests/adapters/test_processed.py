@@ -3,10 +3,13 @@
 import os
 import pickle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.datasets.processed import load_mmsa, load_mse
 from adapters.datasets.unpickle import unpickle
@@ -36,31 +39,72 @@ def test_mse_rows_are_cut_to_their_length(tmp_path: Path) -> None:
     assert (sample.audio.shape, sample.video.shape) == ((2, 3), (5, 2))
 
 
-def test_bad_mse_rows_are_counted(tmp_path: Path) -> None:
+def test_bad_mse_rows_are_counted_and_named(tmp_path: Path) -> None:
     rows = [
         _mse_row(audio_len=0),
         _mse_row(audio_len=9),
+        _mse_row(audio_len=1.5),
+        _mse_row(audio=[[1.0], [1.0, 2.0]]),
+        _mse_row(audio=np.ones(4)),
         _mse_row(video=np.full((5, 2), np.nan)),
-        {"features": {}, "label": 1},
-        {**_mse_row(), "label": None},
-        {**_mse_row(), "label": float("nan")},
+        _mse_row(text=None),
+        {"features": {}, "label": "joy"},
+        {"features": _mse_row()["features"]},
+        "joy",
+        *({**_mse_row(), "label": label} for label in (None, float("nan"), "bored", 7, True, ["joy"])),
     ]
-    _write(tmp_path / "cherma_test.pkl", rows)
-    split = load_mse(tmp_path, "cherma", "test")
+    split = load_mse(_write(tmp_path / "meld_test.pkl", rows).parent, "meld", "test")
     assert not split.samples
-    assert split.refused == {"a sequence without usable frames": 3, "fields are missing": 1, "no label": 2}
+    assert split.refused == {
+        "audio: a length of no frames, or of more than there are": 2,
+        "audio: not a table of numbers with a length": 2,
+        "audio: 1 axes instead of 2": 1,
+        "video: numbers that are not finite": 1,
+        "the text is a NoneType": 1,
+        "no text, audio, audio_len, video, video_len": 1,
+        "no label": 1,
+        "no features, label": 1,
+        "no usable label": 6,
+    }
 
 
-def test_mmsa(tmp_path: Path) -> None:
+def test_chermas_labels_are_read_by_name_and_by_id(tmp_path: Path) -> None:
+    rows = [{**_mse_row(), "label": label} for label in ("愤怒", "惊奇", np.str_("平静"), 3, np.int64(4))]
+    split = load_mse(_write(tmp_path / "cherma_train.pkl", rows).parent, "cherma", "train")
+    assert [sample.label for sample in split.samples] == ["anger", "surprise", "neutral", "joy", "neutral"]
+
+
+def test_an_unknown_set(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="unknown set 'mosi'"):
+        load_mse(tmp_path, "mosi", "train")
+
+
+@given(
+    st.integers(0, 4), st.integers(-1, 6), st.floats(width=32), st.sampled_from(["joy", 3, "bored", None, float("inf")])
+)
+def test_every_mse_row_is_kept_whole_or_refused(frames: int, length: int, value: float, label: object) -> None:
+    row = {**_mse_row(audio=np.full((frames, 3), value), audio_len=length), "label": label}
+    with TemporaryDirectory() as folder:
+        split = load_mse(_write(Path(folder) / "meld_train.pkl", [row]).parent, "meld", "train")
+    assert len(split.samples) + split.refused.total() == 1
+    good = 0 < length <= frames and np.isfinite(value) and label in ("joy", 3)
+    assert len(split.samples) == good
+
+
+def _columns(**changes: Any) -> dict[str, Any]:
     columns = {
         "raw_text": np.array(["good", "bad"]),
         "audio": np.ones((2, 4, 3)),
         "vision": np.ones((2, 5, 2)),
-        "regression_labels": np.array([1.5, -2.0]),
+        "regression_labels": np.array([1.5, -2.0], np.float32),
         "audio_lengths": [4, 1],
         "vision_lengths": [5, 2],
     }
-    path = _write(tmp_path / "unaligned_50.pkl", {"valid": columns})
+    return {**columns, **changes}
+
+
+def test_mmsa(tmp_path: Path) -> None:
+    path = _write(tmp_path / "unaligned_50.pkl", {"valid": _columns()})
     split = load_mmsa(path, "valid")
     assert [(sample.text, sample.label, len(sample.audio)) for sample in split.samples] == [
         ("good", 1.5, 4),
@@ -73,6 +117,30 @@ def test_mmsa(tmp_path: Path) -> None:
 def test_mmsa_without_a_column(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no audio, vision"):
         load_mmsa(_write(tmp_path / "x.pkl", {"train": {"raw_text": []}}), "train")
+
+
+def test_silence_and_lost_faces_are_zero_in_mmsa(tmp_path: Path) -> None:
+    audio, vision = np.ones((2, 4, 3)), np.ones((2, 5, 2))
+    audio[0, 1] = -np.inf
+    vision[0, 0] = np.nan
+    path = _write(tmp_path / "ch-simsv2s.pkl", {"test": _columns(audio=audio, vision=vision)})
+    first, _ = load_mmsa(path, "test").samples
+    assert first.audio[1].tolist() == [0.0, 0.0, 0.0]
+    assert first.video[0].tolist() == [0.0, 0.0]
+
+
+def test_bad_mmsa_rows_are_counted_and_named(tmp_path: Path) -> None:
+    audio = np.ones((2, 4, 3))
+    audio[1, 0] = np.inf
+    columns = _columns(audio=audio, regression_labels=np.array([np.nan, 1.0]))
+    split = load_mmsa(_write(tmp_path / "x.pkl", {"train": columns}), "train")
+    assert split.refused == {"no usable label": 1, "audio: numbers that are not finite": 1}
+
+
+def test_mmsa_columns_of_different_lengths(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.pkl", {"train": _columns(audio_lengths=[4])})
+    with pytest.raises(AdapterError, match="'audio_lengths': 1"):
+        load_mmsa(path, "train")
 
 
 def test_something_else_than_a_list(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""The readers of dialogues, on small files written in the sets' formats, broken ones included."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.contract import Absent, Utterance
+from adapters.datasets import emorynlp, iemocap, meld
+from adapters.errors import AdapterError
+
+MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
+EMORY_HEADER = "Utterance,Speaker,Emotion,Scene_ID,Utterance_ID,Season,Episode,Start_Time,End_Time\n"
+
+
+def _said(dialogues: meld.Dialogues) -> list[list[Utterance]]:
+    return [[line.utterance for line in dialogue] for dialogue in dialogues.dialogues]
+
+
+def _names(dialogues: meld.Dialogues) -> list[str]:
+    return [dialogues.label_set.labels[label] for label in dialogues.labels]
+
+
+def test_meld_clips(tmp_path: Path) -> None:
+    rows = "".join(f"{n},Hi {n}.,Ross,joy,positive,7,{n},1,1,0,0\n" for n in range(4))
+    rows += "5,Out.,Ross,joy,positive,../x,0,1,1,0,0\n"
+    (tmp_path / "dev_sent_emo.csv").write_text(MELD_HEADER + rows, encoding="utf-8")
+    clips = tmp_path / "dev_splits_complete"
+    clips.mkdir()
+    for name, content in {
+        "dia7_utt0.mp4": "x",
+        "dia7_utt1.mp4": "x",
+        "dia7_utt1.wav": "x",
+        "dia7_utt2.flac": "",
+    }.items():
+        (clips / name).write_text(content)
+    media = [line.media for dialogue in meld.load(tmp_path, "dev").dialogues for line in dialogue]
+    assert media == [
+        clips / "dia7_utt0.mp4",
+        clips / "dia7_utt1.wav",
+        Absent("dia7_utt2.flac is empty"),
+        Absent("no clip dia7_utt3"),
+        Absent("ids '../x' and '0' name no clip"),
+    ]
+
+
+def test_meld_without_clips(tmp_path: Path) -> None:
+    (tmp_path / "test_sent_emo.csv").write_text(MELD_HEADER + "1,Hi.,Ross,joy,positive,7,0,1,1,0,0\n", encoding="utf-8")
+    ((line,),) = meld.load(tmp_path, "test").dialogues
+    assert line.media == Absent("no media folder of the test split")
+
+
+def test_meld_rows_that_are_cut_short(tmp_path: Path) -> None:
+    text = MELD_HEADER + "1,Hi.,Ross,joy,positive,7,0,1,1,0,0\n2,Hi.,Ross\n3,Hi.,Ross,joy,positive,7,2,1,1,0,0,9\n"
+    (tmp_path / "dev_sent_emo.csv").write_text(text, encoding="utf-8")
+    corpus = meld.load(tmp_path, "dev")
+    assert len(corpus.labels) == 1
+    assert corpus.refused == {"more or fewer cells than columns": 2}
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "dev_sent_emo.csv").write_bytes(MELD_HEADER.encode() + b"1,\xff\xfe\n")
+    with pytest.raises(AdapterError, match="not a CSV file in UTF-8"):
+        meld.load(tmp_path, "dev")
+
+
+def test_emorynlp(tmp_path: Path) -> None:
+    rows = (
+        "Coffee.,['Rachel Green'],Neutral,1,1,1,15,00:00:03.795,00:00:05.004\n"
+        "\"Hey, \x93you\x94!\",\"['Joey Tribbiani', 'Monica Geller']\",Joyful,1,2,1,15,0,0\n"
+        'Hi.,"["Phoebe\'s Assistant"]",Mad,1,1,2,15,0,0\n'.replace('"["', '"[""').replace('"]"', '""]"')
+        + "Hi.,Ross,Mad,1,3,1,15,0,0\n"
+        "Hi.,[1],Mad,1,4,1,15,0,0\n"
+        "Hi.,['Ross'],Bored,1,5,1,15,0,0\n"
+        ",['Ross'],Sad,1,6,1,15,0,0\n"
+        "Hi.,['Ross'],Sad\n"
+    )
+    (tmp_path / "emorynlp_dev_final.csv").write_text(EMORY_HEADER + rows, encoding="utf-8")
+    corpus = emorynlp.load(tmp_path, "dev")
+    assert _said(corpus) == [
+        [Utterance("Rachel Green", "Coffee."), Utterance("Joey Tribbiani and Monica Geller", "Hey, “you”!")],
+        [Utterance("Phoebe's Assistant", "Hi.")],
+    ]
+    assert corpus.label_set == emorynlp.LABELS
+    assert _names(corpus) == ["neutral", "joyful", "mad"]
+    assert corpus.refused == {
+        "speakers are not a list of names": 2,
+        "unknown emotion 'Bored'": 1,
+        "no words": 1,
+        "more or fewer cells than columns": 1,
+    }
+
+
+def test_emorynlp_with_other_columns(tmp_path: Path) -> None:
+    (tmp_path / "emorynlp_dev_final.csv").write_text("Utterance,Speaker\n", encoding="utf-8")
+    with pytest.raises(AdapterError, match="no column Emotion, Scene_ID"):
+        emorynlp.load(tmp_path, "dev")
+
+
+def test_emorynlp_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"emorynlp_test_final\.csv"):
+        emorynlp.load(tmp_path, "test")
+
+
+@pytest.mark.data
+def test_the_real_emorynlp(data_dir: Path) -> None:
+    train, dev = (emorynlp.load(data_dir / "emorynlp", split) for split in ("train", "dev"))
+    assert (len(train.labels), len(train.dialogues), len(dev.labels), len(dev.dialogues)) == (7551, 659, 954, 89)
+    assert not train.refused + dev.refused
+
+
+def _iemocap(root: Path, session: int, name: str, turns: str, labels: str | None) -> Path:
+    dialog = root / f"Session{session}" / "dialog"
+    for folder in ("transcriptions", "EmoEvaluation"):
+        (dialog / folder).mkdir(parents=True, exist_ok=True)
+    (dialog / "transcriptions" / f"{name}.txt").write_text(turns, encoding="utf-8")
+    if labels is not None:
+        (dialog / "EmoEvaluation" / f"{name}.txt").write_text(labels, encoding="utf-8")
+    return root
+
+
+def test_iemocap(tmp_path: Path) -> None:
+    turns = (
+        "Ses05F_impro01_F000 [006.2901-008.2357]: Excuse me.\n"
+        "Ses05F_impro01_F001 [014.8872-018.0175]: Is there a problem?\n"
+        "Ses05F_impro01_M000 [010.0100-011.3925]: Do you have your forms?\n"
+        "Ses05F_impro01_MXX0 [012.0000-012.5000]: Uh-huh.\n"
+        "Ses05F_impro01_M001 [019.2900-020.7875]: \n"
+        "M: Well.\n"
+    )
+    labels = (
+        "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+        "[6.2901 - 8.2357]\tSes05F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\n"
+        "C-E2:\tNeutral;\t()\n"
+        "A-E3:\tval 3; act 2; dom  2;\t()\n"
+        "[10.0100 - 11.3925]\tSes05F_impro01_M000\tfru\t[2.5000, 2.5000, 2.5000]\n"
+        "[14.8872 - 18.0175]\tSes05F_impro01_F001\txxx\t[2.5000, 2.5000, 2.5000]\n"
+    )
+    _iemocap(tmp_path, 5, "Ses05F_impro01", turns, labels)
+    clip = tmp_path / "Session5/sentences/wav/Ses05F_impro01/Ses05F_impro01_F000.wav"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    corpus = iemocap.load(tmp_path, "test")
+    assert _said(corpus) == [
+        [
+            Utterance("F", "Excuse me."),
+            Utterance("M", "Do you have your forms?"),
+            Utterance("M", "Uh-huh."),
+            Utterance("F", "Is there a problem?"),
+        ]
+    ]
+    assert _names(corpus) == ["neutral", "frustrated"]
+    assert [line.label is None for line in corpus.dialogues[0]] == [False, False, True, True]
+    assert [line.media for line in corpus.dialogues[0]][:2] == [clip, Absent("no clip Ses05F_impro01_M000")]
+    assert corpus.refused == {
+        "no words": 1,
+        "not a turn of a transcription": 1,
+        "no label; kept as context": 1,
+        "emotion xxx; kept as context": 1,
+    }
+
+
+def test_iemocap_without_labels_of_a_dialogue(tmp_path: Path) -> None:
+    _iemocap(tmp_path, 4, "Ses04M_script01_1", "Ses04M_script01_1_M000 [001.0-002.0]: Hi.\n", None)
+    corpus = iemocap.load(tmp_path, "dev")
+    assert corpus.labels == []
+    assert corpus.refused["dialogue without a file of labels"] == 1
+
+
+def test_iemocaps_splits_share_no_session(tmp_path: Path) -> None:
+    for session in range(1, 6):
+        name = f"Ses0{session}F_impro01"
+        turn = f"{name}_F000"
+        labels = f"[1.0 - 2.0]\t{turn}\thap\t[1.0, 1.0, 1.0]\n"
+        _iemocap(tmp_path, session, name, f"{turn} [001.0-002.0]: Session {session}.\n", labels)
+    said = {
+        split: [line.text for (line,) in _said(iemocap.load(tmp_path, split))] for split in ("train", "dev", "test")
+    }
+    assert said == {
+        "train": ["Session 1.", "Session 2.", "Session 3."],
+        "dev": ["Session 4."],
+        "test": ["Session 5."],
+    }
+
+
+def test_iemocap_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no IEMOCAP session 1"):
+        iemocap.load(tmp_path, "train")
+    with pytest.raises(AdapterError, match="no split 'valid'"):
+        iemocap.load(tmp_path, "valid")
