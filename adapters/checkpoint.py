@@ -16,6 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from adapters import conformal
+from adapters.conformal import EmotionSets
 from adapters.contract import FeatureSpec, LabelSet
 from adapters.errors import AdapterError
 from adapters.prompt import PromptSpec
@@ -46,6 +48,7 @@ class Card:
         shape: Its sizes.
         weights_sha256: Of the weights' file; filled in when saved.
         about: Data, licences, splits, seeds, figures, limits, intended use.
+        sets: What sets of emotions are made with, where that was fitted.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Card:
     shape: JudgeShape
     weights_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict)
+    sets: EmotionSets | None = None
 
     @property
     def adapter_id(self) -> str:
@@ -103,6 +107,7 @@ def read_card(folder: Path) -> Card:
             shape=JudgeShape(**{**shape, "layers": tuple(shape["layers"])}),
             weights_sha256=raw["weights_sha256"],
             about=raw["about"],
+            sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error

@@ -15,6 +15,7 @@ from adapters import checkpoint
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder
 from adapters.checkpoint import Card
+from adapters.conformal import case_of, contains
 from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput, VoiceProfile
 from adapters.errors import AdapterError
 from adapters.features import acoustic
@@ -95,6 +96,26 @@ class Recogniser:
             self._scored(turn, row / row.sum(), w is not None, v)
             for turn, row, w, v in zip(turns, probabilities, words, voice, strict=True)
         ]
+
+    def emotions(self, scores: EmotionScores) -> tuple[str, ...]:
+        """The emotions that a turn may carry: the true one is among them as often as the adapter's card promises.
+
+        Args:
+            scores: A judgement of this recogniser's.
+
+        Returns:
+            Their names, the most probable first; all of them where there was nothing to judge by.
+
+        Raises:
+            AdapterError: The adapter was saved without what sets are made with.
+        """
+        sets = self.card.sets
+        if sets is None:
+            raise AdapterError(f"{self.adapter_id} was trained without sets of emotions: train it again")
+        case = case_of(scores.modalities["text"] == "used", scores.modalities["audio"] == "used")
+        row = np.array(scores.probabilities)
+        held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
+        return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
 
     def _words(self, turn: TurnInput) -> Float[Tensor, "read 2 d"] | None:
         """Pooled states of the turn's words, or None where it has none."""

@@ -10,10 +10,10 @@ in [-3, 3], scores of SIMS in [-1, 1].
 - MOSEI Acc-5 and Acc-7: both sides clipped to [-2, 2] and [-3, 3], rounded to the nearest whole number (halves to the
   even one, as numpy rounds), equal or not.
 - SIMS Acc-2, -3, -5: both sides put into intervals that are open below and closed above, with borders 0; -0.1, 0.1;
-  and -0.7, -0.1, 0.1, 0.7, in float32, so that a score on a border falls below it. F1 is that of Acc-2, weighted.
+  and -0.7, -0.1, 0.1, 0.7; in float32, so that a score on a border falls below it. F1 is that of Acc-2, weighted.
 
-MMSA rounds to four digits; here nothing is rounded. Where a figure is undefined (no row left, or no spread to correlate)
-it is None rather than a warning and a not-a-number.
+MMSA rounds to four digits; here nothing is rounded. Where a figure is undefined (no row left, or no spread to
+correlate) it is None rather than a warning and a not-a-number.
 
 Letters: ``n`` rows.
 """

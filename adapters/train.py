@@ -16,10 +16,11 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from adapters import checkpoint
+from adapters import checkpoint, conformal
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder
 from adapters.checkpoint import BackboneSpec, Card
+from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
 from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
@@ -34,6 +35,7 @@ from adapters.scores import Figures, figures
 from adapters.simulate import SHARES, draw_voices
 from adapters.voices import MOMENTS, centred, fit_voice
 
+COVERAGE = 0.9  # what the sets of emotions promise, for every emotion
 DATA_USED = {
     "MELD train (fitting words), dev (calibration)": "GPL-3.0",
     "RAVDESS actors 01-16 (fitting voice), 17 on (calibration)": "CC BY-NC-SA 4.0",
@@ -66,8 +68,8 @@ def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceR
 
 
 @torch.no_grad()
-def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> dict[str, Figures]:
-    """Fit how words and voice are weighed on held-out data, and say how well each case does there."""
+def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> tuple[dict[str, Figures], EmotionSets]:
+    """Fit how words and voice are weighed, and emotion sets, on held-out data, and say how each case does there."""
     said = average(judge.words(words.states.flatten(1)))
     held = voices.where(voices.held_out.numpy())
     moments = [judge.voice(centred(judge.voice, held, turns, seed)) for turns in MOMENTS]
@@ -77,12 +79,12 @@ def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> di
     with torch.enable_grad():
         fit_weigh(judge.weigh, said, first, second, words.labels)
     yes, no = torch.ones(len(said), dtype=torch.bool), torch.zeros(len(said), dtype=torch.bool)
-    cases = {"words": (yes, no), "words and voice (simulated)": (yes, yes), "voice (simulated)": (no, yes)}
     labels = words.labels.numpy()
-    return {
-        name: figures(judge.weigh(said, with_words, test, with_voice).exp().numpy(), labels, MELD_LABELS.labels)
-        for name, (with_words, with_voice) in cases.items()
-    }
+    given = {"words": (yes, no), "words and voice": (yes, yes), "voice": (no, yes)}
+    cases = {case: judge.weigh(said, w, test, v).exp().double().numpy() for case, (w, v) in given.items()}
+    sets = EmotionSets(COVERAGE, {case: conformal.fit(rows, labels, COVERAGE) for case, rows in cases.items()})
+    named = {case if case == "words" else f"{case} (simulated)": rows for case, rows in cases.items()}
+    return {name: figures(rows, labels, MELD_LABELS.labels) for name, rows in named.items()}, sets
 
 
 def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[], Encoder]) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         voice_hidden=recipe.voice_hidden,
     )
     judge = fit_judge(recipe, shape, fitting, voices, seed)
-    results = calibrate(judge, calibrating, voices, seed)
+    results, sets = calibrate(judge, calibrating, voices, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
@@ -135,7 +137,8 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
-    checkpoint.save(out, judge, Card(recipe.name, MELD_LABELS, SPEC, backbone_spec, prompt, shape, about=about))
+    card = Card(recipe.name, MELD_LABELS, SPEC, backbone_spec, prompt, shape, about=about, sets=sets)
+    checkpoint.save(out, judge, card)
     return about
 
 

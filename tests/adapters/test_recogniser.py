@@ -11,6 +11,7 @@ import torch
 from adapters import checkpoint, recogniser
 from adapters.backbone import Backbone
 from adapters.checkpoint import BackboneSpec, Card
+from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS, Absent, Features, FeatureSpec, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
@@ -108,6 +109,21 @@ def test_abstains_below_a_confidence(folders: tuple[Path, Path]) -> None:
     assert abstained.startswith("confidence 0.")
 
 
+def test_sets_of_emotions(folders: tuple[Path, Path], judge: recogniser.Recogniser, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="trained without sets"):
+        judge.emotions(judge.scores(turn()))
+    limits = {"words": (1.0,) * 7, "words and voice": (0.0,) * 7, "voice": (1.0, *(0.0,) * 6)}
+    card = replace(judge.card, sets=EmotionSets(0.9, limits))
+    checkpoint.save(tmp_path, checkpoint.load(folders[0], SPEC)[0], card)
+    again = recogniser.load(tmp_path, folders[1], device="cpu", dtype="float32")
+    scores = again.scores(turn())
+    ranked = sorted(zip(scores.probabilities, MELD_LABELS.labels, strict=True), key=lambda pair: -pair[0])
+    assert again.emotions(scores) == tuple(name for _, name in ranked)
+    assert again.emotions(again.scores(turn(audio=voice()))) == ()
+    assert again.emotions(again.scores(turn("", voice()))) == ("neutral",)
+    assert len(again.emotions(again.scores(turn("")))) == 7
+
+
 def test_other_features_are_refused_naming_both(judge: recogniser.Recogniser) -> None:
     other = Features(FeatureSpec("mfcc", 2, SPEC.dim, 50.0), voice().values)
     with pytest.raises(AdapterError, match=r"whisper.*but was given mfcc v2"):
@@ -157,6 +173,7 @@ def test_damaged_weights_are_refused(folders: tuple[Path, Path], tmp_path: Path)
         ({"audio": {"name": "mfcc", "version": 1, "dim": 13, "rate_hz": 100.0}}, r"hears mfcc v1 .* extracts whisper"),
         ({"format": 99}, "format 99"),
         ({"labels": None}, "not a card"),
+        ({"sets": {"coverage": 0.9, "limits": {"words": [0.5]}}}, "not a card"),
         (
             {"shape": {**{"layers": [1, 3], "width": WIDTH, "classes": 7}, "members": 3}},
             "weight",

@@ -88,7 +88,11 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert set(about["dev"]) == {"words", "words and voice (simulated)", "voice (simulated)"}
     assert about["dev"]["words"]["accuracy"] > 0.9  # dev is train here
     judge = recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
-    assert judge.scores(TurnInput(Utterance("Ann", "joy!"))).label == "joy"
+    scores = judge.scores(TurnInput(Utterance("Ann", "joy!")))
+    assert scores.label == "joy"
+    assert judge.card.sets is not None
+    assert judge.card.sets.coverage == 0.9
+    assert judge.emotions(scores)[0] == "joy"
 
 
 def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_path: Path) -> None:
