@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,15 +15,20 @@ import typer
 
 from adapters import recogniser
 from adapters.cache import asset_folder
-from adapters.contract import MELD_LABELS, TurnInput, Utterance
-from adapters.datasets import emodb, meld, nemo, ravdess, urdu
+from adapters.contract import MELD_LABELS, EmotionScores, LabelSet, TurnInput, Utterance
+from adapters.datasets import emodb, emorynlp, iemocap, meld, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
-from adapters.datasets.records import Clips
+from adapters.datasets.records import Clip, Clips, Dialogues
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SpeechEncoder
 from adapters.recogniser import Recogniser
 from adapters.scores import figures
 
+DIALOGUES: dict[str, Callable[[Path, str], Dialogues]] = {
+    "meld": meld.load,
+    "emorynlp": emorynlp.load,
+    "iemocap": iemocap.load,
+}
 VOICES: dict[str, Callable[[Path], Clips]] = {
     "ravdess": ravdess.load,
     "emodb": emodb.load,
@@ -31,10 +37,15 @@ VOICES: dict[str, Callable[[Path], Clips]] = {
 }
 
 
-def dialogue_turns(data: Path, split: str) -> tuple[list[TurnInput], list[int]]:
-    """Every turn of a MELD split with the turns before it, by words alone."""
+def folder_of(data: Path, dataset: str) -> Path:
+    """Where a data set is: in the folder of its name, or right in the folder that was given."""
+    return data / dataset if (data / dataset).is_dir() else data
+
+
+def dialogue_turns(dialogues: Dialogues) -> tuple[list[TurnInput], list[int]]:
+    """Every labelled turn with the turns before it, by words alone."""
     turns, labels = [], []
-    for dialogue in meld.load(data / "meld", split).dialogues:
+    for dialogue in dialogues.dialogues:
         said: list[Utterance] = []
         for line in dialogue:
             if line.label is not None:
@@ -44,11 +55,15 @@ def dialogue_turns(data: Path, split: str) -> tuple[list[TurnInput], list[int]]:
     return turns, labels
 
 
-def voice_turns(data: Path, corpus: str, split: str, encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
-    """Every clip of a voice corpus, by voice alone; ``dev`` is RAVDESS's actors who are not trained on."""
-    clips = VOICES[corpus](data / corpus).clips
-    if split != "all":
-        clips = tuple(c for c in clips if (corpus, split) == ("ravdess", "dev") and ravdess.held_out(c))
+def clips_of(clips: tuple[Clip, ...], split: str) -> tuple[Clip, ...]:
+    """The clips of a split: ``all`` of a voice corpus, or ``dev``, RAVDESS's actors who are not trained on."""
+    if split == "all":
+        return clips
+    return tuple(clip for clip in clips if (clip.corpus, split) == ("ravdess", "dev") and ravdess.held_out(clip))
+
+
+def voice_turns(clips: tuple[Clip, ...], encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
+    """Every clip, by voice alone."""
     turns = [TurnInput(Utterance(c.speaker, ""), audio=encoder.encode(read_mono(c.path)).features) for c in clips]
     return turns, [clip.label for clip in clips]
 
@@ -63,58 +78,110 @@ def ordinary_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput],
     return turns, [MELD_LABELS.labels.index("neutral")] * len(turns)
 
 
+def read_turns(
+    data: Path, dataset: str, split: str, encoder: Callable[[], SpeechEncoder]
+) -> tuple[list[TurnInput], list[int], LabelSet, Counter[str]]:
+    """Turns of one split, their class ids, what those stand for, and the rows that were refused.
+
+    Raises:
+        AdapterError: The data set is unknown, or it has no such split.
+    """
+    folder = folder_of(data, dataset)
+    if dataset in DIALOGUES:
+        dialogues = DIALOGUES[dataset](folder, split)
+        turns, labels = dialogue_turns(dialogues)
+        known, refused = dialogues.label_set, dialogues.refused
+    elif dataset in VOICES:
+        clips = VOICES[dataset](folder)
+        chosen = clips_of(clips.clips, split)
+        if not chosen:
+            raise AdapterError(f"{dataset} in {folder} has no clips in split {split!r}: take all, or dev of ravdess")
+        turns, labels = voice_turns(chosen, encoder())
+        known, refused = MELD_LABELS, clips.refused
+    elif dataset == "ordinary":
+        turns, labels = ordinary_turns(data, encoder())
+        known, refused = MELD_LABELS, Counter()
+    else:
+        raise AdapterError(f"unknown data set {dataset!r}: take {', '.join((*DIALOGUES, 'ordinary', *VOICES))}")
+    if not turns:
+        raise AdapterError(f"{dataset} {split} in {folder} has no turns to judge; refused: {dict(refused)}")
+    return turns, labels, known, refused
+
+
+def set_figures(judge: Recogniser, scored: list[EmotionScores], labels: list[int]) -> dict[str, Any]:
+    """How the sets of emotions keep their promise; None where the adapter has no sets."""
+    if judge.card.sets is None:
+        return dict.fromkeys(("sets_promise", "sets_coverage", "sets_coverage_per_class", "sets_mean_size"))
+    names = judge.card.labels.labels
+    sets = [judge.emotions(scores) for scores in scored]
+    held = np.array([names[label] in found for found, label in zip(sets, labels, strict=True)])
+    by_class = {name: held[np.array(labels) == i] for i, name in enumerate(names)}
+    return {
+        "sets_promise": judge.card.sets.coverage,
+        "sets_coverage": float(held.mean()),
+        "sets_coverage_per_class": {name: float(rows.mean()) for name, rows in by_class.items() if len(rows)},
+        "sets_mean_size": float(np.mean([len(found) for found in sets])),
+    }
+
+
 def evaluate(judge: Recogniser, turns: list[TurnInput], labels: list[int]) -> dict[str, Any]:
-    """All figures of a checkpoint on judged turns."""
+    """All figures of a checkpoint on judged turns; the keys do not depend on the data."""
     if not turns:
         raise AdapterError("no turns to judge: this data set has no such split")
     begun = time.monotonic()
     scored = [judge.scores(turn) for turn in turns]
     seconds = time.monotonic() - begun
+    names = judge.card.labels.labels
     probabilities = np.array([scores.probabilities for scores in scored])
     guessed = [scores.label for scores in scored]
     abstained = [scores.abstained is not None for scores in scored]
     calm = [a or g == "neutral" for a, g in zip(abstained, guessed, strict=True)]
     return {
-        **figures(probabilities, np.array(labels), MELD_LABELS.labels),
+        **figures(probabilities, np.array(labels), names),
+        **set_figures(judge, scored, labels),
         "abstained": float(np.mean(abstained)),
         "neutral_or_abstained": float(np.mean(calm)),
-        "predicted": {name: guessed.count(name) for name in MELD_LABELS.labels},
+        "predicted": {name: guessed.count(name) for name in names},
         "adapter": judge.adapter_id,
         "backbone": judge.backbone_id,
         "adapter_parameters": judge.card.about.get("parameters"),
+        "parameters": judge.parameters,
+        "seconds": seconds,
         "ms_per_turn": 1000 * seconds / len(turns),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
-    dataset: Annotated[str, typer.Option(help="meld, ravdess, emodb, nemo, urdu or ordinary.")] = "meld",
+    data: Annotated[Path, typer.Option(help="Folder with one folder per data set, or of the data set itself.")],
+    dataset: Annotated[str, typer.Option(help=f"{', '.join((*DIALOGUES, *VOICES))} or ordinary.")] = "meld",
     split: Annotated[str, typer.Option(help="train, dev or test; all for a voice corpus.")] = "dev",
-    checkpoint: Annotated[str, typer.Option(help="Folder of the adapter, or the name of one that ships.")] = "default",
+    checkpoint: Annotated[
+        str, typer.Option(help="Folder of the adapter, the name of one that ships, or hf:owner/name.")
+    ] = "default",
     backbone: Annotated[str | None, typer.Option(help="Folder or hub name; the pulled asset if not given.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Threads of one operation.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of one operation.", min=1)] = None,
     abstain_below: Annotated[float, typer.Option(help="Confidence under which no class is reported.")] = 0.0,
 ) -> None:
     """Evaluate an adapter."""
+
+    def encoder() -> SpeechEncoder:
+        return SpeechEncoder(asset_folder("whisper-tiny.en"), threads=threads or 0)
+
     try:
+        turns, labels, known, refused = read_turns(data, dataset, split, encoder)
         judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
-        if dataset == "meld":
-            turns, labels = dialogue_turns(data, split)
-        else:
-            encoder = SpeechEncoder(asset_folder("whisper-tiny.en"), threads=threads or 0)
-            if dataset == "ordinary":
-                turns, labels = ordinary_turns(data, encoder)
-            elif dataset in VOICES:
-                turns, labels = voice_turns(data, dataset, split, encoder)
-            else:
-                raise AdapterError(f"unknown data set {dataset!r}: take meld, ordinary, {', '.join(VOICES)}")
+        if judge.card.labels != known:
+            raise AdapterError(
+                f"{judge.adapter_id} tells {', '.join(judge.card.labels.labels)} apart, "
+                f"but {dataset} is labelled with {', '.join(known.labels)}"
+            )
         result = evaluate(judge, turns, labels)
     except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from error
-    typer.echo(json.dumps({"dataset": dataset, "split": split, **result}, indent=2))
+    typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Recogniser:
         card: As given.
         adapter_id: Name and hash of the adapter, for events.
         backbone_id: Name and digest of the LLM, for events.
+        parameters: How many weights the adapter has.
         feature_specs: What features each modality must bring.
     """
 
@@ -55,6 +56,7 @@ class Recogniser:
         self.adapter_id = card.adapter_id
         self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
         self.feature_specs: dict[Modality, FeatureSpec] = {"audio": card.audio}
+        self.parameters = sum(value.numel() for value in judge.parameters())
         self._judge = judge
         self._backbone = backbone
         self._prompter = prompter
