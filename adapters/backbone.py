@@ -128,7 +128,8 @@ class Backbone:
         try:
             config = _lower_part(AutoConfig.from_pretrained(source), max(read))
             with _quiet():  # the layers that are left out are no news
-                model = AutoModel.from_pretrained(source, config=config, dtype=choose_dtype(dtype, where))
+                number = choose_dtype(dtype, where)
+                model = AutoModel.from_pretrained(source, config=config, dtype=number, use_safetensors=True)
         except (OSError, ValueError) as error:
             raise AdapterError(f"no backbone at {source}: {str(error).splitlines()[0]}") from error
         return cls(model.to(where), Path(source).name, read)

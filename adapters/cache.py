@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import platformdirs
+
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def cache_root() -> Path:
     """The cache folder: ``$EMOTION_TRACKER_CACHE``, else the platform's user cache directory."""
     override = os.environ.get("EMOTION_TRACKER_CACHE")
     return Path(override) if override else Path(platformdirs.user_cache_dir("emotion-tracker", appauthor=False))
+
+
+def backbone_source(name: str) -> str | Path:
+    """Where the LLM of a card is: a folder, ``owner/name`` on the Hugging Face hub, or else a pulled asset."""
+    if Path(name).is_dir():
+        return Path(name)
+    return name if _ON_HUB.fullmatch(name) else asset_folder(name)
 
 
 def asset_folder(name: str) -> Path:

@@ -24,7 +24,7 @@ from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 
 FORMAT = 2
-_WEIGHTS, _CARD = "adapter.safetensors", "card.json"
+FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,22 @@ def read_card(folder: Path) -> Card:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
 
 
+def verify(folder: Path) -> Card:
+    """Check that an adapter is whole, without loading it.
+
+    Raises:
+        AdapterError: The card or the weights are missing, or the weights are not those of the card.
+    """
+    card = read_card(folder)
+    path = folder / _WEIGHTS
+    if not path.is_file():
+        raise AdapterError(f"no adapter at {folder}: {_WEIGHTS} is missing")
+    found = _sha256(path)
+    if found != card.weights_sha256:
+        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
+    return card
+
+
 def load(folder: Path, audio: FeatureSpec) -> tuple[Judge, Card]:
     """Read an adapter, checked from end to end.
 
@@ -123,13 +139,8 @@ def load(folder: Path, audio: FeatureSpec) -> tuple[Judge, Card]:
     Raises:
         AdapterError: Something is missing, damaged, or made for other features.
     """
-    card = read_card(folder)
+    card = verify(folder)
     path = folder / _WEIGHTS
-    if not path.is_file():
-        raise AdapterError(f"no adapter at {folder}: {_WEIGHTS} is missing")
-    found = _sha256(path)
-    if found != card.weights_sha256:
-        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
     if card.audio != audio:
         raise AdapterError(f"{folder} hears {card.audio}, this version extracts {audio}: train it again")
     judge = Judge(card.shape)

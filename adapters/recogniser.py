@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from adapters import checkpoint
+from adapters import checkpoint, hub
 from adapters.backbone import Backbone
-from adapters.cache import asset_folder
+from adapters.cache import backbone_source
 from adapters.checkpoint import Card
 from adapters.conformal import case_of, contains
 from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput, VoiceProfile
@@ -161,6 +161,18 @@ def _assert_spec(features: Features, expected: FeatureSpec) -> None:
         raise AdapterError(f"the adapter hears {expected}, but was given {features.spec}")
 
 
+def locate(name: str | Path) -> Path:
+    """The folder of an adapter: one that ships, one on the hub (``hf:owner/name``), or a folder.
+
+    Raises:
+        AdapterError: The hub does not give it.
+    """
+    if str(name).startswith(hub.PREFIX):
+        return hub.pull(str(name))
+    shipped = PRETRAINED / str(name)
+    return shipped if shipped.is_dir() else Path(name)
+
+
 def load(
     folder: str | Path = "default",
     backbone: str | Path | None = None,
@@ -174,8 +186,8 @@ def load(
     """Load an adapter and the LLM under it.
 
     Args:
-        folder: Its checkpoint, or the name of one that ships with the package.
-        backbone: Folder or Hugging Face id of the LLM; the pulled asset of the name in the card if not given.
+        folder: Its checkpoint, the name of one that ships with the package, or ``hf:owner/name`` on the hub.
+        backbone: Folder or Hugging Face id of the LLM; the one that the card names if not given.
         device: ``auto``, ``cpu``, ``cuda`` ...
         threads: Threads of one operation on the CPU, for the whole process; PyTorch's choice if not given.
         dtype: Number format of the LLM: ``auto``, ``float32`` or ``bfloat16``.
@@ -189,9 +201,8 @@ def load(
         raise AdapterError("abstain_below is not a number")
     if threads is not None:
         torch.set_num_threads(threads)
-    shipped = PRETRAINED / str(folder)
-    judge, card = checkpoint.load(shipped if shipped.is_dir() else Path(folder), acoustic.SPEC)
-    source = backbone if backbone is not None else asset_folder(card.backbone.name)
+    judge, card = checkpoint.load(locate(folder), acoustic.SPEC)
+    source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm = Backbone.load(source, card.shape.layers, device=device, dtype=dtype)
     found, wanted = llm.fingerprint, card.backbone.fingerprint
     if llm.width != card.shape.width or (found != wanted and not any_backbone):

@@ -51,6 +51,11 @@ LIMITS = (
     "not for use at work or in education."
 )
 
+INTENDED_USE = (
+    "Showing people how a conversation that they take part in, or agreed to have analysed, comes across turn by turn; "
+    "and research on emotion in conversations."
+)
+
 
 def locate(name: str) -> str | Path:
     """Where a recipe's backbone is: a folder, a pulled asset, or the Hugging Face hub."""
@@ -128,6 +133,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
         "data": DATA_USED,
+        "intended_use": INTENDED_USE,
         "limits": LIMITS,
         "seed": seed,
         "simulated_voice_shares": SHARES,

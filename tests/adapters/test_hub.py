@@ -1,0 +1,139 @@
+"""Adapters go to the hub and come back unchanged, through the hub's own client, against a hub on loopback."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import close_session
+
+from adapters import checkpoint, recogniser
+from adapters.backbone import Backbone
+from adapters.cache import asset_folder, backbone_source
+from adapters.checkpoint import BackboneSpec, Card
+from adapters.conformal import CASES, EmotionSets
+from adapters.contract import MELD_LABELS, TurnInput, Utterance
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SPEC
+from adapters.hub import Published, pull, push
+from adapters.model_card import describe
+from adapters.prompt import PromptSpec
+from adapters.readout.judge import Judge, JudgeShape
+from tests.adapters.hub import REVISION, Hub, serve_hub
+from tests.adapters.tiny import WIDTH, write_backbone
+
+SHAPE = JudgeShape(layers=(1, 2), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
+ABOUT = {
+    "data": {"MELD train": "GPL-3.0", "RAVDESS | actors": "CC BY-NC-SA 4.0"},
+    "limits": "English words.",
+    "intended_use": "Research.",
+    "seed": 3,
+    "parameters": 12345,
+    "dev": {"words": {"n": 1109, "weighted_f1": 0.6024, "macro_f1": 0.47, "accuracy": 0.62, "ece": 0.02, "brier": 0.5}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    llm = write_backbone(tmp_path / "llm")
+    torch.manual_seed(0)
+    spec = BackboneSpec(str(llm), Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
+    sets = EmotionSets(0.9, {case: (0.5,) * 7 for case in CASES})
+    card = Card("small", MELD_LABELS, SPEC, spec, PromptSpec("", 64), SHAPE, about=ABOUT, sets=sets)
+    checkpoint.save(tmp_path / "adapter", Judge(SHAPE), card)
+    return tmp_path / "adapter"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serve_hub() as served:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", served.url)
+        template = served.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
+        yield served
+        close_session()
+
+
+def test_up_and_down_again(hub: Hub, folder: Path) -> None:
+    assert push(folder, "toys/small", token="hf_fake").endswith(REVISION)
+    assert hub.files["toys/small"].keys() == {"adapter.safetensors", "card.json", "README.md"}
+    hub.files["toys/small"]["pytorch_model.bin"] = b"a pickle"
+    pulled = pull("hf:toys/small")
+    for name in checkpoint.FILES:
+        assert (pulled / name).read_bytes() == (folder / name).read_bytes()
+    assert {path.name for path in pulled.iterdir()} == set(checkpoint.FILES)
+    assert "pytorch_model.bin" not in hub.asked
+
+
+def test_a_recogniser_from_the_hub_judges_as_the_one_from_the_folder(hub: Hub, folder: Path) -> None:
+    push(folder, "toys/small", token="hf_fake")
+    here, there = (recogniser.load(f, device="cpu", dtype="float32") for f in (folder, f"hf:toys/small@{REVISION}"))
+    turn = TurnInput(Utterance("Ann", "Hm."))
+    assert here.scores(turn) == there.scores(turn)
+    assert there.emotions(there.scores(turn)) == here.emotions(here.scores(turn))
+
+
+def test_what_changed_on_the_way_is_refused(hub: Hub, folder: Path) -> None:
+    push(folder, "toys/small", token="hf_fake")
+    weights = hub.files["toys/small"]["adapter.safetensors"]
+    hub.files["toys/small"]["adapter.safetensors"] = weights[:-1] + b"\x01"
+    with pytest.raises(AdapterError, match="is damaged"):
+        pull("hf:toys/small")
+
+
+def test_a_damaged_adapter_is_not_published(hub: Hub, folder: Path) -> None:
+    (folder / "adapter.safetensors").write_bytes(b"")
+    with pytest.raises(AdapterError, match="is damaged"):
+        push(folder, "toys/small", token="hf_fake")
+    assert not hub.files
+
+
+def test_a_hub_that_refuses(hub: Hub, folder: Path) -> None:
+    hub.refuses = True
+    with pytest.raises(AdapterError, match=r"the hub does not take toys/small: \w+"):
+        push(folder, "toys/small", token="hf_fake")
+
+
+def test_what_the_hub_does_not_have(hub: Hub) -> None:
+    with pytest.raises(AdapterError, match=r"the hub does not give hf:toys/none: \w+"):
+        recogniser.load("hf:toys/none")
+    hub.files["toys/empty"] = {}
+    with pytest.raises(AdapterError, match="the hub does not give hf:toys/empty"):
+        pull("hf:toys/empty")
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf:small", "hf:a/b/c", "hf:a/b@", "hf:../x y"])
+def test_an_odd_name(name: str) -> None:
+    with pytest.raises(AdapterError, match="names no adapter on the hub"):
+        pull(name)
+
+
+def test_a_folder_is_published_as_it_is(folder: Path) -> None:
+    assert Published.from_pretrained(str(folder)).folder == folder
+
+
+def test_the_readme_says_data_licences_limits_use_and_figures(folder: Path) -> None:
+    text = describe(checkpoint.read_card(folder))
+    assert text.startswith("---\nlibrary_name: emotion-tracker\n")
+    for words in (
+        *("| MELD train | GPL-3.0 |", "| RAVDESS \\| actors | CC BY-NC-SA 4.0 |", "## Limits\n\nEnglish words."),
+        *("## Intended use\n\nResearch.", "| words | 1109 | 0.602 |", "12,345 weights", "neutral, surprise", "90%"),
+        checkpoint.read_card(folder).weights_sha256,
+    ):
+        assert words in text
+
+
+def test_the_readme_of_a_card_that_says_nothing(folder: Path) -> None:
+    path = folder / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "about": {}, "sets": None}))
+    text = describe(checkpoint.read_card(folder))
+    assert "## Limits\n\nNot stated." in text
+    assert "Figures" not in text
+
+
+def test_where_a_cards_language_model_is(tmp_path: Path) -> None:
+    assert backbone_source(str(tmp_path)) == tmp_path
+    assert backbone_source("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
+    assert backbone_source("smollm2-135m-instruct") == asset_folder("smollm2-135m-instruct")
