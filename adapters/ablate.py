@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adapters.backbone import Backbone
+from adapters.cache import backbone_source
 from adapters.contract import MELD_LABELS
 from adapters.corpora import WordRows, word_rows
 from adapters.datasets import meld
@@ -27,7 +28,6 @@ from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import Members, average
 from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.scores import figures
-from adapters.train import locate
 
 Pick = Callable[[Float[Tensor, "b read 2 d"]], Tensor]
 
@@ -79,7 +79,7 @@ def main(
     """Print the table."""
     try:
         recipe = read_recipe(config)
-        source = locate(recipe.backbone)
+        source = backbone_source(recipe.backbone)
         backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
         prompt = PromptSpec(recipe.intro, recipe.max_tokens)
         prompter = Prompter.load(source, prompt)

@@ -24,6 +24,7 @@ from transformers.utils import logging
 from adapters.errors import AdapterError
 from adapters.prefix import Prefix, places, sees
 
+_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -101,6 +102,9 @@ class Backbone:
         read: As given.
         width: Width of a hidden state.
         device: Where it runs.
+
+    Raises:
+        AdapterError: It is built in an unknown way.
     """
 
     def __init__(self, model: PreTrainedModel, name: str, read: Sequence[int]) -> None:
@@ -109,7 +113,12 @@ class Backbone:
         self.device = model.device
         self.width: int = model.config.hidden_size
         self._model = model.requires_grad_(False).train(False)
-        self._model.norm = nn.Identity()  # a layer is read as it is; the norm belongs to the end of the whole network
+        for part in _FINAL_NORMS:  # a layer is read as it is; the norm belongs to the end of the whole network
+            if hasattr(self._model, part):
+                setattr(self._model, part, nn.Identity())
+                break
+        else:
+            raise AdapterError(f"{name} is a {type(model).__name__}, whose final norm could not be found")
 
     @classmethod
     def load(cls, source: str | Path, read: Sequence[int], *, device: str = "auto", dtype: str = "auto") -> Backbone:
@@ -126,7 +135,7 @@ class Backbone:
         """
         where = choose_device(device)
         try:
-            config = _lower_part(AutoConfig.from_pretrained(source), max(read))
+            config = _lower_part(AutoConfig.from_pretrained(source, trust_remote_code=False), max(read))
             with _quiet():  # the layers that are left out are no news
                 number = choose_dtype(dtype, where)
                 model = AutoModel.from_pretrained(source, config=config, dtype=number, use_safetensors=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from adapters.presets import LLMS
+
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -18,9 +20,19 @@ def cache_root() -> Path:
 
 
 def backbone_source(name: str) -> str | Path:
-    """Where the LLM of a card is: a folder, ``owner/name`` on the Hugging Face hub, or else a pulled asset."""
-    if Path(name).is_dir():
-        return Path(name)
+    """Where an LLM is that a recipe or card names.
+
+    Args:
+        name: A folder, a pulled asset, a preset (`adapters.presets.LLMS`) or ``owner/name`` on the Hugging Face hub.
+
+    Returns:
+        A folder, or a name on the hub; the folder of the asset, which is not there, where it is none of these.
+    """
+    for folder in (Path(name), asset_folder(name)):
+        if folder.is_dir():
+            return folder
+    if name in LLMS:
+        return LLMS[name].hub
     return name if _ON_HUB.fullmatch(name) else asset_folder(name)
 
 

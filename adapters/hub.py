@@ -1,7 +1,8 @@
 """``python -m adapters.hub``: a folder goes up to the Hugging Face hub with a README made from its card.
 
-Two files come down: only ``adapter.safetensors`` and ``card.json`` are ever taken from a repository, and the weights' hash must be the one
-in the card. That shows damage, not who made them: name a commit (``hf:owner/name@commit``) to get what you checked.
+Two files come down: nothing but ``adapter.safetensors`` and ``card.json`` is ever taken from a repository, and the
+weights' hash must be the one in the card. That shows damage, not who made them: name a commit
+(``hf:owner/name@commit``) to get what you checked.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import typer
 
 from adapters import checkpoint, conformal
 from adapters.backbone import Backbone
-from adapters.cache import asset_folder
+from adapters.cache import asset_folder, backbone_source
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
@@ -55,12 +55,6 @@ INTENDED_USE = (
     "Showing people how a conversation that they take part in, or agreed to have analysed, comes across turn by turn; "
     "and research on emotion in conversations."
 )
-
-
-def locate(name: str) -> str | Path:
-    """Where a recipe's backbone is: a folder, a pulled asset, or the Hugging Face hub."""
-    asset = asset_folder(name)
-    return asset if asset.is_dir() else name
 
 
 def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceRows, seed: int) -> Judge:
@@ -109,7 +103,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         AdapterError: Data or models are missing.
     """
     begun = time.monotonic()
-    source = locate(recipe.backbone)
+    source = backbone_source(recipe.backbone)
     backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
     before = backbone.weights_digest
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)

@@ -36,6 +36,9 @@ class MseShape:
 # The paper's settings by data set and LLM: Qwen-1.8B is 2048 wide, ChatGLM3-6B-base and LLaMA2-7B are 4096.
 PRESETS: Mapping[str, MseShape] = {
     "meld-2048": MseShape(2048, 2, SequenceShape(64, 32), SequenceShape(64, 16)),
+    "cherma-2048": MseShape(2048, 4, SequenceShape(1024, 32), SequenceShape(2048, 16)),
+    "mosei-2048": MseShape(2048, 4, SequenceShape(74, 64), SequenceShape(35, 32)),
+    "sims-v2-2048": MseShape(2048, 4, SequenceShape(25, 64), SequenceShape(177, 64)),
     "meld-4096": MseShape(4096, 4, SequenceShape(64, 64), SequenceShape(64, 32)),
     "cherma-4096": MseShape(4096, 4, SequenceShape(1024, 32), SequenceShape(2048, 16)),
     "mosei-4096": MseShape(4096, 4, SequenceShape(74, 64), SequenceShape(35, 32)),

@@ -1,15 +1,30 @@
 """The frozen LLM is frozen, and only its lower layers are there."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    MistralConfig,
+    Phi3Config,
+    PreTrainedConfig,
+)
 
 from adapters.backbone import Backbone, choose_dtype
 from adapters.errors import AdapterError
-from tests.adapters.tiny import ARCHITECTURES, WIDTH, write_backbone
+from tests.adapters.tiny import ARCHITECTURES, SIZES, WIDTH, write_backbone
 
+OTHERS: dict[str, Callable[[], PreTrainedConfig]] = {
+    "gpt2": lambda: GPT2Config(vocab_size=256, n_positions=16, n_embd=WIDTH, n_layer=4, n_head=2),
+    "mistral": lambda: MistralConfig(**SIZES),
+    "phi3": lambda: Phi3Config(**SIZES),
+    "gemma": lambda: GemmaConfig(**SIZES),
+}
 IDS = torch.arange(7)
 
 
@@ -22,6 +37,47 @@ def test_states_are_those_of_the_whole_model(tmp_path: Path, architecture: str) 
     states = lower.states(IDS)
     assert states.shape == (2, 7, WIDTH)
     torch.testing.assert_close(states, torch.cat([expected[1], expected[3]]))
+
+
+@pytest.mark.parametrize("architecture", OTHERS)
+def test_states_of_llms_of_other_makes(tmp_path: Path, architecture: str) -> None:
+    torch.manual_seed(0)
+    whole = AutoModelForCausalLM.from_config(OTHERS[architecture]()).train(False)
+    whole.save_pretrained(tmp_path)
+    with torch.no_grad():
+        expected = whole(IDS[None], output_hidden_states=True).hidden_states
+    states = Backbone.load(tmp_path, [1, 3], device="cpu", dtype="float32").states(IDS)
+    torch.testing.assert_close(states, torch.cat([expected[1], expected[3]]))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_states_are_finite_causal_and_leave_the_weights_alone(tmp_path: Path, architecture: str) -> None:
+    backbone = Backbone.load(write_backbone(tmp_path, architecture), [1, 3], device="cpu", dtype="float32")
+    before = backbone.weights_digest
+    states = backbone.states(IDS)
+    for place in range(1, len(IDS)):
+        other = IDS.clone()
+        other[place:] = 200
+        torch.testing.assert_close(backbone.states(other)[:, :place], states[:, :place], atol=1e-6, rtol=0)
+        assert not torch.equal(backbone.states(other)[:, place:], states[:, place:])
+    assert torch.isfinite(states).all()
+    assert backbone.weights_digest == before
+
+
+def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}')
+    (tmp_path / "own.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(AdapterError, match="no backbone at"):
+        Backbone.load(tmp_path, [1], device="cpu")
+
+
+def test_weights_in_a_pickle_are_not_read(tmp_path: Path) -> None:
+    write_backbone(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    with pytest.raises(AdapterError, match="safetensors"):
+        Backbone.load(tmp_path, [1], device="cpu")
 
 
 def test_layers_above_are_not_loaded(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    Glm4Config,
     GlmConfig,
     LlamaConfig,
     PreTrainedConfig,
@@ -16,7 +17,7 @@ from transformers import (
 )
 
 WIDTH = 16
-_SIZES = {
+SIZES = {
     "vocab_size": 256,
     "hidden_size": WIDTH,
     "intermediate_size": 32,
@@ -29,10 +30,11 @@ _SIZES = {
     "eos_token_id": 0,
 }
 ARCHITECTURES: dict[str, Callable[[], PreTrainedConfig]] = {
-    "llama": lambda: LlamaConfig(**_SIZES),
-    "qwen2": lambda: Qwen2Config(**_SIZES),
-    "qwen3": lambda: Qwen3Config(**_SIZES),
-    "glm": lambda: GlmConfig(**_SIZES),
+    "llama": lambda: LlamaConfig(**SIZES),
+    "qwen2": lambda: Qwen2Config(**SIZES),
+    "qwen3": lambda: Qwen3Config(**SIZES),
+    "glm": lambda: GlmConfig(**SIZES),
+    "glm4": lambda: Glm4Config(**SIZES),
 }
 
 
