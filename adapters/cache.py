@@ -1,15 +1,23 @@
-"""Where downloaded weights and computed features live on this machine."""
+"""``python -m adapters.cache``: where downloaded weights and computed features live on this machine, and how much.
+
+What the frozen models make of training data is kept between runs, up to a bound: 8 GiB, or what
+``$EMOTION_TRACKER_TRAINING_CACHE_GIB`` says. What was not used for longest goes first.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
+import typer
 
+from adapters.errors import AdapterError
 from adapters.presets import LLMS
 
+_BOUND = "EMOTION_TRACKER_TRAINING_CACHE_GIB"
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -17,6 +25,52 @@ def cache_root() -> Path:
     """The cache folder: ``$EMOTION_TRACKER_CACHE``, else the platform's user cache directory."""
     override = os.environ.get("EMOTION_TRACKER_CACHE")
     return Path(override) if override else Path(platformdirs.user_cache_dir("emotion-tracker", appauthor=False))
+
+
+def training_folder() -> Path:
+    """Where training keeps what the frozen models made of the data; every file is written whole, then renamed."""
+    return cache_root() / "training"
+
+
+def training_bound() -> int:
+    """How many bytes training may keep.
+
+    Raises:
+        AdapterError: The setting is no size.
+    """
+    said = os.environ.get(_BOUND, "8")
+    try:
+        size = float(said)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < float("inf"):
+        raise AdapterError(f"${_BOUND} is {said!r}: give a number of GiB, 0 or more")
+    return int(size * 2**30)
+
+
+def clean_up(bound: int | None = None, spare: Path | None = None) -> int:
+    """Delete what training has not used for longest until the rest is within a bound.
+
+    Args:
+        bound: In bytes; `training_bound` if not given.
+        spare: A file that is in use, and stays whatever its size.
+
+    Returns:
+        Bytes that were freed.
+
+    Raises:
+        AdapterError: As `training_bound`.
+    """
+    bound = training_bound() if bound is None else bound
+    files = [(path, path.stat()) for path in training_folder().glob("*") if path.is_file()]
+    left, freed = sum(stat.st_size for _, stat in files), 0
+    for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
+        if left <= bound:
+            break
+        if path != spare:
+            path.unlink(missing_ok=True)  # another run may clean up, too
+            left, freed = left - stat.st_size, freed + stat.st_size
+    return freed
 
 
 def backbone_source(name: str) -> str | Path:
@@ -39,3 +93,17 @@ def backbone_source(name: str) -> str | Path:
 def asset_folder(name: str) -> Path:
     """The folder of one asset by its name in the manifest; it exists once the asset was pulled."""
     return cache_root() / "assets" / name
+
+
+def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that training has kept.")] = False) -> None:
+    """Say what training has kept, or delete it."""
+    if clear:
+        typer.echo(f"freed {clean_up(bound=0) / 2**20:.0f} MiB in {training_folder()}")
+        return
+    for path in sorted(training_folder().glob("*")):
+        typer.echo(f"{path.stat().st_size / 2**20:9.1f} MiB  {path.name}")
+    typer.echo(f"in {training_folder()}; delete all of it with --clear")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapters.backbone import Backbone
-from adapters.cache import cache_root
+from adapters.cache import clean_up, training_folder
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
@@ -81,13 +81,15 @@ class VoiceRows:
 def _kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
     """A tensor from the cache, or made and put there."""
     sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
-    path = cache_root() / "training" / f"{kind}-{sha}.safetensors"
+    path = training_folder() / f"{kind}-{sha}.safetensors"
     if not path.is_file():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         save_file({"rows": made.contiguous()}, partial)
         partial.rename(path)
+    path.touch()
+    clean_up(spare=path)
     return load_file(path)["rows"]
 
 

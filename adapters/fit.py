@@ -5,6 +5,9 @@ Letters: ``b`` rows, ``dim`` the width of an input row, ``classes``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -14,6 +17,24 @@ from adapters.progress import progress
 from adapters.readout.judge import Weigh
 from adapters.readout.members import Members
 from adapters.recipe import FitSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """How fitting went, epoch by epoch.
+
+    Attributes:
+        losses: Mean training loss.
+        scores: Score on held-out rows, where one was asked for.
+    """
+
+    losses: tuple[float, ...]
+    scores: tuple[float, ...] = ()
+
+
+def best_epoch(scores: Sequence[float]) -> int:
+    """The last epoch with the highest score, counted from 0."""
+    return max(range(len(scores)), key=lambda epoch: (scores[epoch], epoch))
 
 
 def log_prior(labels: Int[Tensor, " b"], weights: Float[Tensor, " b"], classes: int) -> Float[Tensor, " classes"]:
@@ -28,7 +49,8 @@ def fit_members(
     labels: Int[Tensor, " b"],
     weights: Float[Tensor, " b"],
     spec: FitSpec,
-) -> list[float]:
+    score: Callable[[], float] | None = None,
+) -> Curves:
     """Fit all members at once.
 
     Args:
@@ -37,9 +59,10 @@ def fit_members(
         labels: Their class ids.
         weights: How much each row counts.
         spec: How to fit.
+        score: How well the members do on held-out rows, higher is better; asked after each epoch if it is given.
 
     Returns:
-        The mean loss of each epoch.
+        How it went. With a score and patience, the members are those of the best epoch.
     """
     members.standardise.measure(inputs)
     offset = spec.adjust * log_prior(labels, weights, members.bias.shape[1])
@@ -48,8 +71,10 @@ def fit_members(
     steps = spec.epochs * -(-len(inputs) // spec.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
     losses: list[float] = []
-    members.train()
+    held_out: list[float] = []
+    best: dict[str, Tensor] = {}
     for _ in progress(range(spec.epochs), "fitting"):
+        members.train()
         total = 0.0
         for rows in torch.randperm(len(inputs)).split(spec.batch):
             scores = (members(inputs[rows]) + offset).flatten(0, 1)
@@ -63,8 +88,17 @@ def fit_members(
             schedule.step()
             total += loss.item() * len(rows)
         losses.append(total / len(inputs))
-    members.train(False)
-    return losses
+        members.train(False)
+        if score is not None:
+            held_out.append(score())
+            since = len(held_out) - 1 - best_epoch(held_out)
+            if spec.patience and since == 0:
+                best = {name: value.clone() for name, value in members.state_dict().items()}
+            if spec.patience and since >= spec.patience:
+                break
+    if best:
+        members.load_state_dict(best)
+    return Curves(tuple(losses), tuple(held_out))
 
 
 def fit_weigh(

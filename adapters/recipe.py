@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class FitSpec:
         dropout: On inputs and hidden layer.
         adjust: How much of the log prior is added to the scores in training; what is added then is missing
             afterwards, and rare classes are named more often (Menon et al. 2021, logit adjustment).
+        patience: Epochs without a better score on dev after which fitting stops, and goes back to the best one; 0 runs
+            all epochs and keeps the last. Only the words' members have a dev split to be scored on.
     """
 
     epochs: int
@@ -34,6 +36,7 @@ class FitSpec:
     label_smoothing: float
     dropout: tuple[float, float]
     adjust: float
+    patience: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ def read_recipe(path: Path) -> Recipe:
 def _part(path: Path, kind: type[Any], raw: dict[str, Any]) -> Any:
     """One dataclass from one table; lists become tuples."""
     wanted = {spec.name for spec in fields(kind)}
-    if raw.keys() != wanted:
-        unknown, missing = sorted(raw.keys() - wanted), sorted(wanted - raw.keys())
+    needed = {spec.name for spec in fields(kind) if spec.default is MISSING}
+    unknown, missing = sorted(raw.keys() - wanted), sorted(needed - raw.keys())
+    if unknown or missing:
         raise AdapterError(f"{path}, {kind.__name__}: unknown keys {unknown}, missing keys {missing}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})

@@ -41,6 +41,11 @@ def calibration_error(confidence: Float[np.ndarray, " n"], right: Float[np.ndarr
     return sum(gaps) / len(confidence)
 
 
+def weighted_f1(guesses: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
+    """The mean of the classes' F1, each weighted by how often the class is true."""
+    return float(f1_score(labels, guesses, average="weighted", zero_division=0.0))
+
+
 def figures(
     probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], names: tuple[str, ...]
 ) -> Figures:
@@ -59,7 +64,7 @@ def figures(
     present = np.unique(labels)
     return {
         "n": len(labels),
-        "weighted_f1": float(f1_score(labels, guesses, average="weighted", zero_division=0.0)),
+        "weighted_f1": weighted_f1(guesses, labels),
         "macro_f1": float(f1_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),
         "accuracy": float(right.mean()),
         "uar": float(recall_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),

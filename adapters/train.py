@@ -1,4 +1,4 @@
-"""``python -m adapters.train``: from the data to a checkpoint, by a recipe.
+"""``python -m adapters.train``: from the data to a checkpoint, by a recipe, with one seed or several.
 
 The frozen models are run over the data once and kept in the cache; fitting the adapter itself takes minutes. The LLM's
 weights are hashed before and after.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +26,13 @@ from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, SpeechEncoder
-from adapters.fit import fit_members, fit_weigh
+from adapters.fit import Curves, fit_members, fit_weigh
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import average
 from adapters.recipe import RECIPES, Recipe, read_recipe
-from adapters.scores import Figures, figures
+from adapters.runs import finished, summarise, write_run, write_summary
+from adapters.scores import Figures, figures, weighted_f1
 from adapters.simulate import SHARES, draw_voices
 from adapters.voices import MOMENTS, centred, fit_voice
 
@@ -57,13 +58,21 @@ INTENDED_USE = (
 )
 
 
-def fit_judge(recipe: Recipe, shape: JudgeShape, words: WordRows, voices: VoiceRows, seed: int) -> Judge:
-    """Fit both readers."""
+def fit_judge(
+    recipe: Recipe, shape: JudgeShape, words: WordRows, dev: WordRows, voices: VoiceRows, seed: int
+) -> tuple[Judge, dict[str, Curves]]:
+    """Fit both readers; the words' reader is scored on dev after each epoch."""
     torch.manual_seed(seed)
     judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
-    fit_members(judge.words, words.states.flatten(1), words.labels, torch.ones(len(words.labels)), recipe.words)
+    rows, held_out, labels = words.states.flatten(1), dev.states.flatten(1), dev.labels.numpy()
+
+    @torch.no_grad()
+    def score() -> float:
+        return weighted_f1(average(judge.words(held_out)).argmax(1).numpy(), labels)
+
+    curves = fit_members(judge.words, rows, words.labels, torch.ones(len(rows)), recipe.words, score)
     fit_voice(judge.voice, voices.where(~voices.held_out.numpy()), recipe.voice, seed)
-    return judge
+    return judge, {"words": curves}
 
 
 @torch.no_grad()
@@ -121,7 +130,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         words_hidden=recipe.words_hidden,
         voice_hidden=recipe.voice_hidden,
     )
-    judge = fit_judge(recipe, shape, fitting, voices, seed)
+    judge, curves = fit_judge(recipe, shape, fitting, calibrating, voices, seed)
     results, sets = calibrate(judge, calibrating, voices, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
@@ -139,22 +148,59 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
     backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
     card = Card(recipe.name, MELD_LABELS, SPEC, backbone_spec, prompt, shape, about=about, sets=sets)
     checkpoint.save(out, judge, card)
+    write_run(out, recipe, seed, about, curves)
     return about
+
+
+def train_seeds(
+    recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoder: Callable[[], Encoder]
+) -> dict[str, Any]:
+    """Run one recipe with several seeds, each in a folder of its own; a seed that is done is not run again.
+
+    Args:
+        recipe: What to do.
+        data: Folder with one folder per data set.
+        out: Where the folders go.
+        seeds: Which ones.
+        encoder: Loads the speech encoder, should voices have to be heard.
+
+    Returns:
+        Mean and spread of the figures on dev.
+
+    Raises:
+        AdapterError: As `train`.
+    """
+    abouts: dict[int, dict[str, Any]] = {}
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        abouts[seed] = finished(folder, recipe, seed) or train(recipe, data, folder, seed, encoder)
+    summary = summarise(abouts)
+    write_summary(out, summary)
+    return summary
 
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
     config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
-    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws; the first of several.")] = 0,
+    seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
 ) -> None:
     """Train an adapter and print its figures as JSON."""
+
+    def encoder() -> SpeechEncoder:
+        return SpeechEncoder(asset_folder("whisper-tiny.en"))
+
     try:
-        about = train(read_recipe(config), data, out, seed, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
+        recipe = read_recipe(config)
+        if seeds == 1:
+            result = train(recipe, data, out, seed, encoder)
+        else:
+            result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoder)
     except AdapterError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    typer.echo(json.dumps(about, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

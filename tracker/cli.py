@@ -1,10 +1,11 @@
-"""The command line: ``tracker run | demo | replay | devices | schema | assets``."""
+"""The command line: ``tracker run | demo | replay | devices | schema | assets | train | evaluate``."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(assets.app, name="assets")
 
 _DEBUG = "--debug"
+_HANDED_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 _ABORTED = 130  # what shells take for Ctrl-C
 
 File = Annotated[Path | None, typer.Option("--config", help="Settings; ./config.toml where there is one.")]
@@ -136,6 +138,18 @@ def schema() -> None:
     typer.echo(dumps_schema())
 
 
+@app.command(context_settings=_HANDED_OVER)
+def train(context: typer.Context) -> None:
+    """Train an adapter; tracker train --help lists the options."""
+    _hand_over("train", context.args)
+
+
+@app.command(context_settings=_HANDED_OVER)
+def evaluate(context: typer.Context) -> None:
+    """Judge a data set with an adapter; tracker evaluate --help lists the options."""
+    _hand_over("evaluate", context.args)
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line, and the exit code says what kind of thing it was."""
     if _debugging():
@@ -156,6 +170,17 @@ def _exit(error: Exception, hint: str = "") -> None:
     said = str(error) if isinstance(error, AdapterError) else sentence_of(error)
     print(f"error: {said}{hint}", file=sys.stderr)
     sys.exit(error.exit_code if isinstance(error, TrackerError) else 1)
+
+
+def _hand_over(name: str, words: list[str]) -> None:
+    """Run a command of the learned half with the words that were meant for it."""
+    try:
+        command = import_module(f"adapters.{name}").main
+    except ModuleNotFoundError as error:
+        raise TrackerError(f"{error.name} is not installed: pip install 'emotion-tracker[train]'") from error
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(command)
+    program(words, prog_name=f"tracker {name}")
 
 
 def _end(last: SessionEnded) -> None:

@@ -1,8 +1,10 @@
 """Training from made-up data to a checkpoint that can be loaded, in seconds."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ctranslate2
 import numpy as np
@@ -16,11 +18,12 @@ from adapters.corpora import voice_rows
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
-from adapters.fit import fit_members, log_prior
+from adapters.fit import best_epoch, fit_members, log_prior
 from adapters.readout.members import Members, average
 from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
+from adapters.runs import finished, summarise
 from adapters.simulate import draw_voices
-from adapters.train import train
+from adapters.train import train, train_seeds
 from tests.adapters.tiny import write_backbone
 
 FIT = FitSpec(
@@ -115,9 +118,74 @@ def test_members_learn_what_can_be_learned() -> None:
     inputs = torch.randn(200, 5)
     labels = (inputs[:, 0] > 0).long()
     members = Members(5, 8, 3, 2, (0.0, 0.0))
-    losses = fit_members(members, inputs, labels, torch.ones(200), FIT)
+    losses = fit_members(members, inputs, labels, torch.ones(200), FIT).losses
     assert losses[-1] < losses[0]
     assert (average(members(inputs)).argmax(1) == labels).float().mean() > 0.95
+
+
+def _learnable() -> tuple[torch.Tensor, torch.Tensor, Members]:
+    torch.manual_seed(0)
+    inputs = torch.randn(100, 5)
+    return inputs, (inputs[:, 0] > 0).long(), Members(5, 8, 3, 2, (0.0, 0.0))
+
+
+def test_fitting_stops_early_and_goes_back_to_the_best_epoch() -> None:
+    inputs, labels, members = _learnable()
+    script, kept = iter([0.1, 0.5, 0.4, 0.5, 0.3, 0.2]), []
+
+    def score() -> float:
+        kept.append({name: value.clone() for name, value in members.state_dict().items()})
+        return next(script)
+
+    curves = fit_members(members, inputs, labels, torch.ones(100), replace(FIT, patience=2), score)
+    assert curves.scores == (0.1, 0.5, 0.4, 0.5, 0.3, 0.2)
+    assert len(curves.losses) == 6
+    assert best_epoch(curves.scores) == 3
+    for name, value in members.state_dict().items():
+        torch.testing.assert_close(value, kept[3][name], atol=0, rtol=0)
+
+
+def test_without_patience_a_score_changes_nothing() -> None:
+    inputs, labels, watched = _learnable()
+    curves = fit_members(watched, inputs, labels, torch.ones(100), FIT, lambda: 0.0)
+    inputs, labels, alone = _learnable()
+    assert fit_members(alone, inputs, labels, torch.ones(100), FIT).losses == curves.losses
+    assert len(curves.scores) == FIT.epochs
+    for name, value in watched.state_dict().items():
+        torch.testing.assert_close(value, alone.state_dict()[name], atol=0, rtol=0)
+
+
+def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    encoder = StillEncoder()
+    out = tmp_path / "runs"
+    summary = train_seeds(recipe, data, out, range(2), lambda: encoder)
+    assert {path.name for path in out.iterdir()} == {"seed-0", "seed-1", "summary.json"}
+    files = {"adapter.safetensors", "card.json", "recipe.json", "metrics.json", "curves.png"}
+    assert {path.name for path in (out / "seed-1").iterdir()} == files
+    assert (out / "seed-0" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    f1 = summary["dev"]["words"]["weighted_f1"]
+    assert f1["each"] == [_metrics(out / f"seed-{n}")["dev"]["words"]["weighted_f1"] for n in range(2)]
+    assert f1["mean"] == pytest.approx(sum(f1["each"]) / 2)
+    written = (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns
+    assert train_seeds(recipe, data, out, range(2), lambda: encoder) == summary
+    assert (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns == written  # done is done
+    assert finished(out / "seed-0", replace(recipe, members=3), 0) is None
+    assert finished(out / "seed-0", recipe, 1) is None
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return metrics
+
+
+def test_mean_and_spread_by_hand() -> None:
+    case = {"macro_f1": 0.5, "accuracy": 0.5, "uar": 0.5, "ece": 0.5, "brier": 0.5}
+    abouts = {seed: {"dev": {"words": {**case, "weighted_f1": f1}}} for seed, f1 in ((3, 0.6), (4, 0.8))}
+    f1 = summarise(abouts)["dev"]["words"]["weighted_f1"]
+    assert f1["mean"] == pytest.approx(0.7)
+    assert f1["spread"] == pytest.approx(0.02**0.5)
+    assert (f1["least"], f1["most"]) == (0.6, 0.8)
+    assert summarise({3: abouts[3]})["dev"]["words"]["weighted_f1"]["spread"] == 0.0
 
 
 def test_average_is_a_distribution() -> None:

@@ -36,6 +36,15 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     return int(ended.value.code or 0), printed.out, printed.err
 
 
+def test_training_without_its_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    for name in ("adapters.evaluate", "adapters.scores"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    code, _, err = run(monkeypatch, capsys, "evaluate", "--data", ".")
+    assert code != 0
+    assert err == "error: sklearn.metrics is not installed: pip install 'emotion-tracker[train]'\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -53,6 +62,8 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
         (("replay", "."), 5, "is not a recorded session"),
         (("replay", ".", "--speed", "-1"), 2, "a number above 0, or max"),
         (("assets", "pull", "gpt-7"), 4, "there is no asset 'gpt-7'"),
+        (("train", "--data", ".", "--out", "run", "--config", "none.toml"), 1, "error: no recipe at none.toml"),
+        (("evaluate", "--data", ".", "--dataset", "mled"), 1, "error: unknown data set 'mled'"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(monkeypatch, capsys, arguments, code, said):

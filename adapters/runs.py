@@ -1,0 +1,107 @@
+"""What a training run leaves behind beside the checkpoint, and how several seeds are summed up.
+
+recipe.json    what was asked for, and the seed
+metrics.json   what came out: the ``about`` of the card
+curves.png     loss and dev score of every epoch
+summary.json   of several seeds: mean, spread and each seed's figures
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.fit import Curves
+from adapters.recipe import Recipe
+
+_RECIPE, _METRICS, _CURVES, SUMMARY = "recipe.json", "metrics.json", "curves.png", "summary.json"
+_SUMMED = ("weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier")
+
+
+def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any], curves: Mapping[str, Curves]) -> None:
+    """Write down what a run did; the figures come last, so that half a run is none.
+
+    Args:
+        folder: Where its checkpoint is.
+        recipe: What was asked for.
+        seed: Likewise.
+        about: What came out.
+        curves: How each reader's fitting went.
+    """
+    (folder / _METRICS).unlink(missing_ok=True)
+    _write(folder / _RECIPE, {**asdict(recipe), "seed": seed})
+    draw(folder / _CURVES, curves)
+    _write(folder / _METRICS, about)
+
+
+def finished(folder: Path, recipe: Recipe, seed: int) -> dict[str, Any] | None:
+    """What came out of a run that is finished; None where this recipe and seed have still to be run there."""
+    try:
+        asked = json.loads((folder / _RECIPE).read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return about if asked == json.loads(json.dumps({**asdict(recipe), "seed": seed})) else None
+
+
+def summarise(abouts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean, spread and range over seeds.
+
+    Args:
+        abouts: What came out, by seed; at least one.
+
+    Returns:
+        For each case that was judged and each figure its ``mean``, ``spread`` (standard deviation with n - 1; 0 for one
+        seed), ``least``, ``most`` and the figure of ``each`` seed.
+    """
+    cases = next(iter(abouts.values()))["dev"]
+    return {
+        "seeds": list(abouts),
+        "dev": {
+            case: {name: _spread([float(about["dev"][case][name]) for about in abouts.values()]) for name in _SUMMED}
+            for case in cases
+        },
+    }
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write down how several seeds did."""
+    _write(folder / SUMMARY, summary)
+
+
+def draw(path: Path, curves: Mapping[str, Curves]) -> None:
+    """Draw loss and dev score by epoch, one line per reader."""
+    from matplotlib.figure import Figure  # with the extra `train`
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    lost, scored = figure.subplots(1, 2)
+    for name, curve in curves.items():
+        epochs = range(1, len(curve.losses) + 1)
+        lost.plot(epochs, curve.losses, label=name)
+        if curve.scores:
+            scored.plot(epochs, curve.scores, label=name)
+    for axes, title in ((lost, "training loss"), (scored, "weighted F1 on dev")):
+        axes.set_xlabel("epoch")
+        axes.set_title(title)
+        if axes.lines:
+            axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    return {
+        "mean": float(np.mean(values)),
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        "least": min(values),
+        "most": max(values),
+        "each": list(values),
+    }
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,66 @@
+"""What training keeps stays within its bound; what was used last stays."""
+
+import os
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from adapters.cache import clean_up, main, training_bound, training_folder
+from adapters.errors import AdapterError
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files ``0`` (not used for longest) to ``3`` of 10 bytes each."""
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path))
+    folder = training_folder()
+    folder.mkdir()
+    for age in range(4):
+        (folder / str(age)).write_bytes(bytes(10))
+        os.utime(folder / str(age), (age, age))
+    return folder
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("bound", "left"), [(100, "0123"), (40, "0123"), (39, "123"), (20, "23"), (9, ""), (0, "")])
+def test_what_was_not_used_for_longest_goes_first(kept: Path, bound: int, left: str) -> None:
+    freed = clean_up(bound)
+    assert _names(kept) == set(left)
+    assert freed == 40 - 10 * len(left)
+
+
+def test_what_is_in_use_stays(kept: Path) -> None:
+    assert clean_up(0, spare=kept / "1") == 30
+    assert _names(kept) == {"1"}
+
+
+def test_nothing_to_clean_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path))
+    assert clean_up(0) == 0
+
+
+def test_the_bound_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMOTION_TRACKER_TRAINING_CACHE_GIB", raising=False)
+    assert training_bound() == 8 * 2**30
+    monkeypatch.setenv("EMOTION_TRACKER_TRAINING_CACHE_GIB", "0.5")
+    assert training_bound() == 2**29
+
+
+@pytest.mark.parametrize("size", ["-1", "nan", "inf", "much", ""])
+def test_a_bound_that_is_no_size(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+    monkeypatch.setenv("EMOTION_TRACKER_TRAINING_CACHE_GIB", size)
+    with pytest.raises(AdapterError, match=r"EMOTION_TRACKER_TRAINING_CACHE_GIB is "):
+        training_bound()
+
+
+def test_the_command(kept: Path) -> None:
+    app = typer.Typer()
+    app.command()(main)
+    assert len(CliRunner().invoke(app, []).stdout.splitlines()) == 5
+    assert "freed 0 MiB" in CliRunner().invoke(app, ["--clear"]).stdout
+    assert not _names(kept)
