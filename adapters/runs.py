@@ -87,6 +87,7 @@ def draw(path: Path, curves: Mapping[str, Curves]) -> None:
             scored.plot(epochs, curve.scores, label=name)
     for axes, title in ((lost, "training loss"), (scored, "weighted F1 on dev")):
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title)
         if axes.lines:
             axes.legend()
