@@ -22,6 +22,7 @@ from adapters.contract import FeatureSpec, LabelSet
 from adapters.errors import AdapterError
 from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.pseudo import PseudoShape
 
 FORMAT = 2
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
@@ -97,20 +98,26 @@ def read_card(folder: Path) -> Card:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
-        shape = raw["shape"]
         return Card(
             name=raw["name"],
             labels=LabelSet(raw["labels"]["name"], tuple(raw["labels"]["labels"])),
             audio=FeatureSpec(**raw["audio"]),
             backbone=BackboneSpec(**raw["backbone"]),
             prompt=PromptSpec(**raw["prompt"]),
-            shape=JudgeShape(**{**shape, "layers": tuple(shape["layers"])}),
+            shape=_shape(raw["shape"]),
             weights_sha256=raw["weights_sha256"],
             about=raw["about"],
             sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
+
+
+def _shape(raw: dict[str, Any]) -> JudgeShape:
+    pseudo = raw.get("pseudo")
+    return JudgeShape(
+        **{**raw, "layers": tuple(raw["layers"]), "pseudo": None if pseudo is None else PseudoShape(**pseudo)}
+    )
 
 
 def verify(folder: Path) -> Card:

@@ -48,7 +48,7 @@ class Encoder(Protocol):
 class WordRows:
     """A text corpus: pooled states and class id of every labelled turn."""
 
-    states: Float[Tensor, "turns read 2 d"]
+    states: Float[Tensor, "turns read parts d"]
     labels: Int[Tensor, " turns"]
 
 
@@ -93,13 +93,38 @@ def _kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tenso
     return load_file(path)["rows"]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a dialogue that is read at once.
+
+    Attributes:
+        ids: Its tokens.
+        spans: Where the turns that are judged in it lie; those before them are context.
+    """
+
+    ids: Int[Tensor, " time"]
+    spans: tuple[tuple[int, int], ...]
+
+
+def parts(dialogue: Sequence[Utterance], prompter: Prompter) -> list[Part]:
+    """A dialogue in as few stretches as it fits into; each turn but the first ones has half a window before it."""
+    layout = prompter.layout(dialogue)
+    spans = layout.spans
+    if len(spans) == len(dialogue):
+        return [Part(layout.ids, spans)]
+    spans = spans[len(spans) // 2 :]
+    return [*parts(dialogue[: len(dialogue) - len(spans)], prompter), Part(layout.ids, spans)]
+
+
 def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
     """Read a text corpus with the LLM: one pass per dialogue."""
 
     def make() -> Tensor:
         rows: list[Tensor] = []
         for dialogue in progress(corpus.dialogues, "reading dialogues"):
-            rows += _pooled([line.utterance for line in dialogue], backbone, prompter)
+            for part in parts([line.utterance for line in dialogue], prompter):
+                states = backbone.states(part.ids)
+                rows += [pool(states, start, end) for start, end in part.spans]
         return torch.stack(rows).half()
 
     lines = [line for dialogue in corpus.dialogues for line in dialogue]
@@ -108,18 +133,6 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
     states = _kept("words", key, make)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
     return WordRows(states[labels >= 0].float(), labels[labels >= 0])
-
-
-def _pooled(dialogue: Sequence[Utterance], backbone: Backbone, prompter: Prompter) -> list[Tensor]:
-    """Pooled states of every turn; where a dialogue does not fit at once, each turn has half a window before it."""
-    layout = prompter.layout(dialogue)
-    spans = layout.spans
-    before: list[Tensor] = []
-    if len(spans) < len(dialogue):
-        spans = spans[len(spans) // 2 :]
-        before = _pooled(dialogue[: len(dialogue) - len(spans)], backbone, prompter)
-    states = backbone.states(layout.ids)
-    return before + [pool(states, start, end) for start, end in spans]
 
 
 def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:

@@ -104,6 +104,7 @@ def fit_members(
 def fit_weigh(
     weigh: Weigh,
     words: Float[Tensor, "b classes"],
+    words_beside: Float[Tensor, "b classes"],
     voice: Float[Tensor, "b classes"],
     voice_alone: Float[Tensor, "b classes"],
     labels: Int[Tensor, " b"],
@@ -113,6 +114,7 @@ def fit_weigh(
     Args:
         weigh: What is fitted.
         words: The words' log probabilities of held-out turns.
+        words_beside: Likewise, where the LLM was told of the voice.
         voice: The log probabilities of voices simulated for them, which may be neutral or contradict.
         voice_alone: Likewise, for the turns without words.
         labels: Class ids.
@@ -125,7 +127,7 @@ def fit_weigh(
         optimiser.zero_grad()
         cases = (
             weigh(words, yes, voice, no),
-            weigh(words, yes, voice, yes),
+            weigh(words_beside, yes, voice, yes),
             weigh(words, no, voice_alone, yes),
         )
         loss: Tensor = torch.stack([nll(case, labels) for case in cases]).sum()

@@ -93,6 +93,10 @@ class Prompter:
         """Length of a text in tokens."""
         return len(self._tokens(text))
 
+    def ids(self, text: str) -> Int64[Tensor, " time"]:
+        """A text's tokens as they are, with nothing added."""
+        return torch.tensor(self._tokens(text))
+
     def layout(self, dialogue: Sequence[Utterance]) -> Layout:
         """Write a dialogue down.
 

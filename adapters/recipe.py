@@ -40,6 +40,35 @@ class FitSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PseudoSpec:
+    """How pseudo tokens are trained through the frozen LLM.
+
+    Attributes:
+        tokens: Pseudo tokens that carry voice and face.
+        question: What the question behind them is in words, to begin with.
+        epochs: Passes over the dialogues.
+        batch: Parts of dialogues per step.
+        learning_rate: Highest rate of the one-cycle schedule.
+        weight_decay: AdamW's.
+        label_smoothing: Share of the target spread over all classes.
+        dropout: On the voice's summary and on the answer.
+        adjust: As `FitSpec` has it.
+        voices: Share of the turns that are given a (simulated) voice.
+    """
+
+    tokens: int
+    question: str
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    dropout: float
+    adjust: float
+    voices: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One training run.
 
@@ -55,6 +84,7 @@ class Recipe:
         voice_hidden: Width of a member that hears voices.
         words: How the words' members are fitted.
         voice: How the voice's members are fitted.
+        pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
     """
 
     name: str
@@ -68,6 +98,7 @@ class Recipe:
     voice_hidden: int
     words: FitSpec = field()
     voice: FitSpec = field()
+    pseudo: PseudoSpec | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -80,6 +111,8 @@ def read_recipe(path: Path) -> Recipe:
         raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     parts = {"words": _part(path, FitSpec, raw.pop("words", {})), "voice": _part(path, FitSpec, raw.pop("voice", {}))}
+    if "pseudo" in raw:
+        parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
     recipe: Recipe = _part(path, Recipe, {**raw, **parts})
     return recipe
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from adapters import checkpoint, hub
@@ -22,6 +22,7 @@ from adapters.features import acoustic
 from adapters.prompt import Prompter
 from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool
+from adapters.readout.pseudo import answers
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -80,19 +81,25 @@ class Recogniser:
         Raises:
             AdapterError: As `scores`.
         """
-        words = [self._words(turn) for turn in turns]
         voice = [self._voice(turn) for turn in turns]
         profiles = [turn.voice or _UNHEARD for turn in turns]
-        shape = self.card.shape
-        evidence = Evidence(
-            words=torch.stack([torch.zeros(len(shape.layers), 2, shape.width) if w is None else w for w in words]),
-            has_words=torch.tensor([w is not None for w in words]),
-            voice=torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice]),
-            before=torch.from_numpy(np.stack([profile.total for profile in profiles])),
-            turns=torch.tensor([float(profile.turns) for profile in profiles]),
-            has_voice=torch.tensor([not isinstance(v, str) for v in voice]),
-        )
+        heard = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice])
+        before = torch.from_numpy(np.stack([profile.total for profile in profiles]))
+        counts = torch.tensor([float(profile.turns) for profile in profiles])
+        has_voice = torch.tensor([not isinstance(v, str) for v in voice])
         with torch.inference_mode():
+            centred = self._judge.voice.centre(heard, before, counts)
+            words = [self._words(turn, centred[[row]], has_voice[[row]]) for row, turn in enumerate(turns)]
+            shape = self.card.shape
+            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
+            evidence = Evidence(
+                words=torch.stack([nothing if w is None else w for w in words]),
+                has_words=torch.tensor([w is not None for w in words]),
+                voice=heard,
+                before=before,
+                turns=counts,
+                has_voice=has_voice,
+            )
             probabilities = self._judge(evidence).exp().double()
         return [
             self._scored(turn, row / row.sum(), w is not None, v)
@@ -119,13 +126,21 @@ class Recogniser:
         held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
         return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
 
-    def _words(self, turn: TurnInput) -> Float[Tensor, "read 2 d"] | None:
-        """Pooled states of the turn's words, or None where it has none."""
+    def _words(
+        self, turn: TurnInput, voice: Float[Tensor, "1 summary"], has_voice: Bool[Tensor, " 1"]
+    ) -> Float[Tensor, "read parts d"] | None:
+        """States of the turn's words and the LLM's answer to its pseudo tokens, or None where it has no words."""
         if not turn.utterance.text.strip():
             return None
         layout = self._prompter.layout([*turn.history, turn.utterance])
         start, end = layout.spans[-1]
-        return pool(self._backbone.states(layout.ids[:end]), start, end)
+        ids, pseudo = layout.ids[:end], self._judge.pseudo
+        if pseudo is None:
+            return pool(self._backbone.states(ids), start, end)
+        prefix, states = self._backbone.prefix(ids)
+        words = self._backbone.embed(ids[start:]).mean(0, keepdim=True)
+        answer = answers(pseudo, self._backbone, prefix, torch.tensor([end]), words, voice, has_voice)
+        return torch.cat([pool(states, start, end), answer[0][:, None]], dim=1)
 
     def _voice(self, turn: TurnInput) -> Float[Tensor, " summary"] | str:
         """Summary of the turn's voice, or why there is none."""

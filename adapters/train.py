@@ -10,11 +10,14 @@ import json
 import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from adapters import checkpoint, conformal
 from adapters.backbone import Backbone
@@ -27,10 +30,13 @@ from adapters.datasets import meld
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, SpeechEncoder
 from adapters.fit import Curves, fit_members, fit_weigh
+from adapters.fit_pseudo import ReadPart, Voices, ask, fit_pseudo, read
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import average
-from adapters.recipe import RECIPES, Recipe, read_recipe
+from adapters.readout.pseudo import PseudoShape
+from adapters.readout.voice_summary import SUMMARY_DIM
+from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 from adapters.runs import finished, summarise, write_run, write_summary
 from adapters.scores import Figures, figures, weighted_f1
 from adapters.simulate import SHARES, draw_voices
@@ -58,41 +64,102 @@ INTENDED_USE = (
 )
 
 
-def fit_judge(
-    recipe: Recipe, shape: JudgeShape, words: WordRows, dev: WordRows, voices: VoiceRows, seed: int
-) -> tuple[Judge, dict[str, Curves]]:
-    """Fit both readers; the words' reader is scored on dev after each epoch."""
-    torch.manual_seed(seed)
-    judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
-    rows, held_out, labels = words.states.flatten(1), dev.states.flatten(1), dev.labels.numpy()
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A text corpus as the LLM has read it; ``parts`` only where pseudo tokens ask it more."""
 
-    @torch.no_grad()
-    def score() -> float:
-        return weighted_f1(average(judge.words(held_out)).argmax(1).numpy(), labels)
-
-    curves = fit_members(judge.words, rows, words.labels, torch.ones(len(rows)), recipe.words, score)
-    fit_voice(judge.voice, voices.where(~voices.held_out.numpy()), recipe.voice, seed)
-    return judge, {"words": curves}
+    rows: WordRows
+    parts: Sequence[ReadPart] = ()
 
 
 @torch.no_grad()
-def calibrate(judge: Judge, words: WordRows, voices: VoiceRows, seed: int) -> tuple[dict[str, Figures], EmotionSets]:
+def states(judge: Judge, backbone: Backbone, split: Split, voices: Voices) -> Float[Tensor, "turns read parts d"]:
+    """All that is read of each turn: pooled words, and the LLM's answer where pseudo tokens ask."""
+    if judge.pseudo is None:
+        return split.rows.states
+    return torch.cat([split.rows.states, ask(judge.pseudo, backbone, split.parts, voices)[:, :, None]], dim=2)
+
+
+def no_voices(labels: Int[Tensor, " turns"]) -> Voices:
+    """Turns without a voice."""
+    return torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
+
+
+@torch.no_grad()
+def simulated(
+    judge: Judge, rows: VoiceRows, labels: Int[Tensor, " turns"], step: int, seed: int
+) -> tuple[Voices, Float[Tensor, "turns classes"]]:
+    """A voice for each turn, drawn from some corpus, and what the voice's reader makes of it.
+
+    Args:
+        judge: Its voice's reader is fitted.
+        rows: The voices.
+        labels: Class ids of the turns.
+        step: Which draw; how many turns of a speaker were heard before goes round with it.
+        seed: Of all draws.
+    """
+    heard = centred(judge.voice, rows, MOMENTS[step % len(MOMENTS)], seed)
+    chosen = draw_voices(labels, rows.labels, seed + step)
+    return (heard[chosen], torch.ones(len(labels), dtype=torch.bool)), judge.voice(heard)[chosen]
+
+
+def fit_judge(
+    recipe: Recipe, judge: Judge, backbone: Backbone, fitting: Split, dev: Split, voices: VoiceRows, seed: int
+) -> dict[str, Curves]:
+    """Fit the voice's reader, then pseudo tokens where there are any, then the words' reader, scored on dev."""
+    curves: dict[str, Curves] = {}
+    trained = voices.where(~voices.held_out.numpy())
+    labels = fitting.rows.labels
+    fit_voice(judge.voice, trained, recipe.voice, seed)
+    rows = [states(judge, backbone, fitting, no_voices(labels))] if judge.pseudo is None else []
+    if judge.pseudo is not None and recipe.pseudo is not None:
+        spec = recipe.pseudo
+
+        def draw(epoch: int) -> Voices:
+            (heard, _), _ = simulated(judge, trained, labels, epoch, seed)
+            return heard, torch.rand(len(labels)) < spec.voices
+
+        judge.pseudo.measure(centred(judge.voice, trained, MOMENTS[-1], seed))
+        curves["pseudo tokens"] = fit_pseudo(judge.pseudo, backbone, fitting.parts, labels, draw, spec)
+        heard, _ = simulated(judge, trained, labels, spec.epochs, seed)
+        rows = [states(judge, backbone, fitting, given) for given in (no_voices(labels), heard)]
+    held_out, wanted = states(judge, backbone, dev, no_voices(dev.rows.labels)).flatten(1), dev.rows.labels.numpy()
+
+    @torch.no_grad()
+    def score() -> float:
+        return weighted_f1(average(judge.words(held_out)).argmax(1).numpy(), wanted)
+
+    inputs, repeated = torch.cat(rows).flatten(1), labels.repeat(len(rows))
+    curves["words"] = fit_members(judge.words, inputs, repeated, torch.ones(len(inputs)), recipe.words, score)
+    return curves
+
+
+@torch.no_grad()
+def calibrate(
+    judge: Judge, backbone: Backbone, dev: Split, voices: VoiceRows, seed: int
+) -> tuple[dict[str, Figures], EmotionSets]:
     """Fit how words and voice are weighed, and emotion sets, on held-out data, and say how each case does there."""
-    said = average(judge.words(words.states.flatten(1)))
-    held = voices.where(voices.held_out.numpy())
-    moments = [judge.voice(centred(judge.voice, held, turns, seed)) for turns in MOMENTS]
-    first, second, test = (
-        scores[draw_voices(words.labels, held.labels, seed + step)] for step, scores in enumerate(moments)
-    )
+    held, labels = voices.where(voices.held_out.numpy()), dev.rows.labels
+
+    def said(given: Voices) -> Float[Tensor, "turns classes"]:
+        return average(judge.words(states(judge, backbone, dev, given).flatten(1)))
+
+    (heard, first), (_, second), (tested, test) = (simulated(judge, held, labels, step, seed) for step in range(3))
+    alone, beside, beside_tested = said(no_voices(labels)), said(heard), said(tested)
     with torch.enable_grad():
-        fit_weigh(judge.weigh, said, first, second, words.labels)
-    yes, no = torch.ones(len(said), dtype=torch.bool), torch.zeros(len(said), dtype=torch.bool)
-    labels = words.labels.numpy()
-    given = {"words": (yes, no), "words and voice": (yes, yes), "voice": (no, yes)}
-    cases = {case: judge.weigh(said, w, test, v).exp().double().numpy() for case, (w, v) in given.items()}
-    sets = EmotionSets(COVERAGE, {case: conformal.fit(rows, labels, COVERAGE) for case, rows in cases.items()})
+        fit_weigh(judge.weigh, alone, beside, first, second, labels)
+    yes, no = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool)
+    given = {"words": (alone, yes, no), "words and voice": (beside_tested, yes, yes), "voice": (alone, no, yes)}
+    cases = {case: judge.weigh(s, w, test, v).exp().double().numpy() for case, (s, w, v) in given.items()}
+    true = labels.numpy()
+    sets = EmotionSets(COVERAGE, {case: conformal.fit(rows, true, COVERAGE) for case, rows in cases.items()})
     named = {case if case == "words" else f"{case} (simulated)": rows for case, rows in cases.items()}
-    return {name: figures(rows, labels, MELD_LABELS.labels) for name, rows in named.items()}, sets
+    return {name: figures(rows, true, MELD_LABELS.labels) for name, rows in named.items()}, sets
+
+
+def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
+    """Sizes of pseudo tokens, the question as long as its words are in the LLM's tokens."""
+    return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
 
 
 def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[], Encoder]) -> dict[str, Any]:
@@ -117,9 +184,13 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
     before = backbone.weights_digest
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)
     prompter = Prompter.load(source, prompt)
-    fitting, calibrating = (
-        word_rows(meld.load(data / "meld", split), backbone, prompter, prompt) for split in ("train", "dev")
-    )
+
+    def split(name: str) -> Split:
+        corpus = meld.load(data / "meld", name)
+        parts = read(corpus, backbone, prompter) if recipe.pseudo else []
+        return Split(word_rows(corpus, backbone, prompter, prompt), parts)
+
+    fitting, dev = split("train"), split("dev")
     voices = voice_rows(data, encoder)
     read_s = time.monotonic() - begun
     shape = JudgeShape(
@@ -129,9 +200,14 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         members=recipe.members,
         words_hidden=recipe.words_hidden,
         voice_hidden=recipe.voice_hidden,
+        pseudo=None if recipe.pseudo is None else pseudo_shape(recipe.pseudo, prompter),
     )
-    judge, curves = fit_judge(recipe, shape, fitting, calibrating, voices, seed)
-    results, sets = calibrate(judge, calibrating, voices, seed)
+    torch.manual_seed(seed)
+    judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
+    if judge.pseudo is not None and recipe.pseudo is not None:
+        judge.pseudo.ask(backbone.embed(prompter.ids(recipe.pseudo.question)))
+    curves = fit_judge(recipe, judge, backbone, fitting, dev, voices, seed)
+    results, sets = calibrate(judge, backbone, dev, voices, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adapters.readout.members import Members, average
+from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice import VoiceReader
 
 
@@ -31,6 +32,7 @@ class JudgeShape:
         members: Networks that are averaged, for words and for each view of a voice.
         words_hidden: Width of a member that reads words.
         voice_hidden: Width of a member that hears voices.
+        pseudo: Pseudo tokens that the LLM reads behind the turn, or None where it reads the dialogue only.
     """
 
     layers: tuple[int, ...]
@@ -39,6 +41,12 @@ class JudgeShape:
     members: int = 5
     words_hidden: int = 128
     voice_hidden: int = 48
+    pseudo: PseudoShape | None = None
+
+    @property
+    def parts(self) -> int:
+        """States that are read in each layer: mean and last of the words, and the answer to pseudo tokens if any."""
+        return 2 if self.pseudo is None else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Evidence:
     """What there is to judge a batch of turns by; rows that are not given hold anything finite.
 
     Attributes:
-        words: Pooled states of each turn's words.
+        words: States of each turn in each layer that is read (see `JudgeShape.parts`).
         has_words: Which turns have words.
         voice: Summary of each turn's voice.
         before: Sum of the summaries of the speaker's earlier turns.
@@ -54,7 +62,7 @@ class Evidence:
         has_voice: Which turns have a voice.
     """
 
-    words: Float[Tensor, "b read 2 d"]
+    words: Float[Tensor, "b read parts d"]
     has_words: Bool[Tensor, " b"]
     voice: Float[Tensor, "b summary"]
     before: Float[Tensor, "b summary"]
@@ -78,10 +86,11 @@ class Judge(nn.Module):
         voice_dropout: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         super().__init__()
-        words_dim = len(shape.layers) * 2 * shape.width
+        words_dim = len(shape.layers) * shape.parts * shape.width
         self.words = Members(words_dim, shape.words_hidden, shape.members, shape.classes, words_dropout)
         self.voice = VoiceReader(shape.voice_hidden, shape.members, shape.classes, voice_dropout)
         self.weigh = Weigh(shape.classes)
+        self.pseudo = PseudoTokens(shape.width, shape.pseudo, voice_dropout[0]) if shape.pseudo else None
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "b classes"]:
         """Calibrated log probabilities."""

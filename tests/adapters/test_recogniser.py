@@ -17,23 +17,26 @@ from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.pseudo import PseudoShape
 from adapters.readout.voice_summary import remember
-from tests.adapters.tiny import WIDTH, write_backbone
+from tests.adapters.tiny import write_backbone
 
+WIDTH = 64
 SIZES = {"width": WIDTH, "classes": 7, "words_hidden": 4, "voice_hidden": 4}
 SHAPE = JudgeShape(layers=(1, 3), members=2, **SIZES)
+ASKING = replace(SHAPE, pseudo=PseudoShape(tokens=3, question=2))
 HISTORY = (Utterance("Ann", "How was it?"),)
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+@pytest.fixture(scope="module", params=[SHAPE, ASKING], ids=["dialogue only", "pseudo tokens"])
+def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A checkpoint of random weights, and its backbone."""
     root = tmp_path_factory.mktemp("recogniser")
-    llm = write_backbone(root / "llm")
+    llm = write_backbone(root / "llm", hidden_size=WIDTH)
     torch.manual_seed(0)
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
-    card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE)
-    checkpoint.save(root / "adapter", Judge(SHAPE), card)
+    card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), request.param)
+    checkpoint.save(root / "adapter", Judge(request.param), card)
     return root / "adapter", llm
 
 
@@ -137,7 +140,7 @@ def test_ids_name_weights(judge: recogniser.Recogniser) -> None:
 
 
 def test_another_backbone_is_refused_unless_allowed(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    other = write_backbone(tmp_path, seed=1)
+    other = write_backbone(tmp_path, seed=1, hidden_size=WIDTH)
     with pytest.raises(AdapterError, match="another model"):
         recogniser.load(folders[0], other, device="cpu")
     recogniser.load(folders[0], other, device="cpu", any_backbone=True)

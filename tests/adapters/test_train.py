@@ -44,12 +44,14 @@ class StillEncoder:
         return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
+@pytest.fixture(params=["pseudo tokens", "dialogue only"])
+def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
     sizes = {"layers": (1, 2), "members": 2, "words_hidden": 4, "voice_hidden": 4, "max_tokens": 64}
     shipped = read_recipe(RECIPES / "default.toml")
-    backbone = str(write_backbone(tmp_path / "llm"))
-    return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, **sizes)
+    assert shipped.pseudo is not None
+    pseudo = replace(shipped.pseudo, epochs=1) if request.param == "pseudo tokens" else None
+    backbone = str(write_backbone(tmp_path / "llm", hidden_size=64))
+    return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, pseudo=pseudo, **sizes)
 
 
 @pytest.fixture
@@ -91,7 +93,8 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert set(about["dev"]) == {"words", "words and voice (simulated)", "voice (simulated)"}
     assert about["dev"]["words"]["accuracy"] > 0.9  # dev is train here
     judge = recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
-    scores = judge.scores(TurnInput(Utterance("Ann", "joy!")))
+    said = [Utterance("Ann", f"{word}!") for word in ("neutral", "surprise", "fear", "sadness", "joy")]
+    scores = judge.scores(TurnInput(said[-1], tuple(said[:-1])))  # as it stood in the first dialogue
     assert scores.label == "joy"
     assert judge.card.sets is not None
     assert judge.card.sets.coverage == 0.9

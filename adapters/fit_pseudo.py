@@ -1,0 +1,136 @@
+"""Training pseudo tokens through the frozen LLM, on dialogues that were read once.
+
+The keys and values of every dialogue are kept in memory (13 KB a token for SmolLM2-135M's lower 17 layers in bfloat16:
+2.8 GB for MELD's training split), so that a step runs suffixes only, those of all turns of a dialogue at once. Voices
+are simulated (see `adapters.simulate`) and drawn anew in each epoch.
+
+Letters: ``turns`` of the corpus, ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from adapters.backbone import Backbone
+from adapters.contract import MELD_LABELS
+from adapters.corpora import parts
+from adapters.datasets.records import Dialogues
+from adapters.fit import Curves, log_prior
+from adapters.prefix import Prefix
+from adapters.progress import progress
+from adapters.prompt import Prompter
+from adapters.readout.pseudo import PseudoTokens, Reader, answers
+from adapters.recipe import PseudoSpec
+
+Voices = tuple[Float[Tensor, "turns summary"], Bool[Tensor, " turns"]]
+"""A voice for each turn, its speaker's habits taken off, and which turns have one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPart:
+    """A stretch of a dialogue that the LLM has read.
+
+    Attributes:
+        prefix: Its keys and values.
+        ends: Where each judged turn ends.
+        words: Mean embedding of each turn's own words.
+        rows: Which turns of the corpus those are.
+    """
+
+    prefix: Prefix
+    ends: Int[Tensor, " b"]
+    words: Float[Tensor, "b d"]
+    rows: Int[Tensor, " b"]
+
+
+@torch.no_grad()
+def read(corpus: Dialogues, backbone: Backbone, prompter: Prompter) -> list[ReadPart]:
+    """Read every dialogue once; only labelled turns with words are judged, and counted in `ReadPart.rows`."""
+    found: list[ReadPart] = []
+    row = 0
+    for dialogue in progress(corpus.dialogues, "reading dialogues"):
+        labelled = iter(line.label is not None for line in dialogue)
+        for part in parts([line.utterance for line in dialogue], prompter):
+            spans = [span for span in part.spans if next(labelled)]
+            if not spans:
+                continue
+            prefix, _ = backbone.prefix(part.ids)
+            embedded = backbone.embed(part.ids)
+            words = torch.stack([embedded[start : max(end, start + 1)].mean(0) for start, end in spans])
+            ends = torch.tensor([end for _, end in spans])
+            found.append(ReadPart(prefix, ends, words, torch.arange(row, row + len(spans))))
+            row += len(spans)
+    return found
+
+
+def _answers(pseudo: PseudoTokens, backbone: Backbone, part: ReadPart, voices: Voices) -> Float[Tensor, "b read d"]:
+    heard, has_voice = voices[0][part.rows], voices[1][part.rows]
+    return answers(pseudo, backbone, part.prefix, part.ends, part.words, heard, has_voice)
+
+
+@torch.no_grad()
+def ask(
+    pseudo: PseudoTokens, backbone: Backbone, corpus: Sequence[ReadPart], voices: Voices
+) -> Float[Tensor, "turns read d"]:
+    """The LLM's answer to every turn's suffix."""
+    return torch.cat([_answers(pseudo, backbone, part, voices) for part in progress(corpus, "asking")])
+
+
+def fit_pseudo(
+    pseudo: PseudoTokens,
+    backbone: Backbone,
+    corpus: Sequence[ReadPart],
+    labels: Int[Tensor, " turns"],
+    draw: Callable[[int], Voices],
+    spec: PseudoSpec,
+) -> Curves:
+    """Train pseudo tokens and question by what a linear reader makes of the answers; the reader is not kept.
+
+    Args:
+        pseudo: Fresh, begun from words and voices.
+        backbone: The frozen LLM.
+        corpus: What it has read.
+        labels: Class ids.
+        draw: Voices for an epoch.
+        spec: How.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    classes = len(MELD_LABELS)
+    reader = Reader(len(backbone.read) * backbone.width, classes, spec.dropout)
+    offset = spec.adjust * log_prior(labels, torch.ones(len(labels)), classes)
+    weights = [*pseudo.parameters(), *reader.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    steps = spec.epochs * -(-len(corpus) // spec.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
+    losses: list[float] = []
+    pseudo.train()
+    for epoch in range(spec.epochs):
+        voices = draw(epoch)
+        total = 0.0
+        for batch in progress(list(_batches(corpus, spec.batch)), f"training pseudo tokens, {epoch + 1}/{spec.epochs}"):
+            turns = sum(len(part.rows) for part in batch)
+            for part in batch:  # one dialogue at a time through the LLM, their gradients added up
+                scores = reader(_answers(pseudo, backbone, part, voices)) + offset
+                loss = cross_entropy(scores, labels[part.rows], label_smoothing=spec.label_smoothing, reduction="sum")
+                (loss / turns).backward()
+                total += loss.item()
+            nn.utils.clip_grad_norm_(weights, 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            schedule.step()
+        losses.append(total / len(labels))
+    pseudo.train(False)
+    return Curves(tuple(losses))
+
+
+def _batches(corpus: Sequence[ReadPart], size: int) -> Iterator[list[ReadPart]]:
+    for chosen in torch.randperm(len(corpus)).split(size):
+        yield [corpus[index] for index in chosen.tolist()]

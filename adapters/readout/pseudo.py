@@ -1,0 +1,134 @@
+"""Pseudo tokens behind the dialogue: what the voice sounds like, told to the frozen LLM, and a learned question.
+
+The better variant of MSE-Adapter (see `adapters.mse`): its Text-Guide-Mixer and Multi-Scale Fusion make the tokens,
+each with a projection of its own. They stand after the turn instead of before it, so that the dialogue is read once
+(see `adapters.prefix`), and the answer is read off the middle of the network at the last position instead of being
+written. A modality that is absent has a learned vector in its place.
+
+Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``q`` positions of the question, ``read`` layers,
+``summary`` width of a voice's vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from adapters.backbone import Backbone
+from adapters.mse.encoders import COMMON
+from adapters.mse.fusion import MultiScaleFusion
+from adapters.mse.mixer import TextGuideMixer
+from adapters.prefix import Prefix
+from adapters.readout.members import Standardise
+from adapters.readout.voice_summary import SUMMARY_DIM
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoShape:
+    """Sizes; stored in checkpoints.
+
+    Attributes:
+        tokens: Pseudo tokens that carry voice and face.
+        question: Positions of the learned question behind them.
+    """
+
+    tokens: int
+    question: int
+
+
+class PseudoTokens(nn.Module):
+    """Makes the suffix of each turn.
+
+    Args:
+        d: The LLM's width.
+        shape: How many tokens.
+        dropout: On the voice's summary.
+    """
+
+    level: Tensor
+
+    def __init__(self, d: int, shape: PseudoShape, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.voice = nn.Sequential(Standardise(SUMMARY_DIM), nn.Dropout(dropout), nn.Linear(SUMMARY_DIM, COMMON))
+        self.no_voice = nn.Parameter(torch.ones(COMMON))
+        self.no_face = nn.Parameter(torch.zeros(COMMON))
+        self.mixer = TextGuideMixer(d)
+        self.fusion = MultiScaleFusion(d, shape.tokens, full_rank=True)
+        self.question = nn.Parameter(torch.zeros(shape.question, d))
+        self.register_buffer("level", torch.ones(()))
+
+    @torch.no_grad()
+    def ask(self, question: Float[Tensor, "q d"]) -> None:
+        """Begin with a question in words, and with tokens at the level of the LLM's own embeddings.
+
+        Args:
+            question: Embeddings of its tokens.
+        """
+        self.question.copy_(question)
+        self.level.copy_(question.std())
+
+    @torch.no_grad()
+    def measure(self, voices: Float[Tensor, "b summary"]) -> None:
+        """Take the scales of training voices, their speakers' habits taken off."""
+        standardise = self.voice[0]
+        assert isinstance(standardise, Standardise)
+        standardise.measure(voices)
+
+    def forward(
+        self, words: Float[Tensor, "b d"], voice: Float[Tensor, "b summary"], has_voice: Bool[Tensor, " b"]
+    ) -> Float[Tensor, "b positions d"]:
+        """Pseudo tokens, then the question.
+
+        Args:
+            words: Mean embedding of each turn's own words.
+            voice: Each turn's voice, its speaker's habits taken off; anything finite where it has none.
+            has_voice: Which turns have a voice.
+        """
+        heard = torch.where(has_voice[:, None], self.voice(voice), self.no_voice)
+        mixed = self.mixer(words[:, None] / self.level, heard, self.no_face.expand(len(words), -1))
+        tokens = self.fusion(mixed) * self.level
+        return torch.cat([tokens, self.question.expand(len(words), -1, -1)], dim=1)
+
+
+def answers(
+    pseudo: PseudoTokens,
+    backbone: Backbone,
+    prefix: Prefix,
+    ends: Int64[Tensor, " b"],
+    words: Float[Tensor, "b d"],
+    voice: Float[Tensor, "b summary"],
+    has_voice: Bool[Tensor, " b"],
+) -> Float[Tensor, "b read d"]:
+    """What the LLM makes of each turn's suffix: the states at its last position.
+
+    Args:
+        pseudo: Makes the suffixes.
+        backbone: The frozen LLM.
+        prefix: The dialogue.
+        ends: Where each turn ends in it.
+        words: Mean embedding of each turn's own words.
+        voice: Each turn's voice, its speaker's habits taken off.
+        has_voice: Which turns have one.
+    """
+    states = backbone.suffixes(prefix, pseudo(words, voice, has_voice), ends)
+    return states[:, :, -1].transpose(0, 1)
+
+
+class Reader(nn.Module):
+    """Class scores from the states at the suffix's last position, while the pseudo tokens are trained."""
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.drop = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, classes)
+        nn.init.normal_(self.linear.weight, std=0.01)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states: Float[Tensor, "b read d"]) -> Float[Tensor, "b classes"]:
+        """Scores."""
+        scores: Tensor = self.linear(self.drop(self.norm(states.flatten(1))))
+        return scores
