@@ -1,9 +1,5 @@
 """What waits for the broker on the disk: nothing lost, whatever is acknowledged before the process dies."""
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -176,42 +172,3 @@ async def test_what_never_came_to_the_disk_is_counted_as_dropped(tmp_path):
     assert [event.seq for event in take(backlog, 99)] == [0]
     assert backlog.dropped == 3
     backlog.close(over=True)
-
-
-KILLED = """
-import os, signal, sys, anyio
-from pathlib import Path
-from tests.tracker.sessions import Script
-from tracker.config import load
-from tracker.publishing import publishing
-from tracker.sinks.recorder import Recorder
-
-async def main():
-    script = Script().start()
-    for second in range(3000):
-        script.says(second, second + 0.5, "Speaker 1", f"number {second}")
-    config = load(None, sets=[f"mqtt.url={sys.argv[1]}", "mqtt.node=desk", "mqtt.base_topic=et"])
-    recorder = Recorder(Path(sys.argv[2]), {}) if sys.argv[2:] else None
-    async def events():
-        for event in script.events:
-            await anyio.sleep(0)
-            yield event
-    async with publishing(config, print, recorder, live=True) as (sink,):
-        await sink.run(events())
-
-anyio.run(main)
-"""
-
-
-def killed(environment: dict[str, str], *arguments: str, after: int, session: Path) -> int:
-    """Publish, be killed once so many events are on the disk, and tell how many there are."""
-    process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], env=os.environ | environment)
-    try:
-        with anyio.fail_after(60):
-            log = session / EVENTS
-            while not log.exists() or log.read_bytes().count(b"\n") < after:
-                assert process.poll() is None
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-    return log.read_bytes().count(b"\n")
