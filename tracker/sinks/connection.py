@@ -128,11 +128,11 @@ class Connector:
             client = await self._enter(goodbye)
         except aiomqtt.MqttError as error:
             if not self._downgraded(error):
-                raise BrokerLost(_reason(error)) from error
+                raise BrokerLost(self._refusal(error)) from error
             try:
                 client = await self._enter(goodbye)
             except aiomqtt.MqttError as again:
-                raise BrokerLost(_reason(again)) from again
+                raise BrokerLost(self._refusal(again)) from again
         log.info("connected to the broker", extra={"broker": str(self._address), "mqtt": "5" if self._v5 else "3.1.1"})
         link = _AiomqttLink(client, self._v5)
         try:
@@ -166,6 +166,12 @@ class Connector:
             tls_context=self._tls,
             logger=_UNHEARD,
         )
+
+    def _refusal(self, error: aiomqtt.MqttError) -> str:
+        """Why there is no connection; over TLS 1.3, a certificate that is refused looks like no answer."""
+        if self._tls and str(error) == _NO_ANSWER:
+            return "no answer: it may want a client certificate or not trust ours, see mqtt.client_cert"
+        return _reason(error)
 
     def _downgraded(self, error: aiomqtt.MqttError) -> bool:
         """Whether the broker has refused MQTT 5, and 3.1.1 is spoken from now on.
