@@ -138,6 +138,13 @@ async def test_an_outage_is_said_once_and_its_end_once():
     ]
 
 
+async def test_what_is_retained_is_told_again_to_a_broker_that_may_have_forgotten_it():
+    broker = ScriptedBroker(5, None)
+    await publish(broker, conversation())
+    again = [message.topic for message in broker.received].index("et/desk/status", 1) + 2  # the goodbye, the greeting
+    assert [message.topic for message in broker.received[again : again + 2]] == ["et/desk/state", "et/desk/notice"]
+
+
 async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
     broker = ScriptedBroker("no", "no", "no", "no", None)
     asleep = anyio.Event()

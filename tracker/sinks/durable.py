@@ -26,6 +26,9 @@ class Durable:
         report: Says one sentence to the user.
         check: Called before each event is written.
 
+    Attributes:
+        sink: What comes after the log.
+
     Raises:
         SinkError: (`check`) The log may not grow any more.
     """
@@ -34,7 +37,7 @@ class Durable:
 
     def __init__(self, log: Sink, sink: Sink, report: Callable[[str], None], check: Callable[[], None]) -> None:
         self._log = log
-        self._sink = sink
+        self.sink = sink
         self._report = report
         self._check = check
         self._held: Event | None = None
@@ -62,7 +65,7 @@ class Durable:
 
     async def _deliver(self, written: Edge[Event]) -> None:
         try:
-            await self._sink.run(written)
+            await self.sink.run(written)
         finally:
             written.close()
 

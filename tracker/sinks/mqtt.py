@@ -41,7 +41,8 @@ class Mqtt:
 
     One message is under way at a time: the next is sent when the broker has acknowledged the one before. That keeps
     the order, and after a lost connection it is clear from where to go on; a message whose acknowledgement was lost is
-    sent twice, and subscribers tell by ``seq``.
+    sent twice, and subscribers tell by ``seq``. What is retained is sent again after each lost connection: a broker
+    that was restarted may have forgotten it.
 
     Args:
         address: Named in what is said to the user.
@@ -85,6 +86,7 @@ class Mqtt:
         self._session = ""
         self._turns = self._delivered = self._late = self._connections = 0
         self._connected = False
+        self._standing: dict[str, Message] = {}
         self._over = anyio.Event()
         self._away = False
         self._changed = anyio.Event()
@@ -140,6 +142,8 @@ class Mqtt:
                 async with self._connect(status(self._topics, online=False)) as link:
                     await link.publish(status(self._topics, online=True))
                     self._came()
+                    for message in [*self._standing.values()]:
+                        await link.publish(message)
                     delays = delays_s(self._rand)
                     await self._deliver_while_connected(link)
                     return
@@ -208,6 +212,10 @@ class Mqtt:
         await link.publish(message)
         backlog.acknowledge(message)
         self._delivered += 1
+        if message.retain and message.expiry_s is None:
+            self._standing.pop(message.topic, None)
+            if message.payload:
+                self._standing[message.topic] = message
 
     def _came(self) -> None:
         self._connected = True
