@@ -6,7 +6,7 @@ What has been removed is noted in ``pruned.json``, so that a check does not take
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -158,41 +158,48 @@ _HEADER = 8192
 """Bytes that a FLAC file may have, when its writer is killed, without holding a sample."""
 
 
-def prune(found: Found, retention: Retention, now: datetime) -> list[Kind]:
-    """Remove what has been kept long enough.
+def due(found: Found, retention: Retention, now: datetime) -> list[Kind]:
+    """What has been kept long enough.
 
     Args:
-        found: A session; one that cannot be read or is still being recorded is left alone.
+        found: A session; one that cannot be read or may still be recorded is left alone.
         retention: How long each kind is kept.
         now: With a time zone.
+    """
+    if not found.session or (found.session.stop is None and _touched(found.folder, now)):
+        return []
+    age = now - datetime.fromisoformat(found.session.start.started_at).astimezone(UTC)
+    if retention.over("events", age):
+        return ["events"]
+    kinds = [kind for kind, pattern in _FILES.items() if retention.over(kind, age) and any(found.folder.glob(pattern))]
+    return [*kinds, "text"] if retention.over("text", age) and _has_words(found.session) else kinds
 
-    Returns:
-        The kinds that were removed.
+
+def prune(found: Found, kinds: Sequence[Kind]) -> None:
+    """Remove what is `due`.
 
     Raises:
         OSError: A file cannot be removed or written.
     """
-    if not found.session:
-        return []
-    age = now - datetime.fromisoformat(found.session.start.started_at).astimezone(UTC)
-    if retention.over("events", age):
+    if not found.session or not kinds:
+        return
+    if "events" in kinds:
         shutil.rmtree(found.folder)
-        return ["events"]
-    removed: list[Kind] = []
-    for kind, pattern in _FILES.items():
-        files = list(found.folder.glob(pattern))
-        if retention.over(kind, age) and files:
-            for file in files:
+        return
+    for kind in kinds:
+        if kind == "text":
+            lines = [to_json(without_words(event)) + "\n" for event in found.session.events]
+            RecordedFile(found.folder / EVENTS).put("".join(lines).encode())
+        else:
+            for file in found.folder.glob(_FILES[kind]):
                 file.unlink()
-            removed.append(kind)
-    if retention.over("text", age) and _has_words(found.session):
-        lines = [to_json(without_words(event)) + "\n" for event in found.session.events]
-        RecordedFile(found.folder / EVENTS).put("".join(lines).encode())
-        removed.append("text")
-    if removed:
-        kinds = list(dict.fromkeys([*found.pruned, *removed]))
-        RecordedFile(found.folder / PRUNED).put(Pruned(kinds=kinds).model_dump_json().encode() + b"\n")
-    return removed
+    removed = list(dict.fromkeys([*found.pruned, *kinds]))
+    RecordedFile(found.folder / PRUNED).put(Pruned(kinds=removed).model_dump_json().encode() + b"\n")
+
+
+def _touched(folder: Path, now: datetime) -> bool:
+    """Whether a file was written within the last hour, as a recording does all the time."""
+    return now.timestamp() - max(file.stat().st_mtime for file in folder.iterdir()) < 3600
 
 
 def _has_words(session: RecordedSession) -> bool:

@@ -15,7 +15,7 @@ from rich.table import Table
 from tracker import config as settings
 from tracker.errors import SessionError, SinkError
 from tracker.events import MomentMarked, TurnEnded
-from tracker.keeping import Found, Retention, find, prune, verify
+from tracker.keeping import Found, Retention, due, find, prune, verify
 
 app = typer.Typer(help="Recorded sessions: look through them, check them, remove what is old.", no_args_is_help=True)
 
@@ -79,7 +79,7 @@ def verify_sessions(place: Place = None, config: File = None, sets: Sets = None)
 @app.command("prune")
 def prune_sessions(
     place: Place = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how long each kind is kept.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     config: File = None,
     sets: Sets = None,
 ) -> None:
@@ -89,16 +89,16 @@ def prune_sessions(
     if retention == Retention():
         typer.echo("everything is kept for ever; set record.audio_days, text_days or events_days to change that")
         return
-    if dry_run:
-        typer.echo(f"kept, in days (0: for ever): {retention}")
-        return
     for found in _find(place, config, sets):
+        kinds = due(found, retention, datetime.now(UTC))
         try:
-            removed = prune(found, retention, datetime.now(UTC))
+            if not dry_run:
+                prune(found, kinds)
         except OSError as error:
             raise SessionError(f"{found.folder}: cannot be pruned ({error.strerror})") from error
-        if removed:
-            typer.echo(f"{found.folder}: {'all' if removed == ['events'] else ', '.join(removed)} removed")
+        if kinds:
+            what = "all of it" if kinds == ["events"] else ", ".join(kinds)
+            typer.echo(f"{found.folder}: {what} {'would be' if dry_run else 'is'} removed")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from tests.tracker.sessions import conversation, given_out
 from tests.tracker.test_recorder import KILLED, ramp, record
 from tracker.errors import SessionError
 from tracker.events import TurnEnded
-from tracker.keeping import Retention, find, prune, verify
+from tracker.keeping import Retention, due, find, prune, verify
 from tracker.recording import EVENTS, STOP
 from tracker.replay import read_session
 from tracker.sinks.recorder import Recorder
@@ -78,7 +78,10 @@ async def test_each_kind_goes_when_its_time_is_over(session):
     retention = Retention(audio=10, text=20, events=30)
 
     def at(days: float):
-        return prune(next(find(session)), retention, STARTED_AT + days * DAY)
+        found = next(find(session))
+        kinds = due(found, retention, STARTED_AT + days * DAY)
+        prune(found, kinds)
+        return kinds
 
     assert at(9.9) == []
     assert at(10) == ["audio"]
@@ -96,8 +99,14 @@ async def test_each_kind_goes_when_its_time_is_over(session):
 
 
 async def test_nothing_goes_where_no_time_is_set(session):
-    assert prune(next(find(session)), Retention(), datetime.now(UTC)) == []
-    assert len(list(session.iterdir())) == 4
+    assert due(next(find(session)), Retention(), datetime.now(UTC)) == []
+
+
+async def test_what_may_still_be_recorded_is_left_alone(session):
+    (session / STOP).unlink()
+    found, now = next(find(session)), datetime.now(UTC)
+    assert due(found, Retention(audio=1), now) == []
+    assert due(found, Retention(audio=1), now + 2 * DAY) == ["audio"]
 
 
 async def test_words_that_shall_not_be_kept_never_come_to_the_disk(tmp_path):
@@ -121,8 +130,9 @@ async def test_from_the_command_line(session):
     shown = tracker("sessions", "show", str(session), folder=top)
     assert "Speaker 1 2 turns" in shown.out
     assert tracker("sessions", "verify", folder=top).code == 0
-    pruned = tracker("sessions", "prune", "--set", "record.audio_days=1", folder=top)
-    assert pruned.out == "sessions/one: audio removed\n"
+    prune_audio = ("sessions", "prune", "--set", "record.audio_days=1")
+    assert tracker(*prune_audio, "--dry-run", folder=top).out == "sessions/one: audio would be removed\n"
+    assert tracker(*prune_audio, folder=top).out == "sessions/one: audio is removed\n"
     assert tracker("sessions", "verify", folder=top).code == 0
     (session / EVENTS).write_text("{}\n")
     broken = tracker("sessions", "verify", folder=top)

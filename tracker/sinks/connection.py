@@ -27,6 +27,7 @@ _UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an e
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
 _NO_ANSWER = "Operation timed out"  # aiomqtt's words for it
+_CLOSED = "Unspecified error"  # paho's words for it
 _GOODBYE_S = 1.0
 
 
@@ -266,4 +267,6 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     if text == _NO_ANSWER:
         return "no answer"
+    if text.endswith(_CLOSED):
+        return "it closed the connection"
     return text.partition("] ")[2] or text or type(error).__name__
