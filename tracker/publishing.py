@@ -91,7 +91,7 @@ async def publishing(
             entry = journal.begin(root, _name(), recorder.folder if recorder else None, str(address), topics)
             outbox = Backlog(entry, all_of(composers))
             if not recorder:
-                log = Recorder(entry.session, {})
+                log = Recorder(entry.session, {}, config.mqtt.text)
                 check = _bounded(root, config.mqtt.outbox_mb)
         connect = _connector(config.mqtt, address)
         mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear)
