@@ -58,17 +58,21 @@ class Channel:
     qos: int = 1
 
 
-_STATE = (SessionStarted, ListeningPaused, ListeningResumed, SessionEnded)
+_STATE = (SessionStarted, SessionEnded)
+_LISTENING = (ListeningPaused, ListeningResumed)
 _TURN = (TurnStarted, TurnEnded, TurnSkipped)
 _MARK = (MomentMarked, SpeakerRenamed)
 SENT = (
     Channel("status", "status", "online or offline; the last will says offline.", retain=True),
-    Channel("state", "state", "What the session is doing.", _STATE, retain=True),
+    Channel("state", "state", "The session's header, and how it ended.", _STATE, retain=True),
+    Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
     Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
     Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
     Channel("mark", "mark", "What a user noted in the session.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
-    Channel("late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_TURN, *_MARK)),
+    Channel(
+        "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
+    ),
     Channel("metrics", "metrics", "How the publishing goes.", (Counters,), qos=0),
 )
 

@@ -134,5 +134,5 @@ async def test_with_certificates_and_a_password(server, ca, client, user, why, c
         assert f"the broker at {address} cannot be reached (" in lost
         assert why in lost
         assert "\n" not in lost
-        assert "17 could not be delivered" in summary
+        assert "19 could not be delivered" in summary
     assert not {"secret", "wrong"} & set(" ".join(said).replace(os.sep, " ").split())

@@ -209,4 +209,4 @@ def test_a_broker_that_is_not_there_is_said_and_waited_for(tmp_path):
     done = tracker("run", str(sound), "--pace", "fast", "--json", "--mqtt", "mqtt://127.0.0.1:1", folder=tmp_path)
     assert (done.code, done.last.outcome) == (0, "completed")
     assert "cannot be reached (Connection refused); trying again, messages are kept" in done.said
-    assert "4 could not be delivered; the next run, or tracker sessions flush, delivers them" in done.said
+    assert "6 could not be delivered; the next run, or tracker sessions flush, delivers them" in done.said

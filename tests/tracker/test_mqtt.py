@@ -95,9 +95,11 @@ async def test_a_session_on_its_topics():
         ("status", True, 1),
         ("state", True, 1),
         ("notice", True, 1),
+        ("listening", True, 1),
         *[turn, turn, ada, turn, turn, bob, turn, turn, ada, turn, turn],
         ada,
         bob,
+        ("listening", True, 1),
         ("notice", True, 1),
         ("state", True, 1),
         ("status", True, 1),
@@ -132,9 +134,9 @@ async def test_an_outage_is_said_once_and_its_end_once():
     await publish(broker, conversation())
     assert broker.said == [
         "the broker at mqtt://127.0.0.1:1883 cannot be reached (Connection refused); trying again, messages are kept",
-        "the broker at mqtt://127.0.0.1:1883 is back; 17 kept messages follow",
+        "the broker at mqtt://127.0.0.1:1883 is back; 19 kept messages follow",
         "the broker at mqtt://127.0.0.1:1883 cannot be reached (the network is down); trying again, messages are kept",
-        "the broker at mqtt://127.0.0.1:1883 is back; 14 kept messages follow",
+        "the broker at mqtt://127.0.0.1:1883 is back; 16 kept messages follow",
     ]
 
 
@@ -170,7 +172,7 @@ async def test_what_cannot_be_delivered_is_counted():
     with anyio.fail_after(20):
         await broker.sink(6, last_words_s=0.05, sleep=anyio.sleep).run(given_out(conversation()))
     assert broker.said[1:] == [
-        "the broker at mqtt://127.0.0.1:1883: 11 messages were dropped and 6 could not be delivered"
+        "the broker at mqtt://127.0.0.1:1883: 13 messages were dropped and 6 could not be delivered"
     ]
 
 

@@ -165,7 +165,7 @@ async def test_a_broker_that_comes_late_gets_everything(tmp_path):
             await broker.start()
     broker.stop()
     assert "cannot be reached (Connection refused)" in said[0]
-    assert said[1:] == [f"the broker at {broker.address} is back; 17 kept messages follow"]
+    assert said[1:] == [f"the broker at {broker.address} is back; 19 kept messages follow"]
 
 
 PUBLISHING = """
@@ -216,7 +216,7 @@ async def test_user_and_password(tmp_path):
     finally:
         broker.stop()
     assert "cannot be reached (Not authorized)" in said[0]
-    assert said[1].endswith("17 could not be delivered")
+    assert said[1].endswith("19 could not be delivered")
     assert "wrong" not in " ".join(said)
 
 

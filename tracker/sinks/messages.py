@@ -62,14 +62,14 @@ class EventMessages:
         match event:
             case SessionStarted():
                 self._speakers.clear()
-                return [carrying, self._notice_of(event)]
+                return [carrying, self._notice_of(event), self._gone("listening")]
             case TurnEnded():
                 topic = self._topics.speaker(event.speaker)
                 self._speakers[topic] = None
                 return [carrying, _speaker(event, topic, self._expiry_s)]
             case SessionEnded():
-                gone = [Message(topic, "", retain=True, content_type=JSON) for topic in self._speakers]
-                return [*gone, Message(self._topics["notice"], "", retain=True, content_type=JSON), carrying]
+                speakers = [Message(topic, "", retain=True, content_type=JSON) for topic in self._speakers]
+                return [*speakers, self._gone("listening"), self._gone("notice"), carrying]
         return [carrying]
 
     def afterwards(self, event: Event, late: bool = True) -> list[Message]:
@@ -81,12 +81,16 @@ class EventMessages:
         return Message(
             topic=topic,
             payload=to_json(event if self._text else without_words(event)),
-            retain=name_of(event) == "state",
+            retain=name_of(event) in ("state", "listening"),
             content_type=JSON,
             user_properties=(*properties, ("late", "true")) if late else properties,
             expendable=isinstance(event, TurnStarted),
             seq=event.seq,
         )
+
+    def _gone(self, name: str) -> Message:
+        """What takes a retained message back: it is no longer so."""
+        return Message(self._topics[name], "", retain=True, content_type=JSON)
 
     def _notice_of(self, event: SessionStarted) -> Message:
         told = Notice(session=event.session, time=event.time, notice=self._notice)
@@ -96,8 +100,10 @@ class EventMessages:
 def name_of(event: Event) -> str:
     """The last level of an event's topic."""
     match event:
-        case SessionStarted() | ListeningPaused() | ListeningResumed() | SessionEnded():
+        case SessionStarted() | SessionEnded():
             return "state"
+        case ListeningPaused() | ListeningResumed():
+            return "listening"
         case TurnStarted() | TurnEnded() | TurnSkipped():
             return "turn"
         case MomentMarked() | SpeakerRenamed():

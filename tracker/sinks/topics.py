@@ -2,7 +2,8 @@
 
 topic             retained  QoS  what
 status            yes       1    ``online`` or ``offline``; the broker says ``offline`` when the tracker is lost
-state             yes       1    session.started, listening.paused, listening.resumed, session.ended: the latest of them
+state             yes       1    session.started, then session.ended
+listening         yes       1    listening.paused, listening.resumed: the latest, where the session was ever paused
 notice            yes       1    what people who are listened to are told, while a session runs
 turn              no        1    turn.started, then turn.ended or turn.skipped, under one turn number
 mark              no        1    moment.marked, speaker.renamed
