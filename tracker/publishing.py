@@ -95,7 +95,11 @@ async def publishing(
                 check = _bounded(root, config.mqtt.outbox_mb)
         connect = _connector(config.mqtt, address)
         mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear)
-        yield [Durable(log, mqtt, report, check) if log else mqtt]
+        try:
+            yield [Durable(log, mqtt, report, check) if log else mqtt]
+        finally:  # done already, unless the session never began
+            for waiting in (*earlier, outbox):
+                waiting.close(over=False)
 
 
 async def flush(config: Config, report: Report, wait_s: float) -> int:

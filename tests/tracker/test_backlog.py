@@ -1,6 +1,8 @@
 """What waits for the broker on the disk: nothing lost, whatever is acknowledged before the process dies."""
 
+import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -46,9 +48,10 @@ def take(backlog: Backlog, count: int) -> list[Event]:
 @given(sessions(), st.data())
 def test_a_crash_at_any_moment_loses_nothing(events, data):
     window = data.draw(st.integers(1, 5))
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:  # hypothesis may end an example anywhere
         root = Path(name)
         journal = begin(root, "one", None, BROKER, TOPICS)
+        closing.callback(journal.close, complete=False)
         backlog = Backlog(journal, EventMessages(TOPICS).of, window)
         written = data.draw(st.integers(0, len(events)))
         got = []
@@ -62,6 +65,7 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
         kept = (journal.session / EVENTS).read_bytes().count(b"\n")
         backlog.close(over=False)  # all that a killed process leaves undone is done by the system
         (left,) = left_over(root)
+        closing.callback(left.close, complete=False)
         again = Backlog.of_earlier_run(left, EventMessages(TOPICS).afterwards, window)
         assert len(again) == kept - len(got)
         rest = take(again, len(events))
@@ -84,6 +88,7 @@ async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
 
 def test_an_entry_belongs_to_one_process_and_one_broker(tmp_path):
     mine = begin(tmp_path, "one", None, BROKER, TOPICS)
+    write(mine.session, conversation())
     assert left_over(tmp_path) == []
     mine.close(complete=False)
     assert left_over(tmp_path, "mqtt://elsewhere:1883") == []
@@ -106,7 +111,10 @@ def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
 
 
 def test_a_session_that_was_removed_leaves_nothing_to_deliver(tmp_path):
-    begin(tmp_path, "one", tmp_path / "gone", BROKER, TOPICS).close(complete=False)
+    journal = begin(tmp_path, "one", tmp_path / "gone", BROKER, TOPICS)
+    write(journal.session, conversation())
+    journal.close(complete=False)
+    shutil.rmtree(tmp_path / "gone")
     (left,) = left_over(tmp_path)
     backlog = Backlog.of_earlier_run(left, EventMessages(TOPICS).afterwards)
     assert (len(backlog), backlog.head) == (0, None)

@@ -56,6 +56,12 @@ async def test_without_an_outbox_nothing_is_left_on_the_disk(state):
     assert not state.exists()
 
 
+async def test_a_session_that_never_began_leaves_nothing(state):
+    async with publishing(load(None, {}, [NOBODY]), print, None, live=True):
+        assert len(list(state.iterdir())) == 1
+    assert list(state.iterdir()) == []
+
+
 async def test_the_oldest_makes_room_and_that_is_said(state):
     await run()
     (old,) = state.iterdir()

@@ -108,14 +108,14 @@ class Journal:
         self._rest = b""
 
     def close(self, complete: bool) -> None:
-        """Let go of it.
+        """Let go of it. May be called twice.
 
         Args:
             complete: All is delivered: there is nothing more to be kept.
         """
         if self._log:
             self._log.close()
-        if complete:
+        if complete or not (self.session / EVENTS).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
 
