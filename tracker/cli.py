@@ -1,4 +1,4 @@
-"""The command line: ``tracker run | demo | replay | devices | schema | assets | train | evaluate``."""
+"""The command line: ``tracker run | demo | replay | sessions | devices | schema | assets | train | evaluate``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from adapters.errors import AdapterError
 from tracker import config as settings
+from tracker import sessions_cli
 from tracker.assets import cli as assets
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(assets.app, name="assets")
+app.add_typer(sessions_cli.app, name="sessions")
 
 _DEBUG = "--debug"
 _HANDED_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -131,11 +133,16 @@ def devices() -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of all events."""
+def schema(
+    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="The AsyncAPI 3 document.")] = False,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Print the JSON Schema of all events, or the AsyncAPI document of everything that is published and accepted."""
+    from tracker.asyncapi import dumps_asyncapi
     from tracker.events import dumps_schema
 
-    typer.echo(dumps_schema())
+    typer.echo(dumps_asyncapi(settings.load(config, sets=sets or [])) if asyncapi else dumps_schema())
 
 
 @app.command(context_settings=_HANDED_OVER)

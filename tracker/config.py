@@ -25,12 +25,19 @@ SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
 FrameMs = Annotated[int, Field(gt=0, multiple_of=20)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 Device = Literal["auto", "cpu", "cuda"]
 
 
 def _topic(text: str) -> str:
     if not text or text != text.strip("/") or any(sign in "#+" or sign.isspace() for sign in text):
         raise ValueError("must be a topic without #, + and spaces, and without / at its ends")
+    return text
+
+
+def _level(text: str) -> str:
+    if any(sign in "/#+" or sign.isspace() for sign in text):
+        raise ValueError("must be one level of a topic, without /, #, + and spaces")
     return text
 
 
@@ -140,14 +147,44 @@ class MqttConfig(_Section):
     url: str = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 1883
     base_topic: Annotated[str, AfterValidator(_topic)] = "emotion-tracker"
+    node: Annotated[str, AfterValidator(_level)] = ""
+    text: bool = True
     allow_plain: bool = False
+    ca_file: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    credentials_file: str = ""
     keep_undelivered: Annotated[int, Field(ge=1)] = 10_000
+    outbox_mb: Annotated[int, Field(ge=0)] = 100
+    speaker_expiry_s: Annotated[int, Field(ge=1)] = 600
+    commands: bool = False
+    homeassistant: bool = False
+    homeassistant_prefix: Annotated[str, AfterValidator(_topic)] = "homeassistant"
+    homeassistant_forget: bool = False
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        _refuse(
+            (bool(self.client_key and not self.client_cert), "client_key: is of no use without client_cert"),
+            (
+                bool((self.ca_file or self.client_cert) and self.url and not self.url.startswith("mqtts:")),
+                "url: certificates are only used with mqtts://",
+            ),
+        )
+        return self
 
 
 class RecordConfig(_Section):
-    """What a recorded session keeps."""
+    """What a recorded session keeps, and for how long."""
 
     audio: bool = True
+    text: bool = True
+    folder: str = "sessions"
+    audio_days: Days = 0
+    video_days: Days = 0
+    features_days: Days = 0
+    text_days: Days = 0
+    events_days: Days = 0
 
 
 class AssetsConfig(_Section):

@@ -2,14 +2,18 @@
 
 start.json        how it began: when, from what, with which software, models and settings
 audio-N.flac      channel N as heard: 16 kHz, 16 bit; sample 0 is media time 0, lost audio is silence
-events.jsonl      what was published, one event a line, exactly as subscribers got it
+events.jsonl      what was published, one event a line, exactly as subscribers got it, or without the words
 stop.json         how it ended; written last, so where it is missing the recording was cut off
+pruned.json       what has been removed since, where anything has
 
 A later writer of the same format may add keys; a reader passes over those that it does not know.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +23,32 @@ from tracker.events import Outcome, WallTime
 START, EVENTS, STOP = "start.json", "events.jsonl", "stop.json"
 
 Format = Literal["emotion-tracker-session/1"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A file of a session that is either whole or not there."""
+
+    path: Path
+
+    def put(self, contents: bytes) -> None:
+        """Write it, and wait for the disk.
+
+        Raises:
+            OSError: It cannot be written; what was there before still is.
+        """
+        part = self.path.with_name(self.path.name + ".part")
+        with part.open("wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened, nor need it be
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def audio_file(channel: int) -> str:

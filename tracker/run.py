@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,18 +18,19 @@ from rich.console import Console
 
 from tracker import pipeline, replay
 from tracker.clock import SystemClock
-from tracker.config import SECRETS, Config, MqttConfig
+from tracker.config import Config
+from tracker.control import Control
 from tracker.events import SessionEnded, Stamp
-from tracker.pipeline import Control, Outlets
+from tracker.pipeline import Outlets
 from tracker.publisher import SessionHeader
+from tracker.publishing import external, publishing
 from tracker.sinks import Sink
-from tracker.sinks.address import Address, parse_url, refuse_plain
-from tracker.sinks.broker import embedded_broker
-from tracker.sinks.connection import Connector
+from tracker.sinks.commands import Commands
 from tracker.sinks.jsonl import JsonLines
-from tracker.sinks.mqtt import Mqtt
+from tracker.sinks.mqtt import Listener
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.terminal import Terminal
+from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.sources.open import check, source_from
 
@@ -76,8 +75,10 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
     clock = SystemClock()
     terminal = _terminal(config, wishes)
     check(argument, sys.stdin.buffer, config.input.device)
-    _external(config.mqtt)
-    recorder = Recorder(wishes.record, config.model_dump(mode="json")) if wishes.record else None
+    external(config.mqtt)
+    recorder = None
+    if wishes.record:
+        recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
     source = source_from(
         argument,
         clock=clock,
@@ -103,12 +104,15 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         return SessionHeader(opened.name, opened.live, opened.channels, labels, models.names, SOFTWARE)
 
     async def session(control: Control) -> SessionEnded:
-        async with _sinks(config, wishes, terminal) as sinks:
+        def listeners(topics: Topics) -> list[Listener]:
+            return [Commands(topics, control)] if config.mqtt.commands else []
+
+        async with publishing(config, terminal.say, recorder, live=True, listeners=listeners) as sinks:
             audio = recorder.record_audio if recorder and config.record.audio else None
             return await pipeline.run(
                 source,
                 lambda channels: parts.steps(models, config, channels, clock),
-                Outlets([*sinks, recorder] if recorder else sinks, audio, terminal.say),
+                Outlets([*_shown(config, wishes, terminal), *sinks], audio, terminal.say),
                 header,
                 _stamp,
                 clock,
@@ -132,14 +136,14 @@ def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> N
     """
     recorded = replay.read_session(folder)
     terminal = _terminal(config, wishes)
-    _external(config.mqtt)
+    external(config.mqtt)
     if recorded.stop is None:
         terminal.say(f"{folder}: the recording was cut off; what there is follows")
 
     async def again(control: Control) -> None:
-        async with _sinks(config, wishes, terminal) as sinks:
+        async with publishing(config, terminal.say, live=False) as sinks:
             events = replay.replay(recorded.events, SystemClock(), speed)
-            await replay.publish(events, sinks, terminal.say, control.drained)
+            await replay.publish(events, [*_shown(config, wishes, terminal), *sinks], terminal.say, control.drained)
 
     anyio.run(_with_signals, again, terminal.say)
 
@@ -150,47 +154,12 @@ def _terminal(config: Config, wishes: Wishes) -> Terminal:
     return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice)
 
 
-@asynccontextmanager
-async def _sinks(config: Config, wishes: Wishes, terminal: Terminal) -> AsyncIterator[list[Sink]]:
-    """All sinks but the recorder; a broker of our own runs meanwhile where one is wanted."""
+def _shown(config: Config, wishes: Wishes, terminal: Terminal) -> list[Sink]:
+    """The sinks that print."""
     sinks: list[Sink] = [JsonLines(sys.stdout)] if wishes.json else []
     if config.terminal.enabled and not wishes.json:
         sinks.append(terminal)
-    async with _broker(config.mqtt) as address:
-        if address:
-            terminal.say(f"publishing on {address}, topics {config.mqtt.base_topic}/#")
-            sinks.append(_mqtt(config.mqtt, address, terminal.say))
-        yield sinks
-
-
-@asynccontextmanager
-async def _broker(mqtt: MqttConfig) -> AsyncIterator[Address | None]:
-    if address := _external(mqtt):
-        yield address
-    elif mqtt.enabled:
-        async with embedded_broker(mqtt.port) as own:
-            yield own
-    else:
-        yield None
-
-
-def _external(mqtt: MqttConfig) -> Address | None:
-    """The broker that the settings name, if they do.
-
-    Raises:
-        SinkError: The URL is no good, or transcripts must not travel there.
-    """
-    if not mqtt.enabled or not mqtt.url:
-        return None
-    address = parse_url(mqtt.url)
-    refuse_plain(address, mqtt.allow_plain)
-    return address
-
-
-def _mqtt(mqtt: MqttConfig, address: Address, report: Callable[[str], None]) -> Mqtt:
-    username, password = map(os.environ.get, SECRETS)
-    connector = Connector(address, username, password, mqtt5=bool(mqtt.url))  # our own broker speaks 3.1.1
-    return Mqtt(address, connector, mqtt.base_topic, mqtt.keep_undelivered, report)
+    return sinks
 
 
 def _stamp() -> Stamp:

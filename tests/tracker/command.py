@@ -76,7 +76,8 @@ class Tracker:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tracker", *arguments],
             cwd=folder,
-            env=(environment or dict(os.environ)) | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=(environment or dict(os.environ))
+            | {"PYTHONPATH": str(Path(__file__).parents[2]), "XDG_STATE_HOME": str(folder / "state")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -85,7 +85,7 @@ async def test_subscribers_get_every_event(whose, recorded, tmp_path):
         assert (again.code, again.out) == (0, done.out)
     finally:
         broker.stop()
-    messages = [from_json(payload) for topic, _, payload in subscriber.lines if not topic.endswith("/status")]
+    messages = [from_json(payload) for topic, _, payload in subscriber.lines if topic.endswith(("/state", "/turn"))]
     # The session's start was retained, and came with the subscription.
     assert {event.seq: event for event in messages if event.seq} == {event.seq: event for event in done.events[1:]}
 
@@ -209,4 +209,4 @@ def test_a_broker_that_is_not_there_is_said_and_waited_for(tmp_path):
     done = tracker("run", str(sound), "--pace", "fast", "--json", "--mqtt", "mqtt://127.0.0.1:1", folder=tmp_path)
     assert (done.code, done.last.outcome) == (0, "completed")
     assert "cannot be reached (Connection refused); trying again, messages are kept" in done.said
-    assert "2 could not be delivered" in done.said
+    assert "6 could not be delivered; the next run, or tracker sessions flush, delivers them" in done.said

@@ -12,14 +12,16 @@ from tracker.errors import SinkError
 from tracker.events import from_json
 from tracker.sinks.address import Address, parse_url, refuse_plain
 from tracker.sinks.backoff import FIRST_S, LONGEST_S, delays_s
-from tracker.sinks.connection import BrokerLost
+from tracker.sinks.connection import BrokerLost, Heard
+from tracker.sinks.messages import EventMessages
 from tracker.sinks.mqtt import Mqtt
 from tracker.sinks.outbox import Outbox
-from tracker.sinks.topics import Message, message_of, status
+from tracker.sinks.topics import Message, Topics, slug, status
 
 pytestmark = pytest.mark.anyio
 
 HOME = Address("127.0.0.1", 1883)
+TOPICS = Topics("et", "desk")
 
 
 class ScriptedBroker:
@@ -33,6 +35,7 @@ class ScriptedBroker:
         self._fates = list(fates)
         self.received: list[Message] = []
         self.said: list[str] = []
+        self.says: list[Heard] = []
         self.waited: list[float] = []
         self.up = anyio.Event()
 
@@ -52,23 +55,27 @@ class ScriptedBroker:
     async def publish(self, message: Message) -> None:
         await anyio.lowlevel.checkpoint()
         self.received.append(message)
-        if next(self._acknowledges, None) is None:
+        if message.qos and next(self._acknowledges, None) is None:
             raise BrokerLost("the network is down")
 
-    async def lost(self) -> None:
+    async def listen(self, topics, hear) -> None:
+        for heard in self.says:
+            await hear(heard)
         await anyio.sleep_forever()
 
     async def wait(self, seconds: float) -> None:
         self.waited.append(seconds)
         await anyio.lowlevel.checkpoint()
 
-    def sink(self, keep: int = 1000) -> Mqtt:
-        return Mqtt(HOME, self.connect, "et", keep, self.said.append, 5.0, lambda: 0.0, self.wait)
+    def sink(self, keep: int = 1000, **other) -> Mqtt:
+        chosen = {"last_words_s": 5.0, "rand": lambda: 0.0, "sleep": self.wait} | other
+        outbox = Outbox(keep, EventMessages(TOPICS, "You are heard.").of)
+        return Mqtt(HOME, self.connect, TOPICS, outbox, self.said.append, **chosen)
 
     @property
     def events(self) -> list[Message]:
-        """What subscribers got, repeats left out."""
-        return list(dict.fromkeys(message for message in self.received if message.topic != "et/status"))
+        """The events that subscribers got, repeats left out."""
+        return list(dict.fromkeys(message for message in self.received if message.seq is not None))
 
 
 async def publish(broker: ScriptedBroker, events, keep: int = 1000) -> None:
@@ -81,14 +88,27 @@ async def test_a_session_on_its_topics():
     broker = ScriptedBroker(None)
     events = conversation("abc")
     await publish(broker, events)
-    assert [(m.topic, m.retain) for m in broker.received] == [
-        ("et/status", True),
-        ("et/abc/state", True),
-        *[("et/abc/turn", False)] * 8,
-        ("et/abc/state", True),
-        ("et/status", True),
+    turn, ada, bob = ("turn", False, 1), ("speaker/speaker-1", True, 1), ("speaker/speaker-2", True, 1)
+    assert [
+        (m.topic.removeprefix("et/desk/"), m.retain, m.qos) for m in broker.received if "metrics" not in m.topic
+    ] == [
+        ("status", True, 1),
+        ("state", True, 1),
+        ("notice", True, 1),
+        ("listening", True, 1),
+        *[turn, turn, ada, turn, turn, bob, turn, turn, ada, turn, turn],
+        ada,
+        bob,
+        ("listening", True, 1),
+        ("notice", True, 1),
+        ("state", True, 1),
+        ("status", True, 1),
     ]
-    assert [m.payload for m in broker.received if m.topic == "et/status"] == ["online", "offline"]
+    assert [m.payload for m in broker.received if m.topic == "et/desk/status"] == ["online", "offline"]
+    assert {m.topic: m.payload for m in broker.received if m.topic.startswith("et/desk/speaker")} == {
+        "et/desk/speaker/speaker-1": "",
+        "et/desk/speaker/speaker-2": "",
+    }
     assert [from_json(m.payload) for m in broker.events] == events
     assert broker.events[0].user_properties == (("schema", "emotion-tracker/1"), ("session", "abc"))
     assert not broker.said
@@ -106,7 +126,7 @@ def test_whatever_the_connection_does_everything_arrives_in_order(events, fates)
     broker = ScriptedBroker(*fates, None)
     anyio.run(publish, broker, events)
     assert [from_json(message.payload) for message in broker.events] == events
-    assert broker.received[-1] == status("et", online=False)
+    assert broker.received[-1] == status(TOPICS, online=False)
 
 
 async def test_an_outage_is_said_once_and_its_end_once():
@@ -114,10 +134,17 @@ async def test_an_outage_is_said_once_and_its_end_once():
     await publish(broker, conversation())
     assert broker.said == [
         "the broker at mqtt://127.0.0.1:1883 cannot be reached (Connection refused); trying again, messages are kept",
-        "the broker at mqtt://127.0.0.1:1883 is back; 10 kept messages follow",
+        "the broker at mqtt://127.0.0.1:1883 is back; 19 kept messages follow",
         "the broker at mqtt://127.0.0.1:1883 cannot be reached (the network is down); trying again, messages are kept",
-        "the broker at mqtt://127.0.0.1:1883 is back; 7 kept messages follow",
+        "the broker at mqtt://127.0.0.1:1883 is back; 16 kept messages follow",
     ]
+
+
+async def test_what_is_retained_is_told_again_to_a_broker_that_may_have_forgotten_it():
+    broker = ScriptedBroker(5, None)
+    await publish(broker, conversation())
+    again = [message.topic for message in broker.received].index("et/desk/status", 1) + 2  # the goodbye, the greeting
+    assert [message.topic for message in broker.received[again : again + 2]] == ["et/desk/state", "et/desk/notice"]
 
 
 async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
@@ -134,20 +161,18 @@ async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
         yield conversation()[0]
         await asleep.wait()
 
-    sink = Mqtt(HOME, broker.connect, "et", 9, broker.said.append, 5.0, lambda: 0.0, wait)
     with anyio.fail_after(20):
-        await sink.run(events())
+        await broker.sink(9, sleep=wait).run(events())
     assert broker.waited == [0.5, 1.0, 2.0, 0.5]
     assert len(broker.events) == 1
 
 
 async def test_what_cannot_be_delivered_is_counted():
     broker = ScriptedBroker("Connection refused")
-    sink = Mqtt(HOME, broker.connect, "et", 6, broker.said.append, 0.05)
     with anyio.fail_after(20):
-        await sink.run(given_out(conversation()))
+        await broker.sink(6, last_words_s=0.05, sleep=anyio.sleep).run(given_out(conversation()))
     assert broker.said[1:] == [
-        "the broker at mqtt://127.0.0.1:1883: 4 messages were dropped and 6 could not be delivered"
+        "the broker at mqtt://127.0.0.1:1883: 13 messages were dropped and 6 could not be delivered"
     ]
 
 
@@ -173,13 +198,18 @@ def named(name: str, retain: bool = False, expendable: bool = False) -> Message:
     return Message(name, name, retain, "text/plain", (), expendable)
 
 
+def line(capacity: int) -> Outbox:
+    """An outbox whose events are messages already."""
+    return Outbox(capacity, lambda message, _late: [message])
+
+
 def test_openings_go_before_turns_and_state_stays():
-    outbox = Outbox(3)
+    outbox = line(3)
     for message in (named("started", retain=True), named("opened", expendable=True), named("a"), named("b")):
-        outbox.put(message)
+        outbox.put(message, False)
     assert (outbox.dropped, len(outbox), outbox.full) == (1, 3, True)
-    outbox.put(named("c"))
-    outbox.put(named("ended", retain=True))
+    outbox.put(named("c"), False)
+    outbox.put(named("ended", retain=True), False)
     left = []
     while head := outbox.head:
         left.append(head.topic)
@@ -189,19 +219,19 @@ def test_openings_go_before_turns_and_state_stays():
 
 
 def test_an_acknowledgement_for_what_was_dropped_meanwhile_changes_nothing():
-    outbox = Outbox(1)
+    outbox = line(1)
     first, second = named("a"), named("b")
-    outbox.put(first)
-    outbox.put(second)
+    outbox.put(first, False)
+    outbox.put(second, False)
     outbox.acknowledge(first)
     assert outbox.head is second
 
 
 @given(st.lists(st.booleans(), max_size=20), st.integers(1, 5))
 def test_kept_and_dropped_are_all_there_were(expendable, capacity):
-    outbox = Outbox(capacity)
+    outbox = line(capacity)
     for index, one in enumerate(expendable):
-        outbox.put(named(str(index), expendable=one))
+        outbox.put(named(str(index), expendable=one), False)
     assert len(outbox) == min(capacity, len(expendable))
     assert len(outbox) + outbox.dropped == len(expendable)
 
@@ -214,8 +244,12 @@ def test_waits_double_up_to_the_longest_and_are_shortened_by_half_at_most(number
     assert LONGEST_S / 2 <= waits[-1] <= LONGEST_S
 
 
-def test_a_session_id_is_one_level_of_a_topic():
-    assert message_of("et", conversation("a/b #+1")[0]).topic == "et/a_b___1/state"
+@given(st.text())
+def test_any_name_is_one_level_of_a_topic(name):
+    level = slug(name)
+    assert level
+    assert set(level) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert slug(level) == level
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiomqtt
@@ -26,11 +27,31 @@ _UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an e
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
 _NO_ANSWER = "Operation timed out"  # aiomqtt's words for it
+_CLOSED = "Unspecified error"  # paho's words for it
 _GOODBYE_S = 1.0
 
 
 class BrokerLost(Exception):
     """The broker cannot be reached, refused us, or went away; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message from the broker.
+
+    Attributes:
+        topic: Where it was.
+        payload: As it came.
+        retained: Whether it was kept by the broker from an earlier time.
+        reply_to: Where the sender wants an answer, or None.
+        correlation: What the sender tells the answer by, or None.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    reply_to: str | None = None
+    correlation: bytes | None = None
 
 
 class Link(Protocol):
@@ -43,8 +64,12 @@ class Link(Protocol):
             BrokerLost: It was not acknowledged; the broker may have it all the same.
         """
 
-    async def lost(self) -> None:
-        """Wait for as long as the connection lasts.
+    async def listen(self, topics: Sequence[str], hear: Callable[[Heard], Awaitable[None]]) -> None:
+        """Take what comes on some topics, for as long as the connection lasts.
+
+        Args:
+            topics: May hold wildcards; may be none.
+            hear: Is given each message.
 
         Raises:
             BrokerLost: It has gone.
@@ -104,11 +129,11 @@ class Connector:
             client = await self._enter(goodbye)
         except aiomqtt.MqttError as error:
             if not self._downgraded(error):
-                raise BrokerLost(_reason(error)) from error
+                raise BrokerLost(self._refusal(error)) from error
             try:
                 client = await self._enter(goodbye)
             except aiomqtt.MqttError as again:
-                raise BrokerLost(_reason(again)) from again
+                raise BrokerLost(self._refusal(again)) from again
         log.info("connected to the broker", extra={"broker": str(self._address), "mqtt": "5" if self._v5 else "3.1.1"})
         link = _AiomqttLink(client, self._v5)
         try:
@@ -142,6 +167,12 @@ class Connector:
             tls_context=self._tls,
             logger=_UNHEARD,
         )
+
+    def _refusal(self, error: aiomqtt.MqttError) -> str:
+        """Why there is no connection; over TLS 1.3, a certificate that is refused looks like no answer."""
+        if self._tls and str(error) == _NO_ANSWER:
+            return "no answer: it may want a client certificate or not trust ours, see mqtt.client_cert"
+        return _reason(error)
 
     def _downgraded(self, error: aiomqtt.MqttError) -> bool:
         """Whether the broker has refused MQTT 5, and 3.1.1 is spoken from now on.
@@ -187,16 +218,30 @@ class _AiomqttLink:
     async def publish(self, message: Message) -> None:
         properties = _properties(message, PacketTypes.PUBLISH) if self._v5 else None
         try:
-            await self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+            await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         except aiomqtt.MqttError as error:
             raise BrokerLost(_reason(error)) from error
 
-    async def lost(self) -> None:
+    async def listen(self, topics: Sequence[str], hear: Callable[[Heard], Awaitable[None]]) -> None:
         try:
-            async for _ in self._client.messages:
-                pass  # nothing is subscribed to; the iteration fails when the connection does
+            if topics:
+                await self._client.subscribe([(topic, 1) for topic in topics])
+            async for message in self._client.messages:
+                await hear(_heard(message))
         except aiomqtt.MqttError as error:
             raise BrokerLost(_reason(error.__cause__ or error)) from error
+
+
+def _heard(message: aiomqtt.Message) -> Heard:
+    payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
+    told = message.properties
+    return Heard(
+        topic=message.topic.value,
+        payload=payload,
+        retained=message.retain,
+        reply_to=getattr(told, "ResponseTopic", None),
+        correlation=getattr(told, "CorrelationData", None),
+    )
 
 
 async def _leave(client: aiomqtt.Client) -> None:
@@ -209,6 +254,10 @@ def _properties(message: Message, packet: int) -> Properties:
     properties = Properties(packet)
     properties.ContentType = message.content_type
     properties.PayloadFormatIndicator = 1
+    if message.expiry_s is not None:
+        properties.MessageExpiryInterval = message.expiry_s
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     if message.user_properties:
         properties.UserProperty = list(message.user_properties)
     return properties
@@ -218,4 +267,6 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     if text == _NO_ANSWER:
         return "no answer"
+    if text.endswith(_CLOSED):
+        return "it closed the connection"
     return text.partition("] ")[2] or text or type(error).__name__

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted
+from tracker.events import (
+    Event,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
+    SessionEnded,
+    SessionStarted,
+    SpeakerRenamed,
+    TurnEnded,
+    TurnSkipped,
+    TurnStarted,
+)
 from tracker.sinks.view import clock_time, printable, skip_reason, words_of
 
 
@@ -20,6 +31,14 @@ def line_of(event: Event) -> str | None:
             return f"{_span(event)}  {printable(event.speaker)}  [{judged}]  {words_of(event)}"
         case TurnSkipped():
             return f"{_span(event)}  skipped  ({skip_reason(event)})"
+        case ListeningPaused():
+            return f"{clock_time(event.at_ns)}  paused: nothing is heard"
+        case ListeningResumed():
+            return f"{clock_time(event.at_ns)}  listening again"
+        case MomentMarked():
+            return f"{clock_time(event.at_ns)}  marked" + (f": {printable(event.note)}" if event.note else "")
+        case SpeakerRenamed():
+            return f"{clock_time(event.at_ns)}  {printable(event.speaker)} is now called {printable(event.name)}"
         case SessionEnded():
             return outcome(event)
 

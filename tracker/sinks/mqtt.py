@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import final
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from typing import Protocol, final
 
 import anyio
 
-from tracker.events import Event
+from tracker.events import Event, TurnEnded
 from tracker.sinks.address import Address
+from tracker.sinks.backlog import Backlog
 from tracker.sinks.backoff import delays_s
-from tracker.sinks.connection import BrokerLost, Connect, Link
-from tracker.sinks.outbox import Outbox
-from tracker.sinks.topics import message_of, status
+from tracker.sinks.connection import BrokerLost, Connect, Heard, Link
+from tracker.sinks.messages import metrics
+from tracker.sinks.outbox import Waiting
+from tracker.sinks.payloads import Counters
+from tracker.sinks.topics import Message, Topics, status
 
 log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Somebody who takes messages from the broker.
+
+    Attributes:
+        topics: Which ones.
+    """
+
+    topics: tuple[str, ...]
+
+    def heard(self, heard: Heard) -> list[Message]:
+        """Take a message, which may be somebody else's; returns what to answer."""
 
 
 @final
@@ -25,14 +41,17 @@ class Mqtt:
 
     One message is under way at a time: the next is sent when the broker has acknowledged the one before. That keeps
     the order, and after a lost connection it is clear from where to go on; a message whose acknowledgement was lost is
-    sent twice, and subscribers tell by ``seq``.
+    sent twice, and subscribers tell by ``seq``. What is retained is sent again after each lost connection: a broker
+    that was restarted may have forgotten it.
 
     Args:
         address: Named in what is said to the user.
         connect: Opens a connection to it.
-        base: First part of every topic.
-        keep_undelivered: Messages kept while the broker is away.
+        topics: Where the tracker's status and metrics go.
+        outbox: Where events wait.
         report: Says one sentence to the user.
+        earlier: What earlier runs have left; delivered first, the oldest first.
+        listeners: Take messages from the broker.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
         rand: Jitter of the waits between attempts, from 0 up to 1.
         sleep: Waits seconds.
@@ -44,48 +63,87 @@ class Mqtt:
         self,
         address: Address,
         connect: Connect,
-        base: str,
-        keep_undelivered: int,
+        topics: Topics,
+        outbox: Waiting,
         report: Callable[[str], None],
+        *,
+        earlier: Sequence[Backlog] = (),
+        listeners: Sequence[Listener] = (),
         last_words_s: float = 5.0,
         rand: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._address = address
         self._connect = connect
-        self._base = base
-        self._outbox = Outbox(keep_undelivered)
+        self._topics = topics
+        self._outbox = outbox
         self._report = report
+        self._earlier = [*earlier]
+        self._listeners = listeners
         self._last_words_s = last_words_s
         self._rand = rand
         self._sleep = sleep
+        self._session = ""
+        self._turns = self._delivered = self._late = self._connections = 0
         self._connected = False
+        self._standing: dict[str, Message] = {}
         self._over = anyio.Event()
         self._away = False
         self._changed = anyio.Event()
 
+    @property
+    def counters(self) -> Counters:
+        """How the publishing goes, as of now."""
+        backlogs: list[Waiting] = [*self._earlier, self._outbox]
+        return Counters(
+            session=self._session,
+            turns=self._turns,
+            delivered=self._delivered,
+            late=self._late,
+            waiting=sum(map(len, backlogs)),
+            dropped=sum(backlog.dropped for backlog in backlogs),
+            reconnects=max(0, self._connections - 1),
+            connected=self._connected,
+        )
+
+    def state(self) -> str:
+        """What the connection is doing, in a few words."""
+        kept = f", {waiting} kept" if (waiting := self.counters.waiting) else ""
+        if self._connected:
+            return f"connected{kept}"
+        return f"away, trying again{kept}" if self._away else "connecting"
+
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Publish every event; at the end give the broker a last chance, then say what was not delivered."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._stay_connected, name="mqtt connection")
-            async for event in events:
-                while self._outbox.full and self._connected:
-                    await self._changed.wait()
-                self._outbox.put(message_of(self._base, event))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._stay_connected, name="mqtt connection")
+                async for event in events:
+                    while self._outbox.full and self._connected:
+                        await self._changed.wait()
+                    self._session = event.session
+                    self._turns += isinstance(event, TurnEnded)
+                    self._outbox.put(event, self._away)
+                    self._notify()
+                self._over.set()
                 self._notify()
-            self._over.set()
-            self._notify()
-            group.cancel_scope.deadline = anyio.current_time() + self._last_words_s
-        self._sum_up()
+                group.cancel_scope.deadline = anyio.current_time() + self._last_words_s
+        finally:
+            self._sum_up()
+            self._outbox.close(over=self._over.is_set())
+            for backlog in self._earlier:
+                backlog.close(over=True)
 
     async def _stay_connected(self) -> None:
         """Deliver until the session is over and everything is out."""
         delays = delays_s(self._rand)
         while True:
             try:
-                async with self._connect(status(self._base, online=False)) as link:
-                    await link.publish(status(self._base, online=True))
+                async with self._connect(status(self._topics, online=False)) as link:
+                    await link.publish(status(self._topics, online=True))
                     self._came()
+                    for message in [*self._standing.values()]:
+                        await link.publish(message)
                     delays = delays_s(self._rand)
                     await self._deliver_while_connected(link)
                     return
@@ -111,26 +169,57 @@ class Mqtt:
         return self._over.is_set()
 
     async def _deliver_while_connected(self, link: Link) -> None:
+        async def hear(heard: Heard) -> None:
+            for listener in self._listeners:
+                for answer in listener.heard(heard):
+                    await link.publish(answer)
+
+        wanted = [topic for listener in self._listeners for topic in listener.topics]
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(link.lost, name="mqtt watch")
+                group.start_soon(link.listen, wanted, hear, name="mqtt listen")
+                await self._deliver_earlier(link)
                 await self._deliver(link)
                 group.cancel_scope.cancel()
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
+    async def _deliver_earlier(self, link: Link) -> None:
+        while self._earlier:
+            backlog = self._earlier[0]
+            begun = self._late
+            while message := backlog.head:
+                await self._hand_over(link, backlog, message)
+                self._late += 1
+            del self._earlier[0]
+            backlog.close(over=True)
+            if count := self._late - begun:
+                self._report(f"{count} events of an earlier run were delivered to {self._address}")
+
     async def _deliver(self, link: Link) -> None:
         while True:
             while message := self._outbox.head:
-                await link.publish(message)
-                self._outbox.acknowledge(message)
+                await self._hand_over(link, self._outbox, message)
                 self._notify()
+            await link.publish(metrics(self._topics, self.counters))
+            if self._outbox.head:
+                continue
             if self._over.is_set():
                 return
             await self._changed.wait()
 
+    async def _hand_over(self, link: Link, backlog: Waiting, message: Message) -> None:
+        await link.publish(message)
+        backlog.acknowledge(message)
+        self._delivered += 1
+        if message.retain and message.expiry_s is None:
+            self._standing.pop(message.topic, None)
+            if message.payload:
+                self._standing[message.topic] = message
+
     def _came(self) -> None:
         self._connected = True
+        self._connections += 1
         if self._away:
             self._away = False
             self._report(f"the broker at {self._address} is back; {len(self._outbox)} kept messages follow")
@@ -146,8 +235,10 @@ class Mqtt:
     def _sum_up(self) -> None:
         """Say what subscribers have not got."""
         lost = [f"{self._outbox.dropped} messages were dropped"] if self._outbox.dropped else []
-        if len(self._outbox):
-            lost.append(f"{len(self._outbox)} could not be delivered")
+        left = len(self._outbox) + sum(map(len, self._earlier))
+        if left:
+            later = "; the next run, or tracker sessions flush, delivers them" if self._outbox.kept else ""
+            lost.append(f"{left} could not be delivered{later}")
         if lost:
             self._report(f"the broker at {self._address}: {' and '.join(lost)}")
 

@@ -17,8 +17,8 @@ import anyio.to_thread
 from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
-from tracker.events import Event, SessionEnded, SessionStarted, to_json
-from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
+from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
+from tracker.recording import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
 from tracker.sinks.tracks import Tracks
 from tracker.sources.media import AudioChunk
 
@@ -33,6 +33,7 @@ class Recorder:
     Args:
         folder: An empty folder, or one that is made here, for its owner's eyes only.
         config: Every setting of the session, as plain values for ``start.json``.
+        text: Whether what was said is kept.
 
     Raises:
         SessionError: The folder cannot be made, or holds something already.
@@ -40,10 +41,11 @@ class Recorder:
 
     name = "recorder"
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], text: bool = True) -> None:
         _claim(folder)
-        self._folder = folder
+        self.folder = folder
         self._config = dict(config)
+        self._text = text
         self._tracks = Tracks(folder)
         self._audio_over = anyio.Event()
         self._audio_over.set()
@@ -55,13 +57,13 @@ class Recorder:
         Raises:
             SinkError: A file cannot be written; what was written until then stays.
         """
-        log = await self._write(EVENTS, _open, self._folder / EVENTS)
+        log = await self._write(EVENTS, _open, self.folder / EVENTS)
         with log:
             kept = 0
             async for event in events:
                 if isinstance(event, SessionStarted):
                     await self._write(START, self._start, event)
-                await self._write(EVENTS, _append, log, to_json(event))
+                await self._write(EVENTS, _append, log, to_json(event if self._text else without_words(event)))
                 kept += 1
                 if isinstance(event, SessionEnded):
                     await self._audio_over.wait()
@@ -90,7 +92,7 @@ class Recorder:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             why = "the disk is full" if full else error.strerror or str(error)
-            raise SinkError(f"{what} in {self._folder} cannot be written: {why}; what was recorded is kept") from error
+            raise SinkError(f"{what} in {self.folder} cannot be written: {why}; what was recorded is kept") from error
 
     def _start(self, event: SessionStarted) -> None:
         start = StartFile(
@@ -104,7 +106,7 @@ class Recorder:
             models=event.models,
             config=self._config,
         )
-        _put(self._folder / START, start)
+        _put(self.folder / START, start)
 
     def _stop(self, event: SessionEnded, events: int) -> None:
         stop = StopFile(
@@ -120,7 +122,7 @@ class Recorder:
             dropped=event.dropped,
             audio=self._tracks.written(),
         )
-        _put(self._folder / STOP, stop)
+        _put(self.folder / STOP, stop)
 
 
 def _claim(folder: Path) -> None:
@@ -146,16 +148,4 @@ def _append(log: BinaryIO, line: str) -> None:
 
 
 def _put(path: Path, contents: BaseModel) -> None:
-    """Write a file that is either whole or not there."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(contents.model_dump_json(indent=2).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    if os.name == "posix":  # elsewhere a folder cannot be opened, nor need it be
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    RecordedFile(path).put(contents.model_dump_json(indent=2).encode() + b"\n")

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted
+from tracker.events import (
+    Event,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
+    SessionEnded,
+    SessionStarted,
+    SpeakerRenamed,
+    TurnEnded,
+    TurnSkipped,
+    TurnStarted,
+)
 
 MAX_ROWS = 1000
 """Turns that are remembered for the last picture; the recorded session has all."""
@@ -99,6 +110,8 @@ def fold(view: View, event: Event) -> View:
             return replace(_with(view, row), skipped=view.skipped + 1)
         case SessionEnded():
             return replace(view, ended=event)
+        case ListeningPaused() | ListeningResumed() | MomentMarked() | SpeakerRenamed():
+            return view
 
 
 def noted(view: View, sentence: str) -> View:

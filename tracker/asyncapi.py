@@ -1,0 +1,196 @@
+"""What is published and accepted over MQTT, as an AsyncAPI 3 document made from the event models and the topics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from tracker.config import Config
+from tracker.events import (
+    SCHEMA,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
+    SessionEnded,
+    SessionStarted,
+    SpeakerRenamed,
+    TurnEnded,
+    TurnSkipped,
+    TurnStarted,
+)
+from tracker.sinks.commands import LONGEST_NOTE, NAMES
+from tracker.sinks.messages import JSON
+from tracker.sinks.payloads import Counters, Notice, Reply, SpeakerEmotion
+from tracker.sinks.topics import Topics, this_machine
+
+VERSION = "3.0.0"
+_BINDING = "0.2.0"
+_TEXT = "text/plain"
+
+_MODELS = (
+    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, TurnEnded, TurnSkipped, MomentMarked,
+    SpeakerRenamed, SpeakerEmotion, Notice, Counters, Reply,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One topic below the node.
+
+    Attributes:
+        name: Its key in the document.
+        topic: Below the node.
+        about: What it is for.
+        messages: The models that it carries; none: plain text.
+        retain: Whether the broker keeps the latest message.
+        qos: Quality of service.
+    """
+
+    name: str
+    topic: str
+    about: str
+    messages: Sequence[type] = ()
+    retain: bool = False
+    qos: int = 1
+
+
+_STATE = (SessionStarted, SessionEnded)
+_LISTENING = (ListeningPaused, ListeningResumed)
+_TURN = (TurnStarted, TurnEnded, TurnSkipped)
+_MARK = (MomentMarked, SpeakerRenamed)
+SENT = (
+    Channel("status", "status", "online or offline; the last will says offline.", retain=True),
+    Channel("state", "state", "The session's header, and how it ended.", _STATE, retain=True),
+    Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
+    Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
+    Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
+    Channel("mark", "mark", "What a user noted in the session.", _MARK),
+    Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
+    Channel(
+        "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
+    ),
+    Channel("metrics", "metrics", "How the publishing goes.", (Counters,), qos=0),
+)
+
+
+def asyncapi(config: Config) -> dict[str, Any]:
+    """The document, for these settings."""
+    topics = Topics(config.mqtt.base_topic, config.mqtt.node or this_machine())
+    refs, schemas = models_json_schema(
+        [(model, "serialization") for model in _MODELS], by_alias=True, ref_template="#/components/schemas/{model}"
+    )
+    del refs
+    status = topics["status"]
+    return {
+        "asyncapi": VERSION,
+        "info": {
+            "title": "emotion-tracker",
+            "version": SCHEMA.rpartition("/")[2] + ".0.0",
+            "description": "Who spoke, what was said, and which emotion it carried: one event for every turn.",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": JSON,
+        "servers": {
+            "broker": {
+                "host": "localhost:1883",
+                "protocol": "mqtt",
+                "description": "Any broker that speaks MQTT 3.1.1 or 5.",
+                "bindings": {
+                    "mqtt": {
+                        "lastWill": {"topic": status, "qos": 1, "message": "offline", "retain": True},
+                        "bindingVersion": _BINDING,
+                    }
+                },
+            }
+        },
+        "channels": {channel.name: _channel(topics, channel) for channel in SENT} | _command_channels(topics),
+        "operations": {f"send_{channel.name}": _send(channel) for channel in SENT} | _command_operations(),
+        "components": {
+            "messages": {model.__name__: _message(model) for model in _MODELS} | _plain_messages(),
+            "schemas": schemas["$defs"],
+        },
+    }
+
+
+def dumps_asyncapi(config: Config) -> str:
+    """The document as text, as ``tracker schema --asyncapi`` prints it."""
+    return json.dumps(asyncapi(config), indent=2)
+
+
+def _channel(topics: Topics, channel: Channel) -> dict[str, Any]:
+    names = [model.__name__ for model in channel.messages] or ["Status"]
+    made: dict[str, Any] = {
+        "address": topics[channel.topic],
+        "description": channel.about,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+    }
+    if "{speaker}" in channel.topic:
+        made["parameters"] = {"speaker": {"description": "The speaker's id.", "examples": ["speaker-1"]}}
+    return made
+
+
+def _send(channel: Channel) -> dict[str, Any]:
+    binding = {"qos": channel.qos, "retain": channel.retain, "bindingVersion": _BINDING}
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{channel.name}"},
+        "bindings": {"mqtt": binding},
+    }
+
+
+def _command_channels(topics: Topics) -> dict[str, Any]:
+    about = "Obeyed where mqtt.commands is true; never where retained."
+    made: dict[str, Any] = {
+        f"cmd_{name}": {
+            "address": topics[f"cmd/{name}"],
+            "description": about,
+            "messages": {"Command": {"$ref": f"#/components/messages/{_command(name)}"}},
+        }
+        for name in NAMES
+    }
+    made["reply"] = {
+        "address": topics["cmd/reply"],
+        "description": "Answers to commands that name no response topic.",
+        "messages": {"Reply": {"$ref": "#/components/messages/Reply"}},
+    }
+    return made
+
+
+def _command_operations() -> dict[str, Any]:
+    return {
+        f"receive_{name}": {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/cmd_{name}"},
+            "bindings": {"mqtt": {"qos": 1, "bindingVersion": _BINDING}},
+            "reply": {"channel": {"$ref": "#/channels/reply"}},
+        }
+        for name in NAMES
+    }
+
+
+def _command(name: str) -> str:
+    return "Note" if name == "mark" else "Nothing"
+
+
+def _message(model: type) -> dict[str, Any]:
+    name = model.__name__
+    return {
+        "name": name,
+        "summary": (model.__doc__ or name).strip().partition("\n")[0],
+        "contentType": JSON,
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+        "bindings": {"mqtt": {"payloadFormatIndicator": 1, "contentType": JSON, "bindingVersion": _BINDING}},
+    }
+
+
+def _plain_messages() -> dict[str, Any]:
+    payloads: dict[str, dict[str, Any]] = {
+        "Status": {"type": "string", "enum": ["online", "offline"]},
+        "Nothing": {"type": "string", "description": "Ignored."},
+        "Note": {"type": "string", "maxLength": LONGEST_NOTE, "description": "What to remember the moment by."},
+    }
+    return {name: {"name": name, "contentType": _TEXT, "payload": payload} for name, payload in payloads.items()}

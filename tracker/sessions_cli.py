@@ -1,0 +1,132 @@
+"""``tracker sessions list | show | verify | prune | flush``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tracker import config as settings
+from tracker.errors import SessionError, SinkError
+from tracker.events import MomentMarked, TurnEnded
+from tracker.keeping import Found, Retention, due, find, prune, verify
+
+app = typer.Typer(help="Recorded sessions: look through them, check them, remove what is old.", no_args_is_help=True)
+
+Place = Annotated[Path | None, typer.Argument(help="A folder of sessions, or one; record.folder of the settings.")]
+File = Annotated[Path | None, typer.Option("--config", help="Settings; ./config.toml where there is one.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value: override one setting.")]
+
+
+@app.command("list")
+def list_sessions(place: Place = None, config: File = None, sets: Sets = None) -> None:
+    """List recorded sessions."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("folder", "began", "source", "turns", "ended", "size", "removed"):
+        table.add_column(heading, no_wrap=True)
+    for found in _find(place, config, sets):
+        start = found.session.start if found.session else None
+        turns = sum(isinstance(event, TurnEnded) for event in found.session.events) if found.session else 0
+        began, source = (start.started_at, start.source) if start else ("", "")
+        removed = ", ".join(found.pruned)
+        table.add_row(str(found.folder), began, source, str(turns), found.state, _bytes(found.size), removed)
+    Console(width=200, highlight=False).print(table)
+
+
+@app.command()
+def show(folder: Annotated[Path, typer.Argument(help="A recorded session.")]) -> None:
+    """Tell what a session holds."""
+    (found,) = _one(folder)
+    if not found.session:
+        raise SessionError(found.fault)
+    start, stop = found.session.start, found.session.stop
+    turns = [event for event in found.session.events if isinstance(event, TurnEnded)]
+    say = Console(highlight=False, soft_wrap=True, markup=False).print
+    say(f"session   {start.session}")
+    say(f"began     {start.started_at}, {start.source}, {start.software}")
+    say(f"ended     {stop.ended_at}, {stop.outcome}" if stop else "ended     cut off: there is no stop.json")
+    say(f"models    {', '.join(f'{part} {name}' for part, name in start.models.items())}")
+    say(f"kept      {', '.join(sorted(file.name for file in found.folder.iterdir()))} ({_bytes(found.size)})")
+    for speaker, count in sorted(Counter(turn.speaker for turn in turns).items()):
+        emotions = Counter(turn.emotion for turn in turns if turn.speaker == speaker).most_common()
+        say(f"{speaker:9} {count} turns: {', '.join(f'{emotion} {times}' for emotion, times in emotions)}")
+    for event in found.session.events:
+        if isinstance(event, MomentMarked):
+            say(f"marked    {event.time} {event.note}")
+
+
+@app.command("verify")
+def verify_sessions(place: Place = None, config: File = None, sets: Sets = None) -> None:
+    """Check that sessions are whole; a recording that was cut off is readable up to there, and said to be."""
+    wrong = 0
+    for found in _find(place, config, sets):
+        faults = verify(found)
+        wrong += bool(faults)
+        for fault in faults:
+            typer.echo(f"{found.folder}: {fault}")
+        if not faults and found.session:
+            typer.echo(f"{found.folder}: {found.state}, {len(found.session.events)} events, whole")
+    if wrong:
+        raise SessionError(f"{wrong} of the sessions are damaged")
+
+
+@app.command("prune")
+def prune_sessions(
+    place: Place = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Remove from sessions what the settings no longer keep (record.audio_days and the like)."""
+    keep = settings.load(config, sets=sets or []).record
+    retention = Retention(keep.audio_days, keep.video_days, keep.features_days, keep.text_days, keep.events_days)
+    if retention == Retention():
+        typer.echo("everything is kept for ever; set record.audio_days, text_days or events_days to change that")
+        return
+    for found in _find(place, config, sets):
+        kinds = due(found, retention, datetime.now(UTC))
+        try:
+            if not dry_run:
+                prune(found, kinds)
+        except OSError as error:
+            raise SessionError(f"{found.folder}: cannot be pruned ({error.strerror})") from error
+        if kinds:
+            what = "all of it" if kinds == ["events"] else ", ".join(kinds)
+            typer.echo(f"{found.folder}: {what} {'would be' if dry_run else 'is'} removed")
+
+
+@app.command()
+def flush(
+    mqtt: Annotated[str | None, typer.Option(help="Broker: mqtt://host[:port] or mqtts://...")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds that it may take.", min=0.1)] = 30.0,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Deliver to the broker what earlier runs could not (the next run does it, too)."""
+    from tracker.publishing import flush as deliver
+
+    over = [f"mqtt.url={mqtt}"] if mqtt else []
+    chosen = settings.load(config, sets=[*(sets or []), *over])
+    if left := anyio.run(deliver, chosen, lambda sentence: typer.echo(sentence, err=True), wait):
+        raise SinkError(f"{left} messages are still to be delivered")
+
+
+def _find(place: Path | None, config: Path | None, sets: list[str] | None) -> list[Found]:
+    return list(find(place or Path(settings.load(config, sets=sets or []).record.folder)))
+
+
+def _one(folder: Path) -> list[Found]:
+    found = list(find(folder))
+    if len(found) != 1:
+        raise SessionError(f"{folder}: is not a recorded session, but holds {len(found)} of them")
+    return found
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

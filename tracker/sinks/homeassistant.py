@@ -1,0 +1,131 @@
+"""Telling Home Assistant of the tracker: one retained message about one device with all that belongs to it. No I/O.
+
+After https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload: an ``event`` entity for the turns, an
+``enum`` sensor for each speaker's emotion, a binary sensor that tells whether the tracker is there.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, final
+
+from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded
+from tracker.sinks.connection import Heard
+from tracker.sinks.messages import JSON
+from tracker.sinks.topics import Message, Topics, slug
+
+TURNS = ["turn.started", "turn.ended", "turn.skipped"]
+
+
+@final
+class HomeAssistant:
+    """Announces the device when a session begins, again for each new speaker and each time Home Assistant starts.
+
+    Args:
+        topics: Where the tracker publishes.
+        prefix: Where Home Assistant looks for devices.
+        expiry_s: Seconds after which a speaker's emotion is unknown again.
+        forget: Whether the device goes when a session has ended.
+    """
+
+    def __init__(self, topics: Topics, prefix: str, expiry_s: int, forget: bool) -> None:
+        self._topics = topics
+        self._prefix = prefix
+        self._expiry_s = expiry_s
+        self._forget = forget
+        self._started: SessionStarted | None = None
+        self._speakers: dict[str, str] = {}
+        self.topics: tuple[str, ...] = (f"{prefix}/status",)
+
+    @property
+    def id(self) -> str:
+        """The device's id; the same in every session."""
+        return slug(f"{self._topics.base}-{self._topics.node}").replace("-", "_")
+
+    def of(self, event: Event, late: bool) -> list[Message]:  # noqa: ARG002  # a device is the same, late or not
+        """The announcement, where an event changes it."""
+        match event:
+            case SessionStarted():
+                self._started = event
+                self._speakers.clear()
+                return self._announcement()
+            case TurnEnded() if slug(event.speaker) not in self._speakers:
+                self._speakers[slug(event.speaker)] = event.speaker
+                return self._announcement()
+            case SessionEnded() if self._forget:
+                self._started = None
+                return [self._config("")]
+        return []
+
+    def heard(self, heard: Heard) -> list[Message]:
+        """Announce the device again when Home Assistant says that it has started."""
+        born = heard.topic in self.topics and heard.payload == b"online" and not heard.retained
+        return self._announcement() if born else []
+
+    def _announcement(self) -> list[Message]:
+        if not self._started:
+            return []
+        return [self._config(json.dumps(self.payload(self._started, self._speakers)))]
+
+    def _config(self, payload: str) -> Message:
+        return Message(f"{self._prefix}/device/{self.id}/config", payload, retain=True, content_type=JSON)
+
+    def payload(self, started: SessionStarted, speakers: dict[str, str]) -> dict[str, Any]:
+        """The device and its entities.
+
+        Args:
+            started: Tells the labels and the software.
+            speakers: Names by id.
+        """
+        version = started.software.rpartition(" ")[2]
+        parts = {"turns": self._turns(), "online": self._online()}
+        parts |= {f"emotion_{one}": self._emotion(one, name, started.labels) for one, name in speakers.items()}
+        return {
+            "~": self._topics.root,
+            "dev": {"ids": [self.id], "name": f"Emotion tracker {self._topics.node}", "sw": version},
+            "o": {"name": "emotion-tracker", "sw": version},
+            "cmps": parts,
+            "qos": 1,
+        }
+
+    def _turns(self) -> dict[str, Any]:
+        return {
+            "p": "event",
+            "name": "Turn",
+            "unique_id": f"{self.id}_turns",
+            "state_topic": "~/turn",
+            "event_types": TURNS,
+            "value_template": "{{ dict(value_json, event_type=value_json.type) | to_json }}",
+            **self._availability(),
+        }
+
+    def _online(self) -> dict[str, Any]:
+        return {
+            "p": "binary_sensor",
+            "name": "Online",
+            "unique_id": f"{self.id}_online",
+            "state_topic": "~/status",
+            "payload_on": "online",
+            "payload_off": "offline",
+            "device_class": "connectivity",
+            "entity_category": "diagnostic",
+        }
+
+    def _emotion(self, speaker: str, name: str, labels: list[str]) -> dict[str, Any]:
+        return {
+            "p": "sensor",
+            "name": f"{name} emotion",
+            "unique_id": f"{self.id}_emotion_{speaker}",
+            "state_topic": f"~/speaker/{speaker}",
+            "value_template": "{{ value_json.emotion if value_json is defined else None }}",
+            "json_attributes_topic": f"~/speaker/{speaker}",
+            "json_attributes_template": "{{ value_json | to_json if value_json is defined else '{}' }}",
+            "device_class": "enum",
+            "options": labels,
+            "expire_after": self._expiry_s,
+            **self._availability(),
+        }
+
+    @staticmethod
+    def _availability() -> dict[str, Any]:
+        return {"availability": [{"topic": "~/status"}]}

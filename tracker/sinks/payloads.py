@@ -1,0 +1,63 @@
+"""What is published beside the events themselves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tracker.events import Probability, Sentiment, WallTime
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_: Literal["emotion-tracker/1"] = Field(default="emotion-tracker/1", alias="schema")
+    session: str
+
+
+class Notice(_Payload):
+    """What people who are listened to are told."""
+
+    time: WallTime = Field(description="When the session began.")
+    notice: str
+
+
+class SpeakerEmotion(_Payload):
+    """A speaker's emotion in the latest turn, without a word of what was said."""
+
+    seq: int = Field(ge=0, description="Number of the event in which it was judged.")
+    speaker: str = Field(description="The speaker's id, as in the topic.")
+    emotion: str
+    confidence: Probability
+    abstained: bool
+    sentiment: Sentiment
+    time: WallTime = Field(description="When the turn ended.")
+
+
+class Counters(_Payload):
+    """How the publishing goes, since the process began."""
+
+    session: str = ""
+    turns: int = Field(default=0, ge=0, description="Judged turns given to be published.")
+    delivered: int = Field(default=0, ge=0, description="Messages that the broker has acknowledged.")
+    late: int = Field(default=0, ge=0, description="Those of them that an earlier run had left.")
+    waiting: int = Field(default=0, ge=0, description="Messages that are not delivered yet.")
+    dropped: int = Field(default=0, ge=0, description="Messages that were dropped for lack of room.")
+    reconnects: int = Field(default=0, ge=0, description="Connections after the first one.")
+    connected: bool = Field(default=False, description="Whether the broker is there.")
+
+
+class Reply(BaseModel):
+    """The answer to a command."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: Literal["pause", "resume", "stop", "mark"]
+    ok: bool = Field(description="Whether it is obeyed.")
+    error: str | None = Field(description="Why not.")
+
+
+def dumps(payload: BaseModel) -> str:
+    """A payload as one line of JSON."""
+    return payload.model_dump_json(by_alias=True)
