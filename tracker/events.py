@@ -1,8 +1,9 @@
-"""What subscribers see: five kinds of flat, versioned events, the same for every sink and on disk.
+"""What subscribers see: nine kinds of flat, versioned events, the same for every sink and on disk.
 
 A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
 identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
-session's start, and wall time as RFC 3339 in UTC.
+session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is paused; wall time does
+not.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class TurnEnded(_Event):
     type: Literal["turn.ended"] = "turn.ended"
     turn: int = Field(ge=1)
     channel: int = Field(ge=0)
-    speaker: str
+    speaker: str = Field(description="The speaker's id in this session; a new name does not change it.")
+    speaker_name: str | None = Field(default=None, description="What a user calls the speaker, from then on.")
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
     start_time: WallTime
@@ -110,6 +112,42 @@ class TurnSkipped(_Event):
     detail: str = Field(description="One sentence for people; never a transcript.")
 
 
+class ListeningPaused(_Event):
+    """A user has closed the source; nothing is heard from here on."""
+
+    type: Literal["listening.paused"] = "listening.paused"
+    at_ns: MediaNs
+    time: WallTime
+
+
+class ListeningResumed(_Event):
+    """A user has opened the source again."""
+
+    type: Literal["listening.resumed"] = "listening.resumed"
+    at_ns: MediaNs
+    time: WallTime
+    paused_ms: float = Field(ge=0, description="How long nothing was heard.")
+
+
+class MomentMarked(_Event):
+    """A user wants to find this moment again."""
+
+    type: Literal["moment.marked"] = "moment.marked"
+    at_ns: MediaNs
+    time: WallTime
+    note: str = Field(description="What the user wrote about it; may be empty.")
+
+
+class SpeakerRenamed(_Event):
+    """A user has told what to call a speaker; later turns carry the name, earlier ones keep their events."""
+
+    type: Literal["speaker.renamed"] = "speaker.renamed"
+    at_ns: MediaNs
+    time: WallTime
+    speaker: str = Field(description="The speaker's id.")
+    name: str = Field(min_length=1, max_length=80)
+
+
 class SessionEnded(_Event):
     """The last event: how the session ended, and its counters."""
 
@@ -124,7 +162,17 @@ class SessionEnded(_Event):
     dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
 
 
-Event = SessionStarted | TurnStarted | TurnEnded | TurnSkipped | SessionEnded
+Event = (
+    SessionStarted
+    | TurnStarted
+    | TurnEnded
+    | TurnSkipped
+    | ListeningPaused
+    | ListeningResumed
+    | MomentMarked
+    | SpeakerRenamed
+    | SessionEnded
+)
 _ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
@@ -165,6 +213,11 @@ class Stamp:
         self.session = session
         self._started_at = started_at
         self._seq = 0
+        self._pauses: list[tuple[int, int]] = []
+
+    def paused(self, media_ns: int, paused_ns: int) -> None:
+        """Nothing was heard for a while: what lies after this media time is so much later on the wall."""
+        self._pauses.append((media_ns, paused_ns))
 
     def header(self) -> dict[str, Any]:
         """The fields that every event carries; each call takes the next number."""
@@ -173,7 +226,8 @@ class Stamp:
 
     def wall(self, media_ns: int) -> str:
         """The wall time of a media time."""
-        return wall_time(self._started_at, media_ns)
+        paused_ns = sum(paused for at, paused in self._pauses if media_ns > at)
+        return wall_time(self._started_at, media_ns + paused_ns)
 
     def span(self, start_ns: int, end_ns: int) -> dict[str, Any]:
         """Start and end in both kinds of time."""

@@ -17,15 +17,17 @@ from typing import Any
 import anyio
 
 from tracker.clock import Clock
+from tracker.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.edges import Edge, Policy
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Event, Outcome, SessionEnded, Stamp
+from tracker.gauges import Gauges
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.publisher import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import AudioChunk, Source
+from tracker.sources.media import AudioChunk, Pausable, Source
 from tracker.threads import ModelThread
 from tracker.turns.segment import TurnCutter
 from tracker.turns.turn import Turn, TurnOpened
@@ -52,23 +54,18 @@ class Outlets:
         sinks: Take the events.
         record_audio: Takes the audio as it was heard, or None.
         report: Says one sentence to the user.
+        gauges: What a display may look at meanwhile.
     """
 
     sinks: Sequence[Sink]
     record_audio: Callable[[AsyncIterable[AudioChunk]], Awaitable[None]] | None
     report: Callable[[str], None]
+    gauges: Gauges = field(default_factory=Gauges)
 
 
-@dataclass
-class Control:
-    """How a session is ended from outside: drain first, abort second."""
-
-    drained: anyio.Event = field(default_factory=anyio.Event)
-    aborted: anyio.Event = field(default_factory=anyio.Event)
-
-    def stop(self) -> None:
-        """Hear nothing more and finish what was heard; asked again, finish at once."""
-        (self.aborted if self.drained.is_set() else self.drained).set()
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Travels among the chunks where listening was paused: the turns under way end here."""
 
 
 async def run(
@@ -89,7 +86,7 @@ async def run(
         header: Describes the session once the source is open.
         stamp: Called once, when the source is open: media time 0 is now.
         clock: The monotonic clock.
-        control: Ends the session early.
+        control: Pauses, marks, renames; ends the session early.
 
     Returns:
         The session's last event.
@@ -111,11 +108,13 @@ async def run(
         await publisher.start(header(source))
 
         ready = steps(source.channels)
-        path = _Path(source, ready, publisher, audio, clock)
+        path = _Path(source, ready, publisher, audio, clock, outlets.gauges)
+        outlets.gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
         async with anyio.create_task_group() as watching:
             watching.start_soon(path.watch, control, name="control")
             await path.follow(chunks)
             watching.cancel_scope.cancel()
+        outlets.gauges.end()
 
         edges: list[Edge[Any]] = [*path.edges, audio, *to_sinks]
         dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
@@ -133,15 +132,26 @@ class _Path:
     """The steps from chunks to published events, and what became of them."""
 
     def __init__(
-        self, source: Source, steps: Steps, publisher: Publisher, audio: Edge[AudioChunk], clock: Clock
+        self,
+        source: Source,
+        steps: Steps,
+        publisher: Publisher,
+        audio: Edge[AudioChunk],
+        clock: Clock,
+        gauges: Gauges,
     ) -> None:
         self._source = source
         self._steps = steps
         self._publisher = publisher
         self._audio = audio
         self._clock = clock
+        self._gauges = gauges
         self._scope = anyio.CancelScope()
-        self._chunks: Edge[AudioChunk] = Edge("chunks", _CHUNKS, _policy(source))
+        self._listening = anyio.Event()
+        self._listening.set()
+        self._paused_at_ns: int | None = None
+        self._heard_ns = 0
+        self._chunks: Edge[AudioChunk | _Silence] = Edge("chunks", _CHUNKS, _policy(source))
         self._turns: Edge[TurnOpened | Turn] = Edge("turns", _TURNS)
         self._observed: Edge[TurnOpened | ObservedTurn | FailedTurn] = Edge("observed", _TURNS)
         self._judged: Edge[Record] = Edge("judged", _TURNS)
@@ -162,11 +172,40 @@ class _Path:
             self.failure = failures.exceptions[0]
 
     async def watch(self, control: Control) -> None:
-        """Pass on what the user asks for."""
-        await control.drained.wait()
-        self._source.stop()
-        await control.aborted.wait()
-        self._scope.cancel()
+        """Do what the user asks for."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._obey, control, name="requests")
+            await control.drained.wait()
+            self._source.stop()
+            self._listening.set()
+            await control.aborted.wait()
+            self._scope.cancel()
+
+    async def _obey(self, control: Control) -> None:
+        async for request in control.requests:
+            if not control.drained.is_set():
+                await self._do(request)
+
+    async def _do(self, request: Request) -> None:
+        now_ns = self._clock.now_ns()
+        match request:
+            case Pause() if self._paused_at_ns is None:
+                self._paused_at_ns, self._gauges.paused = now_ns, True
+                self._listening = anyio.Event()
+                if isinstance(self._source, Pausable):
+                    self._source.pause()
+                await self._chunks.offer(_Silence())
+                await self._publisher.pause(self._heard_ns)
+            case Resume() if self._paused_at_ns is not None:
+                await self._publisher.resume(self._heard_ns, now_ns - self._paused_at_ns)
+                self._paused_at_ns, self._gauges.paused = None, False
+                if isinstance(self._source, Pausable):
+                    self._source.resume()
+                self._listening.set()
+            case Mark(note):
+                await self._publisher.mark(self._heard_ns, note)
+            case Rename(speaker, name):
+                await self._publisher.rename(self._heard_ns, speaker, name)
 
     def outcome(self, control: Control) -> Outcome:
         """How the path ended."""
@@ -179,6 +218,10 @@ class _Path:
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
+                if not isinstance(self._source, Pausable):
+                    await self._listening.wait()
+                self._heard_ns = max(self._heard_ns, chunk.end_ns)
+                self._gauges.hear(chunk)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
         except SourceError as lost:
@@ -198,7 +241,10 @@ class _Path:
 
         try:
             async for chunk in self._chunks:
-                await pass_on(lambda chunk=chunk: list(cutter.feed(chunk)))  # type: ignore[misc]
+                if isinstance(chunk, _Silence):
+                    await pass_on(lambda: list(cutter.finish()))
+                else:
+                    await pass_on(lambda chunk=chunk: list(cutter.feed(chunk)))  # type: ignore[misc]
             await pass_on(lambda: list(cutter.finish()))
         finally:
             self._turns.close()

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import anyio
+
 from adapters.contract import MODALITIES, EmotionScores
 from tracker.clock import NS_PER_MS, Clock
 from tracker.edges import Edge
 from tracker.events import (
     Event,
     Latency,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
     Outcome,
     Sentiment,
     SessionEnded,
     SessionStarted,
     SkipReason,
+    SpeakerRenamed,
     Stamp,
     TurnEnded,
     TurnSkipped,
@@ -57,6 +63,8 @@ class Publisher:
         self._outlets = outlets
         self._clock = clock
         self._open: dict[int, TurnOpened] = {}
+        self._names: dict[str, str] = {}
+        self._one_at_a_time = anyio.Lock()  # a user's wish may come between two sinks of another event
         self._started = self._ended = self._skipped = 0
 
     async def start(self, header: SessionHeader) -> None:
@@ -74,8 +82,38 @@ class Publisher:
             )
         )
 
+    async def pause(self, media_ns: int) -> None:
+        """Publish that nothing is heard from here on."""
+        async with self._one_at_a_time:
+            await self._send(ListeningPaused(**self._stamp.header(), at_ns=media_ns, time=self._stamp.wall(media_ns)))
+
+    async def resume(self, media_ns: int, paused_ns: int) -> None:
+        """Publish that listening goes on after so long on the clock."""
+        async with self._one_at_a_time:
+            self._stamp.paused(media_ns, paused_ns)
+            time = self._stamp.wall(media_ns + 1)  # the first nanosecond after the pause
+            header, paused_ms = self._stamp.header(), paused_ns / NS_PER_MS
+            await self._send(ListeningResumed(**header, at_ns=media_ns, time=time, paused_ms=paused_ms))
+
+    async def mark(self, media_ns: int, note: str) -> None:
+        """Publish that a user wants to find this moment again."""
+        async with self._one_at_a_time:
+            time = self._stamp.wall(media_ns)
+            await self._send(MomentMarked(**self._stamp.header(), at_ns=media_ns, time=time, note=note))
+
+    async def rename(self, media_ns: int, speaker: str, name: str) -> None:
+        """Publish what to call a speaker, and call them so in later turns."""
+        async with self._one_at_a_time:
+            self._names[speaker] = name
+            header, time = self._stamp.header(), self._stamp.wall(media_ns)
+            await self._send(SpeakerRenamed(**header, at_ns=media_ns, time=time, speaker=speaker, name=name))
+
     async def publish(self, record: Record) -> None:
         """Publish what became of a turn."""
+        async with self._one_at_a_time:
+            await self._publish(record)
+
+    async def _publish(self, record: Record) -> None:
         match record:
             case TurnOpened():
                 self._open[record.number] = record
@@ -149,6 +187,7 @@ class Publisher:
             turn=turn.number,
             channel=turn.channel,
             speaker=observed.speaker,
+            speaker_name=self._names.get(observed.speaker),
             ended_by=turn.ended_by,
             text=observed.transcript.text,
             language=observed.transcript.language,

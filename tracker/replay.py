@@ -14,7 +14,19 @@ from pydantic import ValidationError
 from tracker.clock import NS_PER_MS, Clock
 from tracker.edges import Edge
 from tracker.errors import SessionError
-from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json
+from tracker.events import (
+    Event,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
+    SessionEnded,
+    SessionStarted,
+    SpeakerRenamed,
+    TurnEnded,
+    TurnSkipped,
+    TurnStarted,
+    from_json,
+)
 from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
@@ -101,6 +113,8 @@ def moment_ns(event: Event) -> int:
             return event.end_ns + round((event.latency_ms.endpoint + event.latency_ms.total) * NS_PER_MS)
         case TurnSkipped():
             return event.end_ns
+        case ListeningPaused() | ListeningResumed() | MomentMarked() | SpeakerRenamed():
+            return event.at_ns
         case SessionEnded():
             return event.media_ns
 

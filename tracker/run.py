@@ -21,8 +21,11 @@ from rich.console import Console
 from tracker import pipeline, replay
 from tracker.clock import SystemClock
 from tracker.config import SECRETS, Config, MqttConfig
+from tracker.control import Control
+from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
-from tracker.pipeline import Control, Outlets
+from tracker.gauges import Gauges
+from tracker.pipeline import Outlets
 from tracker.publisher import SessionHeader
 from tracker.sinks import Sink
 from tracker.sinks.address import Address, parse_url, refuse_plain
@@ -31,7 +34,7 @@ from tracker.sinks.connection import Connector
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.mqtt import Mqtt
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.terminal import Terminal
+from tracker.sinks.terminal import Terminal, default_keyboard
 from tracker.sources.media import Source
 from tracker.sources.open import check, source_from
 
@@ -103,12 +106,17 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         return SessionHeader(opened.name, opened.live, opened.channels, labels, models.names, SOFTWARE)
 
     async def session(control: Control) -> SessionEnded:
+        gauges = Gauges()
+        gauges.recorder = f"{wishes.record}" if wishes.record else ""
+        terminal.look_at(gauges.read)
+        terminal.steer("live", lambda ask: obey(control, ask))
         async with _sinks(config, wishes, terminal) as sinks:
+            gauges.broker = next((sink.state for sink in sinks if isinstance(sink, Mqtt)), str)
             audio = recorder.record_audio if recorder and config.record.audio else None
             return await pipeline.run(
                 source,
                 lambda channels: parts.steps(models, config, channels, clock),
-                Outlets([*sinks, recorder] if recorder else sinks, audio, terminal.say),
+                Outlets([*sinks, recorder] if recorder else sinks, audio, terminal.say, gauges),
                 header,
                 _stamp,
                 clock,
@@ -144,10 +152,25 @@ def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> N
     anyio.run(_with_signals, again, terminal.say)
 
 
+def obey(control: Control, ask: Ask) -> None:
+    """Do what a key asks of a live session."""
+    match ask.what:
+        case "pause":
+            control.pause()
+        case "resume":
+            control.resume()
+        case "mark":
+            control.mark(ask.text)
+        case "rename":
+            control.rename(ask.speaker, ask.text)
+        case "stop":
+            control.stop()
+
+
 def _terminal(config: Config, wishes: Wishes) -> Terminal:
     """Also where it is not shown: it tells the user what has to be told."""
     console = Console(stderr=wishes.json, force_terminal=False if wishes.plain else None)
-    return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice)
+    return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice, default_keyboard())
 
 
 @asynccontextmanager

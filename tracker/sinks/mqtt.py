@@ -64,6 +64,13 @@ class Mqtt:
         self._away = False
         self._changed = anyio.Event()
 
+    def state(self) -> str:
+        """What the connection is doing, in a few words."""
+        kept = f", {len(self._outbox)} kept" if len(self._outbox) else ""
+        if self._connected:
+            return f"connected{kept}"
+        return f"away, trying again{kept}" if self._away else "connecting"
+
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Publish every event; at the end give the broker a last chance, then say what was not delivered."""
         async with anyio.create_task_group() as group:

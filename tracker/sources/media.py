@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -69,3 +69,17 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Hear nothing more: the iteration ends after what was already captured."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """A source that can be closed for a while. Others are just not read meanwhile.
+
+    Media time stands still: the first chunk after a pause begins where the last one before it ended.
+    """
+
+    def pause(self) -> None:
+        """Hear nothing more until `resume`; what was captured is still delivered."""
+
+    def resume(self) -> None:
+        """Go on."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import to_thread
 
 from tracker.clock import Clock, seconds_to_ns
-from tracker.errors import SourceLost
+from tracker.errors import SourceError, SourceLost
 from tracker.sources.capture import Capture, Captured
-from tracker.sources.devices import PortAudio, find_device, list_devices, load_portaudio
+from tracker.sources.devices import AudioDevice, PortAudio, find_device, list_devices, load_portaudio
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.sources.resample import Blocks, ChannelMode, Converter
 
@@ -64,6 +65,7 @@ class MicrophoneSource:
         self._portaudio = portaudio
         self._capture: Capture | None = None
         self._stopped = False
+        self._paused = False
         self._lost = ""
         self._news = anyio.Event()
 
@@ -82,29 +84,18 @@ class MicrophoneSource:
         """
         portaudio = self._portaudio or await to_thread.run_sync(load_portaudio)
         device = find_device(await to_thread.run_sync(list_devices, portaudio), self._wanted)
-        loop = asyncio.get_running_loop()
-        capture = self._capture = Capture(
-            portaudio,
-            device,
-            separate=self._mode == "separate",
-            block_ms=self._block_ms,
-            hold_s=self._hold_s,
-            clock=self._clock,
-            notify=lambda: loop.call_soon_threadsafe(self._wake),
-        )
+        capture = self._capture = self._new_capture(portaudio, device)
         self.channels = 1 if self._mode == "mix" else capture.channels
         try:
             await to_thread.run_sync(capture.start, abandon_on_cancel=True)
             if self._stopped:
                 capture.close()
             log.info("microphone opened", extra={"device": str(device), "rate_hz": capture.rate_hz})
-            async with aclosing(self._listen(capture)) as heard:
+            again = partial(self._new_capture, portaudio, device)
+            async with aclosing(self._listen(capture, again)) as heard:
                 yield heard
         finally:
-            capture.close()
-            with anyio.CancelScope(shield=True):
-                if not await to_thread.run_sync(capture.join, _CLOSE_S):
-                    log.warning("microphone does not close", extra={"device": str(device)})
+            await self._close(self._capture)
 
     def stop(self) -> None:
         """Close the device now; what was captured is still delivered."""
@@ -113,25 +104,80 @@ class MicrophoneSource:
             self._capture.close()
         self._wake()
 
+    def pause(self) -> None:
+        """Close the device now, until `resume`; what was captured is still delivered."""
+        self._paused = True
+        if self._capture:
+            self._capture.close()
+        self._wake()
+
+    def resume(self) -> None:
+        """Open the device again."""
+        self._paused = False
+        self._wake()
+
+    def _new_capture(self, portaudio: PortAudio, device: AudioDevice) -> Capture:
+        loop = asyncio.get_running_loop()
+        return Capture(
+            portaudio,
+            device,
+            separate=self._mode == "separate",
+            block_ms=self._block_ms,
+            hold_s=self._hold_s,
+            clock=self._clock,
+            notify=lambda: loop.call_soon_threadsafe(self._wake),
+        )
+
+    async def _close(self, capture: Capture) -> None:
+        capture.close()
+        with anyio.CancelScope(shield=True):
+            if not await to_thread.run_sync(capture.join, _CLOSE_S):
+                log.warning("microphone does not close", extra={"device": self._wanted})
+
     def _wake(self) -> None:
         self._news.set()
 
-    async def _listen(self, capture: Capture) -> AsyncGenerator[AudioChunk]:
+    async def _listen(self, capture: Capture, again: Callable[[], Capture]) -> AsyncGenerator[AudioChunk]:
         convert = _Conversion(capture.rate_hz, capture.channels, self._mode, self._block_ms)
+        dropped = 0
         while True:
             self._news = anyio.Event()
             while capture.blocks:
                 chunks = convert.feed(capture.blocks.popleft())
-                self.dropped = convert.dropped
+                self.dropped = dropped + convert.dropped
                 for chunk in chunks:
                     yield chunk
             if self._stopped or self._lost:
                 break
+            if self._paused:
+                for chunk in convert.finish():
+                    yield chunk
+                capture = await self._reopened(capture, again)
+                dropped = self.dropped
+                convert = _Conversion(capture.rate_hz, capture.channels, self._mode, self._block_ms, convert.end)
+                continue
             await self._wait(capture)
         for chunk in convert.finish():
             yield chunk
         if self._lost and not self._stopped:
             raise SourceLost(f"mic: {self._lost}; what was heard until then is kept")
+
+    async def _reopened(self, closed: Capture, again: Callable[[], Capture]) -> Capture:
+        """Wait until the pause is over, and record anew; the closed capture where the session has ended instead."""
+        await self._close(closed)
+        while self._paused and not self._stopped:
+            self._news = anyio.Event()
+            await self._news.wait()
+        if self._stopped:
+            return closed
+        capture = self._capture = again()
+        try:
+            await to_thread.run_sync(capture.start, abandon_on_cancel=True)
+        except SourceError as error:
+            raise SourceLost(f"{error}; what was heard until the pause is kept") from error
+        if self._stopped or self._paused:
+            capture.close()
+        return capture
 
     async def _wait(self, capture: Capture) -> None:
         """Return when there is news, or the device is lost."""
@@ -153,12 +199,19 @@ class MicrophoneSource:
 class _Conversion:
     """Numbered blocks to chunks, with a hole wherever blocks are missing."""
 
-    def __init__(self, rate_hz: int, channels: int, mode: ChannelMode, block_ms: int) -> None:
+    def __init__(self, rate_hz: int, channels: int, mode: ChannelMode, block_ms: int, begin: int = 0) -> None:
         self._shape: tuple[int, int, ChannelMode] = rate_hz, channels, mode
         self._converter = Converter(*self._shape)
         self._blocks = Blocks(block_ms)
+        self._begin = begin  # in samples of ours; the device counts from 0 each time it is opened
+        self._blocks.skip_to(begin)
         self._next = 0
         self.dropped = 0
+
+    @property
+    def end(self) -> int:
+        """Index of the next sample."""
+        return self._blocks.end
 
     def feed(self, block: Captured) -> list[AudioChunk]:
         chunks = self._jump(block.first) if block.first != self._next else []
@@ -171,7 +224,7 @@ class _Conversion:
     def _jump(self, first: int) -> list[AudioChunk]:
         chunks = self.finish()
         self._converter = Converter(*self._shape)
-        start = first * RATE_HZ // self._shape[0]
+        start = self._begin + first * RATE_HZ // self._shape[0]
         self.dropped += max(0, start - self._blocks.end)
         self._blocks.skip_to(start)
         return chunks

@@ -26,6 +26,8 @@ class Paced:
         self._clock = clock
         self._stopped = False
         self._waiting: anyio.CancelScope | None = None
+        self._resumed = anyio.Event()
+        self._paused = False
         self.name = source.name
         self.live = source.live
 
@@ -53,20 +55,40 @@ class Paced:
         """End now: what has not been released was not yet heard."""
         self._stopped = True
         self._source.stop()
+        self._resumed.set()
         if self._waiting:
             self._waiting.cancel()
+
+    def pause(self) -> None:
+        """Release nothing more; the schedule stands still."""
+        self._paused = True
+        self._resumed = anyio.Event()
+        if self._waiting:
+            self._waiting.cancel()
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._paused = False
+        self._resumed.set()
 
     async def _release(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         origin_ns: int | None = None
         async for chunk in chunks:
             if origin_ns is None:
                 origin_ns = self._clock.now_ns() - chunk.start_ns
-            if self._stopped or not await self._reached(origin_ns + chunk.end_ns):
+            while not self._stopped and not await self._reached(origin_ns + chunk.end_ns):
+                paused_ns = self._clock.now_ns()
+                await self._resumed.wait()
+                origin_ns += self._clock.now_ns() - paused_ns
+            if self._stopped:
                 return
             yield chunk
 
     async def _reached(self, moment_ns: int) -> bool:
+        """Wait for a moment; False where a stop or a pause came first."""
+        if self._paused:
+            return False
         with anyio.CancelScope() as self._waiting:
             await self._clock.sleep_until_ns(moment_ns)
         self._waiting = None
-        return not self._stopped
+        return not self._stopped and not self._paused

@@ -1,0 +1,122 @@
+"""What the machine is doing right now, for whoever looks: levels, queues, drops, broker and recorder.
+
+The pipeline notes; a display reads when it draws. Nothing is computed, kept or sent for a display that is not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracker.edges import Edge
+from tracker.sources.media import AudioChunk, Source
+
+SILENCE_DB = -80.0
+"""The lowest level that is told, in decibels below full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One edge: how many items wait in it, and how many it has dropped."""
+
+    name: str
+    depth: int
+    capacity: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at the gauges.
+
+    Attributes:
+        media_ns: Media heard.
+        levels_db: The loudest sample of each channel since the last look, in decibels below full scale.
+        paused: Whether the source is closed on the user's wish.
+        queues: Every edge of the path and of the sinks.
+        lost_samples: Samples that the source lost.
+        broker: What the connection to the broker is doing; empty where there is none.
+        recorder: Where the session is kept; empty where it is not.
+        gave_up: Names of sinks that failed and are left out.
+    """
+
+    media_ns: int = 0
+    levels_db: tuple[float, ...] = ()
+    paused: bool = False
+    queues: tuple[Queue, ...] = ()
+    lost_samples: int = 0
+    broker: str = ""
+    recorder: str = ""
+    gave_up: tuple[str, ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """Items dropped on any edge."""
+        return sum(queue.dropped for queue in self.queues)
+
+    @property
+    def waiting(self) -> int:
+        """Items waiting on any edge."""
+        return sum(queue.depth for queue in self.queues)
+
+
+class Gauges:
+    """Filled by the pipeline, read by a display.
+
+    Attributes:
+        paused: Set by the pipeline.
+        broker: Tells what the broker's connection is doing.
+        recorder: Where the session is kept.
+    """
+
+    def __init__(self) -> None:
+        self.paused = False
+        self.broker: Callable[[], str] = str
+        self.recorder = ""
+        self._source: Source | None = None
+        self._path: list[Edge[Any]] = []
+        self._sinks: list[Edge[Any]] = []
+        self._ended = False
+        self._peaks: dict[int, float] = {}
+        self._media_ns = 0
+
+    def follow(self, source: Source, path: Sequence[Edge[Any]], sinks: Sequence[Edge[Any]]) -> None:
+        """Look at these edges from now on."""
+        self._source, self._path, self._sinks = source, list(path), list(sinks)
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Note how loud a chunk is."""
+        self._media_ns = chunk.end_ns
+        if len(chunk.samples):
+            peak = float(np.abs(chunk.samples).max())
+            self._peaks[chunk.channel] = max(peak, self._peaks.get(chunk.channel, 0.0))
+
+    def end(self) -> None:
+        """The path has ended; that the edges close is as it should be."""
+        self._ended = True
+
+    def read(self) -> Status:
+        """Look, and begin a new measurement of the levels."""
+        channels = self._source.channels if self._source else 0
+        levels = tuple(decibels(self._peaks.get(channel, 0.0)) for channel in range(channels))
+        self._peaks.clear()
+        edges = [*self._path, *self._sinks]
+        return Status(
+            media_ns=self._media_ns,
+            levels_db=() if self._ended else levels,
+            paused=self.paused,
+            queues=tuple(Queue(edge.name, edge.depth, edge.capacity, edge.dropped) for edge in edges),
+            lost_samples=self._source.dropped if self._source else 0,
+            broker=self.broker(),
+            recorder=self.recorder,
+            gave_up=() if self._ended else tuple(edge.name for edge in self._sinks if edge.closed),
+        )
+
+
+def decibels(peak: float) -> float:
+    """A sample's size, 1 being full scale, in decibels; `SILENCE_DB` at least."""
+    return max(SILENCE_DB, 20 * math.log10(peak)) if peak > 0 else SILENCE_DB
