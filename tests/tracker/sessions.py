@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import anyio.lowlevel
 from hypothesis import strategies as st
@@ -13,8 +14,12 @@ from tracker.clock import NS_PER_S
 from tracker.events import (
     Event,
     Latency,
+    ListeningPaused,
+    ListeningResumed,
+    MomentMarked,
     SessionEnded,
     SessionStarted,
+    SpeakerRenamed,
     Stamp,
     TurnEnded,
     TurnSkipped,
@@ -83,6 +88,26 @@ class Script:
         )  # fmt: skip
         return self
 
+    def _now(self, at_s: float) -> dict[str, Any]:
+        at_ns = round(at_s * NS_PER_S)
+        return {**self.stamp.header(), "at_ns": at_ns, "time": self.stamp.wall(at_ns)}
+
+    def pauses(self, at_s: float) -> Script:
+        self.events.append(ListeningPaused(**self._now(at_s)))
+        return self
+
+    def resumes(self, at_s: float, paused_ms: float) -> Script:
+        self.events.append(ListeningResumed(**self._now(at_s), paused_ms=paused_ms))
+        return self
+
+    def marks(self, at_s: float, note: str = "") -> Script:
+        self.events.append(MomentMarked(**self._now(at_s), note=note))
+        return self
+
+    def renames(self, at_s: float, speaker: str, name: str) -> Script:
+        self.events.append(SpeakerRenamed(**self._now(at_s), speaker=speaker, name=name))
+        return self
+
     def end(self, media_s: float, **changed: object) -> list[Event]:
         media_ns = round(media_s * NS_PER_S)
         last = SessionEnded(
@@ -118,6 +143,13 @@ def sessions(draw: st.DrawFn) -> list[Event]:
     now = 0.0
     for _ in range(draw(st.integers(0, 6))):
         start, length = now + draw(seconds), draw(seconds)
+        match draw(st.integers(0, 9)):
+            case 0:
+                script.marks(start, draw(st.text(max_size=20)))
+            case 1:
+                script.renames(start, f"Speaker {draw(st.integers(1, 4))}", draw(st.text(min_size=1, max_size=20)))
+            case 2:
+                script.pauses(start).resumes(start, 1000.0)
         if draw(st.booleans()):
             script.skips(start, start + length, detail=draw(st.text(max_size=30)))
         else:

@@ -192,3 +192,39 @@ async def test_a_device_that_refuses_is_named():
     with pytest.raises(SourceError, match="mic: Room cannot be opened: Device unavailable"):
         async with source.open():
             pass
+
+
+async def test_while_paused_the_device_is_closed_and_media_time_stands_still():
+    async with listening() as at:
+        first = at.stream
+        first.feed(50)
+        await anyio.wait_all_tasks_blocked()
+        at.source.pause()
+        assert await anyio.to_thread.run_sync(first.closed.wait, 5)
+        await anyio.wait_all_tasks_blocked()
+        at.clock.move(3600 * SECOND_NS)  # no watchdog watches what is closed on purpose
+        await anyio.wait_all_tasks_blocked()
+        assert not at.ended
+        at.source.resume()
+        with anyio.fail_after(5):
+            while at.stream is first or not at.stream.running:
+                await anyio.sleep(0.001)
+        at.stream.feed(50)
+        await anyio.wait_all_tasks_blocked()
+        at.source.stop()
+    assert at.error is None
+    starts = [chunk.start for chunk in at.chunks]
+    ends = [chunk.start + len(chunk.samples) for chunk in at.chunks]
+    assert starts[1:] == ends[:-1]
+    assert ends[-1] == 2 * 16_000
+    assert at.source.dropped == 0
+
+
+async def test_a_pause_can_be_ended_by_the_end():
+    async with listening() as at:
+        at.stream.feed(5)
+        at.source.pause()
+        await anyio.wait_all_tasks_blocked()
+        at.source.stop()
+    assert at.error is None
+    assert len(at.portaudio.streams) == 1

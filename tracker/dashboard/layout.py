@@ -15,9 +15,9 @@ _WIDE_FROM = 160
 _BANNER_FROM = 34
 
 KEYS = {
-    "live": "p pause  m mark  r rename  f filter  up/down scroll  enter details  ? help  q quit",
-    "replay": "space pause  left/right seek  +/- speed  up/down scroll  enter details  ? help  q quit",
-    "watch": "n next session  f filter  up/down scroll  enter details  ? help  q quit",
+    "live": "p pause  m mark  r rename  f filter  j/k scroll  enter details  ? help  q quit",
+    "replay": "space pause  left/right seek  +/- speed  j/k scroll  enter details  ? help  q quit",
+    "watch": "n next session  f filter  j/k scroll  enter details  ? help  q quit",
     "": "",
 }
 

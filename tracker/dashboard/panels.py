@@ -50,14 +50,14 @@ def state(screen: Screen, glyphs: Glyphs) -> Text:
 
 
 def speaking(screen: Screen, glyphs: Glyphs) -> Text:
-    """Who is speaking now, as far as that is known before the turn has ended."""
+    """Whether somebody is speaking; who it is, is known when the turn has been judged, or by the channel."""
     running = [row for row in screen.view.rows if row.state == "speaking"]
     if not running or screen.view.ended:
-        return Text("nobody is speaking", "dim")
+        return Text("no turn under way", "dim")
     channels = screen.view.started.channels if screen.view.started else 1
-    names = [f"channel {row.channel + 1}" if channels > 1 else "somebody" for row in running]
-    seconds = max(0, screen.now_ns - running[0].start_ns) / 1e9
-    return Text(f"{glyphs.live} {', '.join(dict.fromkeys(names))} speaking for {seconds:.1f} s", "bold")
+    names = [f"channel {row.channel + 1}, " if channels > 1 else "" for row in running]
+    since = clock_time(running[0].start_ns)
+    return Text(f"{glyphs.live} turn under way: {''.join(dict.fromkeys(names))}since {since}", "bold")
 
 
 def people(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
@@ -109,7 +109,7 @@ def _strip(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: G
 
 def _legend(screen: Screen, minutes: int) -> str:
     labels = screen.view.started.labels if screen.view.started else []
-    return f"last {minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
+    return f"{minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
 
 
 def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:

@@ -31,7 +31,7 @@ HELP = {
     "watch": (("n tab", "the next session; N: the one before"), ("q", "quit")),
 }
 _HELP_ALL = (
-    ("up down", "select a turn (page up, page down: ten); esc: follow the conversation again"),
+    ("j k up down", "select a turn (page up, page down: ten); esc: follow the conversation again"),
     ("enter d", "everything about the selected turn"),
     ("f 1-9 0", "show one speaker only; 0 shows all"),
     ("?", "this help"),

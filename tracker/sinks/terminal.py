@@ -113,6 +113,7 @@ class Terminal:
         painter = self._painter = Painter(self._console)
         try:
             painter.begin()
+            self._changed.set()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._redraw, painter, name="redraw")
                 if self._obey and self._keyboard and usable(self._keyboard):
