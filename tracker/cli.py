@@ -1,4 +1,4 @@
-"""The command line: ``tracker run | demo | replay | devices | schema | assets | train | evaluate``."""
+"""The command line: ``tracker run | replay | watch | report | check | train`` and others; ``--help`` lists them."""
 
 from __future__ import annotations
 
@@ -111,6 +111,21 @@ def replay(
     from tracker.run import Wishes, play
 
     play(folder, _settings(config, sets, {}, mqtt), Wishes(json, plain=_debugging()), _speed(speed))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A recorded session.")],
+    out: Annotated[Path | None, typer.Option(help="The page: one HTML file that needs nothing else.")] = None,
+    png: Annotated[Path | None, typer.Option(help="The timeline alone, as a picture.")] = None,
+    audio: Annotated[bool, typer.Option(help="Put the audio of each turn into the page, where it was kept.")] = True,
+) -> None:
+    """Write a recorded session down as a page that can be sent."""
+    from tracker.report.write import write_report
+
+    if out is None and png is None:
+        raise ConfigError("tracker report: name a file with --out FILE.html, --png FILE.png, or both")
+    write_report(folder, out, png, audio)
 
 
 @app.command()

@@ -44,7 +44,7 @@ def draw(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
 def _below(screen: Screen, width: int, room: int, glyphs: Glyphs) -> Lines:
     """Conversation above, speakers and machine below."""
     below: Lines = []
-    if room >= 12:
+    if room >= 12 and screen.choices.over not in ("help", "detail"):
         count = len(screen.view.people)
         people = panels.people(screen, width, max(2, min(count + 1, room // 3)), glyphs)
         below = [title("speakers", width, glyphs), *people, *_summary(screen, width, glyphs)]

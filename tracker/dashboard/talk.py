@@ -8,7 +8,7 @@ from tracker.dashboard.boxes import Lines, bar, fit, wrap
 from tracker.dashboard.palette import Glyphs, emotion_colour, speaker_colour
 from tracker.dashboard.screen import Screen, selected, shown
 from tracker.dashboard.view import Row
-from tracker.dashboard.words import clock_time
+from tracker.dashboard.words import clock_time, printable
 
 _BAR = 8
 _JUDGED = 9 + 1 + _BAR + 5  # the emotion, its bar and its percentage
@@ -110,14 +110,12 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
         lines.append(Text.assemble((f"  {label:<10}", style), bar(share, 20, style, glyphs), f" {share:>6.1%}"))
     ended = event.ended_by.replace("_", " ")
     lines.append(Text(f"sentiment {event.sentiment}{glyphs.dot}language {event.language}{glyphs.dot}ended by {ended}"))
-    used = [f"{kind} {use}" for kind, use in screen.view.modalities] if not event.modalities else []
-    used = used or [f"{kind}: {use}" for kind, use in event.modalities.items()]
+    used = [f"{kind}: {printable(use)}" for kind, use in event.modalities.items()]
     lines.append(Text(glyphs.dot.join(used)))
     took = event.latency_ms
     lines += [
         Text(f"endpoint {took.endpoint:.0f} ms, then {took.total:.0f} ms to this event:"),
-        Text(f"  transcribe {took.transcribe:.0f}, speaker {took.speaker:.0f}, both {took.observe:.0f},"),
-        Text(f"  recognise {took.recognise:.0f} ms"),
+        Text(f"  transcribe {took.transcribe:.0f}, speaker {took.speaker:.0f}, recognise {took.recognise:.0f} ms"),
     ]
     return [fit(line, width, glyphs) for line in lines]
 
