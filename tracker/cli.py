@@ -114,6 +114,33 @@ def replay(
 
 
 @app.command()
+def watch(
+    url: Annotated[str, typer.Argument(help="The broker: mqtt://host[:port] or mqtts://...")],
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
+    from tracker.run import watch as look_on
+
+    look_on(url, _settings(config, sets, {}, None), plain=_debugging())
+
+
+@app.command()
+def check(
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Look whether everything is there that a session needs, and say what to do where it is not."""
+    from tracker import doctor
+
+    findings = doctor.examine(_settings(config, sets, {}, None))
+    typer.echo(doctor.to_json(findings)) if json else doctor.show(findings, Console())
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A recorded session.")],
     out: Annotated[Path | None, typer.Option(help="The page: one HTML file that needs nothing else.")] = None,

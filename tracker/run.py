@@ -26,6 +26,7 @@ from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
 from tracker.gauges import Gauges
 from tracker.pipeline import Outlets
+from tracker.player import Player
 from tracker.publisher import SessionHeader
 from tracker.sinks import Sink
 from tracker.sinks.address import Address, parse_url, refuse_plain
@@ -37,6 +38,7 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.terminal import Terminal, default_keyboard
 from tracker.sources.media import Source
 from tracker.sources.open import check, source_from
+from tracker.watch import Watcher
 
 T = TypeVar("T")
 
@@ -146,10 +148,40 @@ def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> N
 
     async def again(control: Control) -> None:
         async with _sinks(config, wishes, terminal) as sinks:
-            events = replay.replay(recorded.events, SystemClock(), speed)
+            if speed is None:
+                events = replay.replay(recorded.events, SystemClock(), speed)
+            else:
+                player = Player(recorded.events, SystemClock(), speed)
+                terminal.follow(player.look)
+                terminal.steer("replay", lambda ask: control.stop() if ask.what == "stop" else player.obey(ask))
+                events = player.events()
             await replay.publish(events, sinks, terminal.say, control.drained)
 
     anyio.run(_with_signals, again, terminal.say)
+
+
+def watch(url: str, config: Config, plain: bool) -> None:
+    """Show what a broker tells of sessions elsewhere, until stopped.
+
+    Args:
+        url: The broker's.
+        config: The settings.
+        plain: Show lines even where a picture could be drawn.
+
+    Raises:
+        SinkError: The URL is no good.
+    """
+    address = parse_url(url)
+    terminal = _terminal(config, Wishes(plain=plain))
+
+    async def look_on(control: Control) -> None:
+        watcher = Watcher(address, config.mqtt.base_topic, terminal)
+        terminal.watch()
+        terminal.look_at(watcher.status)
+        terminal.steer("watch", watcher.obey)
+        await watcher.run(control.drained)
+
+    anyio.run(_with_signals, look_on, terminal.say)
 
 
 def obey(control: Control, ask: Ask) -> None:

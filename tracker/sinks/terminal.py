@@ -60,6 +60,7 @@ class Terminal:
         self._obey: Callable[[Ask], None] | None = None
         self._look: Callable[[], Status] | None = None
         self._play: Callable[[], tuple[View, Playing]] | None = None
+        self._changing = False
 
     def say(self, sentence: str) -> None:
         """Show the user a sentence: in the picture while there is one, as a line of its own otherwise."""
@@ -80,10 +81,14 @@ class Terminal:
         """From now on, show what a player says instead of the events; they only end the picture."""
         self._play = play
 
-    def change(self, view: View, sessions: tuple[int, int] = (1, 1)) -> None:
-        """Show another view, one of so many sessions."""
-        notes = self._screen.view.notes
-        self._screen = replace(self._screen, view=replace(view, notes=notes), sessions=sessions)
+    def watch(self) -> None:
+        """From now on, show only what `change` says; the events are for lines, where there is no terminal."""
+        self._changing = True
+
+    def change(self, view: View, sessions: tuple[int, int], notice: str) -> None:
+        """Show another view, the n-th of so many sessions."""
+        view = replace(view, notes=self._screen.view.notes)
+        self._screen = replace(self._screen, view=view, sessions=sessions, notice=notice)
         self._changed.set()
 
     async def run(self, events: AsyncIterable[Event]) -> None:
@@ -122,7 +127,7 @@ class Terminal:
                 if self._look or self._play:
                     group.start_soon(self._refresh, name="gauges")
                 async for event in events:
-                    if not self._play:
+                    if not self._play and not self._changing:
                         self._show(fold(self._screen.view, event))
                 group.cancel_scope.cancel()
             await anyio.to_thread.run_sync(self._finish, abandon_on_cancel=True)
