@@ -36,7 +36,8 @@ def story(times: int = 4) -> list[Event]:
     for round_ in range(times):
         for number, (speaker, length, text, emotion, confidence) in enumerate(_TURNS):
             unsure = "turn under 0.8 s" if length < 0.8 else None
-            script.says(now, now + length, speaker, text, emotion, confidence, unsure=unsure)
+            named = "Anna" if speaker == "Speaker 1" and (number > 5 or round_) else None
+            script.says(now, now + length, speaker, text, emotion, confidence, unsure=unsure, name=named)
             now += length + 0.6
             if number == 5 and round_ == 0:
                 script.renames(now, "Speaker 1", "Anna")

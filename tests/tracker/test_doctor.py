@@ -26,8 +26,8 @@ def test_everything_is_looked_at():
 
 
 def test_what_is_missing_comes_with_what_to_do(tmp_path, monkeypatch):
-    sets = [f'assets.paths."whisper-tiny.en"="{tmp_path}/none"']
-    finding = found(doctor.models(load(None, {}, sets)), "model whisper-tiny.en")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finding = found(doctor.models(Config()), "model whisper-tiny.en")
     assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-tiny.en")
 
 

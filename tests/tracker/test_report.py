@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from tests.pictures.story import story, write_session
+from tests.sound import until
 from tests.tracker.command import tracker
 from tests.tracker.sessions import Script, conversation
 from tracker.errors import SessionError
@@ -78,7 +79,7 @@ def test_clips_are_the_turns_audio(tmp_path):
 def test_damaged_audio_is_said(tmp_path):
     session = write_session(tmp_path / "s", story(1))
     (session / "audio-0.flac").write_bytes(b"nothing")
-    with pytest.raises(SessionError, match="cannot be read .*--no-audio leaves it out"):
+    with pytest.raises(SessionError, match=r"cannot be read .*--no-audio leaves it out"):
         write_report(session, tmp_path / "r.html", None)
     write_report(session, tmp_path / "r.html", None, audio=False)
     assert "data-clip" not in (tmp_path / "r.html").read_text().partition("<script>")[0]
@@ -122,15 +123,16 @@ def test_in_a_browser(scheme, width, tmp_path):
         assert page.locator("body").evaluate("body => body.scrollWidth <= innerWidth")
         dark = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(22, 22, 26)"
         assert dark == (scheme == "dark")
-        page.fill("#search", "b")
+        page.fill("#search", "ANGER")
+        assert page.locator("#found").text_content() == "1 of 4 turns"
         page.fill("#search", "<script>")
-        assert page.locator("#found").text_content() == "3 of 4 turns"
+        assert page.locator("#found").text_content() == "4 of 4 turns"
         assert page.locator("mark").first.text_content() == "<script>"
         page.fill("#search", "")
         button = page.locator("button[data-clip]").first
         page.evaluate("new Audio().canPlayType('audio/mpeg')")
         button.click()
-        page.wait_for_function("player.currentTime > 0.2 && !player.paused && !player.error")
+        until(lambda: page.evaluate("player.currentTime > 0.2 && !player.paused && !player.error"), "it plays", 20)
         assert button.text_content() == "stop"
         button.click()
         assert page.evaluate("player.paused")
