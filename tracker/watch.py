@@ -16,6 +16,7 @@ from tracker.events import Event, from_json
 from tracker.gauges import Status
 from tracker.sinks.address import Address
 from tracker.sinks.backoff import delays_s
+from tracker.sinks.connection import _UNHEARD, _Client, _leave  # aiomqtt's client, mended
 from tracker.sinks.terminal import Terminal
 from tracker.watching import Watched
 
@@ -77,7 +78,9 @@ class Watcher:
         delays = delays_s(random.random)
         while True:
             try:
-                async with self._client() as client:
+                client = self._client()
+                try:
+                    await client.__aenter__()
                     await client.subscribe(f"{self._base}/#", qos=1)
                     if self._broker.startswith("away"):
                         self._terminal.say(f"the broker at {self._address} is back")
@@ -85,6 +88,8 @@ class Watcher:
                     async for message in client.messages:
                         if event := self._take(str(message.topic), bytes(message.payload or b"")):
                             yield event
+                finally:
+                    await _leave(client)
             except aiomqtt.MqttError as error:
                 reason = str(error).strip().partition("\n")[0]
                 if not self._broker.startswith("away"):
@@ -109,7 +114,7 @@ class Watcher:
 
     def _client(self) -> aiomqtt.Client:
         username, password = map(os.environ.get, SECRETS)
-        return aiomqtt.Client(
+        return _Client(
             self._address.host,
             self._address.port,
             username=username,
@@ -117,4 +122,5 @@ class Watcher:
             timeout=_ANSWER_S,
             keepalive=20,
             tls_context=ssl.create_default_context() if self._address.tls else None,
+            logger=_UNHEARD,
         )

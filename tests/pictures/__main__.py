@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.ansi import AnsiDecoder
 from rich.console import Console
-from rich.text import Text
 
 from tests.pictures.story import story, write_session
 from tests.tracker.tmux import Tmux
@@ -26,8 +26,8 @@ def svg(screen: str, size: tuple[int, int]) -> str:
     console = Console(
         record=True, file=io.StringIO(), width=size[0], force_terminal=True, color_system="truecolor", _environ={}
     )
-    for line in screen.splitlines()[: size[1]]:
-        console.print(Text.from_ansi(line), no_wrap=True, crop=True)
+    for line in list(AnsiDecoder().decode(screen))[: size[1]]:  # tmux carries styles from line to line
+        console.print(line, no_wrap=True, crop=True)
     return console.export_svg(title="tracker", unique_id=f"dashboard-{size[0]}")
 
 

@@ -60,7 +60,7 @@ class Tmux:
 
     def screen(self, colours: bool = False) -> str:
         """What is on the screen, with escape sequences for the colours if they are wanted."""
-        return self._tmux("capture-pane", "-p", "-t", "t", *(["-e"] if colours else []))
+        return self._tmux("capture-pane", "-p", "-t", "t", *(["-e", "-N"] if colours else []))
 
     def until(self, *texts: str, within_s: float = 60) -> str:
         """Wait until the screen holds all these texts."""

@@ -79,7 +79,7 @@ def _beside(screen: Screen, width: int, room: int, glyphs: Glyphs) -> Lines:
         if lines and len(right) + len(lines) < room:
             right.extend([title(name, side, glyphs), *lines])
 
-    count = 2 * len(screen.view.people) + 1
+    count = 2 * len(screen.view.people) + 2
     add("speakers", panels.people(screen, side, min(count, max(3, room - 18)), glyphs))
     add("judged by", [panels.modalities(screen, glyphs)])
     add("machine", panels.machine(screen.status, glyphs))

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from tracker.dashboard.palette import ASCII, UNICODE, Glyphs
 
+_ALL_EVERY = 40
+"""Drawings after which every line is painted again, changed or not."""
 _COLOURS = {
     "standard": ColorSystem.STANDARD,
     "256": ColorSystem.EIGHT_BIT,
@@ -32,6 +34,7 @@ class Painter:
         self._lines: list[str] = []
         self._size = (0, 0)
         self._begun = False
+        self._painted = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,6 +65,9 @@ class Painter:
         if size != self._size:
             self._size, self._lines = size, []
             self._console.control(Control.clear())
+        self._painted += 1
+        if self._painted % _ALL_EVERY == 0:
+            self._lines = []  # mends what something else has written on the terminal
         out = []
         for row, line in enumerate(lines):
             drawn = self._drawn(line, width)

@@ -79,7 +79,8 @@ def people(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
         else:
             cells = max(4, width - len(now.plain) - 2)
             lines.append(Text.assemble(now, "  ", _strip(screen, speaker, minutes, cells, glyphs)))
-    return [*lines, Text(_legend(screen, minutes), "dim")]
+    legend = wrap(_legend(screen, minutes), width) if two else (_legend(screen, minutes),)
+    return [*lines, *(Text(line, "dim") for line in legend)][:height]
 
 
 def _now(speaker: Speaker, name: int, place: int, screen: Screen, glyphs: Glyphs) -> Text:
