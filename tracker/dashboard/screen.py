@@ -14,6 +14,7 @@ What = Literal["pause", "resume", "mark", "rename", "stop", "seek", "speed", "se
 SEEK_S = 5.0
 NAME_LENGTH = 40
 _PAGE = 10
+_DIGITS = tuple("123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def press(screen: Screen, key: str) -> tuple[Choices, Ask | None]:
             return _next_speaker(screen.view, choices), None
         case "0":
             return replace(choices, only="", selected=None), None
-        case _ if key.isdigit() and 0 < int(key) <= len(screen.view.people):
+        case _ if key in _DIGITS and int(key) <= len(screen.view.people):
             return replace(choices, only=screen.view.people[int(key) - 1].id, selected=None), None
     return _ask(screen, key)
 
