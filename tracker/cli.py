@@ -1,4 +1,4 @@
-"""The command line: ``tracker run | demo | replay | sessions | devices | schema | assets | train | evaluate``."""
+"""The command line: ``tracker run | replay | watch | report | check | train`` and others; ``--help`` lists them."""
 
 from __future__ import annotations
 
@@ -113,6 +113,48 @@ def replay(
     from tracker.run import Wishes, play
 
     play(folder, _settings(config, sets, {}, mqtt), Wishes(json, plain=_debugging()), _speed(speed))
+
+
+@app.command()
+def watch(
+    url: Annotated[str, typer.Argument(help="The broker: mqtt://host[:port] or mqtts://...")],
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
+    from tracker.run import watch as look_on
+
+    look_on(url, _settings(config, sets, {}, None), plain=_debugging())
+
+
+@app.command()
+def check(
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Look whether everything is there that a session needs, and say what to do where it is not."""
+    from tracker import doctor
+
+    findings = doctor.examine(_settings(config, sets, {}, None))
+    typer.echo(doctor.to_json(findings)) if json else doctor.show(findings, Console())
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A recorded session.")],
+    out: Annotated[Path | None, typer.Option(help="The page: one HTML file that needs nothing else.")] = None,
+    png: Annotated[Path | None, typer.Option(help="The timeline alone, as a picture.")] = None,
+    audio: Annotated[bool, typer.Option(help="Put the audio of each turn into the page, where it was kept.")] = True,
+) -> None:
+    """Write a recorded session down as a page that can be sent."""
+    from tracker.report.write import write_report
+
+    if out is None and png is None:
+        raise ConfigError("tracker report: name a file with --out FILE.html, --png FILE.png, or both")
+    write_report(folder, out, png, audio)
 
 
 @app.command()

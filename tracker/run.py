@@ -20,19 +20,25 @@ from tracker import pipeline, replay
 from tracker.clock import SystemClock
 from tracker.config import Config
 from tracker.control import Control
+from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
+from tracker.gauges import Gauges
 from tracker.pipeline import Outlets
+from tracker.player import Player
 from tracker.publisher import SessionHeader
 from tracker.publishing import external, publishing
 from tracker.sinks import Sink
+from tracker.sinks.address import parse_url
 from tracker.sinks.commands import Commands
+from tracker.sinks.durable import Durable
 from tracker.sinks.jsonl import JsonLines
-from tracker.sinks.mqtt import Listener
+from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.terminal import Terminal
+from tracker.sinks.terminal import Terminal, default_keyboard
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.sources.open import check, source_from
+from tracker.watch import Watcher
 
 T = TypeVar("T")
 
@@ -104,15 +110,21 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         return SessionHeader(opened.name, opened.live, opened.channels, labels, models.names, SOFTWARE)
 
     async def session(control: Control) -> SessionEnded:
+        gauges = Gauges()
+        gauges.recorder = f"{wishes.record}" if wishes.record else ""
+        terminal.look_at(gauges.read)
+        terminal.steer("live", lambda ask: obey(control, ask))
+
         def listeners(topics: Topics) -> list[Listener]:
             return [Commands(topics, control)] if config.mqtt.commands else []
 
         async with publishing(config, terminal.say, recorder, live=True, listeners=listeners) as sinks:
+            gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
             audio = recorder.record_audio if recorder and config.record.audio else None
             return await pipeline.run(
                 source,
                 lambda channels: parts.steps(models, config, channels, clock),
-                Outlets([*_shown(config, wishes, terminal), *sinks], audio, terminal.say),
+                Outlets([*_shown(config, wishes, terminal), *sinks], audio, terminal.say, gauges),
                 header,
                 _stamp,
                 clock,
@@ -142,16 +154,61 @@ def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> N
 
     async def again(control: Control) -> None:
         async with publishing(config, terminal.say, live=False) as sinks:
-            events = replay.replay(recorded.events, SystemClock(), speed)
+            if speed is None:
+                events = replay.replay(recorded.events, SystemClock(), speed)
+            else:
+                player = Player(recorded.events, SystemClock(), speed)
+                terminal.follow(player.look)
+                terminal.steer("replay", lambda ask: control.stop() if ask.what == "stop" else player.obey(ask))
+                events = player.events()
             await replay.publish(events, [*_shown(config, wishes, terminal), *sinks], terminal.say, control.drained)
 
     anyio.run(_with_signals, again, terminal.say)
 
 
+def watch(url: str, config: Config, plain: bool) -> None:
+    """Show what a broker tells of sessions elsewhere, until stopped.
+
+    Args:
+        url: The broker's.
+        config: The settings.
+        plain: Show lines even where a picture could be drawn.
+
+    Raises:
+        SinkError: The URL is no good.
+    """
+    address = parse_url(url)
+    terminal = _terminal(config, Wishes(plain=plain))
+
+    async def look_on(control: Control) -> None:
+        watcher = Watcher(address, config.mqtt.base_topic, terminal)
+        terminal.watch()
+        terminal.look_at(watcher.status)
+        terminal.steer("watch", watcher.obey)
+        await watcher.run(control.drained)
+
+    anyio.run(_with_signals, look_on, terminal.say)
+
+
+def obey(control: Control, ask: Ask) -> None:
+    """Do what a key asks of a live session."""
+    match ask.what:
+        case "pause":
+            control.pause()
+        case "resume":
+            control.resume()
+        case "mark":
+            control.mark(ask.text)
+        case "rename":
+            control.rename(ask.speaker, ask.text)
+        case "stop":
+            control.stop()
+
+
 def _terminal(config: Config, wishes: Wishes) -> Terminal:
     """Also where it is not shown: it tells the user what has to be told."""
     console = Console(stderr=wishes.json, force_terminal=False if wishes.plain else None)
-    return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice)
+    return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice, default_keyboard())
 
 
 def _shown(config: Config, wishes: Wishes, terminal: Terminal) -> list[Sink]:
@@ -160,6 +217,12 @@ def _shown(config: Config, wishes: Wishes, terminal: Terminal) -> list[Sink]:
     if config.terminal.enabled and not wishes.json:
         sinks.append(terminal)
     return sinks
+
+
+def _publisher(sink: Sink) -> Mqtt | None:
+    """The sink that talks to the broker, also where it stands behind a log."""
+    behind = sink.sink if isinstance(sink, Durable) else sink
+    return behind if isinstance(behind, Mqtt) else None
 
 
 def _stamp() -> Stamp:

@@ -60,7 +60,7 @@ class Script:
 
     def says(
         self, start_s: float, end_s: float, speaker: str, text: str, emotion: str = "neutral", confidence: float = 0.6,
-        unsure: str | None = None, channel: int = 0, turn: int | None = None,
+        unsure: str | None = None, channel: int = 0, turn: int | None = None, name: str | None = None,
     ) -> Script:  # fmt: skip
         turn = turn or self.opens(start_s, channel)
         self._ended += 1
@@ -68,7 +68,8 @@ class Script:
         self.events.append(
             TurnEnded(
                 **self.stamp.header(), **self.stamp.span(round(start_s * NS_PER_S), round(end_s * NS_PER_S)),
-                turn=turn, channel=channel, speaker=speaker, ended_by="pause", text=text, language="en",
+                turn=turn, channel=channel, speaker=speaker, speaker_name=name, ended_by="pause", text=text,
+                language="en",
                 emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in LABELS},
                 confidence=confidence, abstained=unsure is not None, abstained_reason=unsure, sentiment="neutral",
                 modalities={"text": "used", "audio": "used", "video": "no camera"},

@@ -10,13 +10,14 @@ from rich.console import Console
 from tests.tracker.fakes import FakeClock
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.clock import NS_PER_S
+from tracker.dashboard import view as views
+from tracker.dashboard.standing import Picture
+from tracker.dashboard.view import View, fold, noted
+from tracker.dashboard.words import clock_time
 from tracker.errors import SinkError
 from tracker.events import TurnEnded, TurnSkipped, TurnStarted
-from tracker.sinks import view as views
-from tracker.sinks.drawing import Picture
 from tracker.sinks.lines import line_of
 from tracker.sinks.terminal import Terminal
-from tracker.sinks.view import View, clock_time, fold, noted
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,8 @@ def test_the_view_counts_what_happened(events):
     assert view.unsure == sum(isinstance(event, TurnEnded) and event.abstained for event in events)
     assert view.skipped == sum(isinstance(event, TurnSkipped) for event in events)
     assert [row.turn for row in view.rows] == [event.turn for event in events if isinstance(event, TurnStarted)]
-    assert {row.speaker for row in view.rows} - {""} == set(view.speakers)
+    heard = {row.speaker for row in view.rows} - {""}
+    assert heard == {speaker.id for speaker in view.people if speaker.turns}
 
 
 def test_turns_stand_in_the_order_of_their_start():

@@ -1,4 +1,4 @@
-"""Drawing a `View` with rich. Every colour repeats what a word beside it says."""
+"""The conversation as it is left standing on the terminal when the session has ended."""
 
 from __future__ import annotations
 
@@ -10,32 +10,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tracker.sinks.lines import header, outcome
-from tracker.sinks.view import Row, View, clock_time
+from tracker.dashboard.palette import ASCII, UNICODE, Glyphs, emotion_colour, speaker_colour
+from tracker.dashboard.view import Row, View
+from tracker.dashboard.words import clock_time, header, outcome
 
-_SPEAKER_COLOURS = ("cyan", "yellow", "magenta", "green", "bright_blue", "bright_red")
-_EMOTION_COLOURS = {
-    "joy": "green",
-    "surprise": "yellow",
-    "sadness": "blue",
-    "anger": "red",
-    "fear": "magenta",
-    "disgust": "bright_red",
-}
 _BAR = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Glyphs:
-    full: str
-    rest: str
-    rule: str
-    dot: str
-    more: str
-
-
-_UNICODE = _Glyphs("█", "░", "─", " · ", "…")
-_ASCII = _Glyphs("#", ".", "-", " - ", "...")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +33,7 @@ class Picture:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Header, conversation, footer."""
-        glyphs = _ASCII if options.ascii_only else _UNICODE
+        glyphs = ASCII if options.ascii_only else UNICODE
         options = options.update(height=None)
         rule = Text(glyphs.rule * options.max_width, "dim", overflow="crop", no_wrap=True)
         top = _lines(console, options, [*_head(self.view, self.notice, glyphs), rule])
@@ -67,12 +46,12 @@ class Picture:
 
 
 def _conversation(
-    console: Console, options: ConsoleOptions, view: View, glyphs: _Glyphs, room: int | None
+    console: Console, options: ConsoleOptions, view: View, glyphs: Glyphs, room: int | None
 ) -> list[list[Segment]]:
     """The latest turns, as many whole lines as there is room for."""
     rows = view.rows if room is None else view.rows[-room:]
     table = Table.grid(padding=(0, 1), expand=True)
-    speaker = max(map(len, view.speakers), default=9)
+    speaker = max((len(one.name) for one in view.people), default=9)
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(no_wrap=True, width=min(speaker, max(9, options.max_width // 6)), overflow="ellipsis")
     table.add_column(ratio=1, overflow="fold")
@@ -89,7 +68,7 @@ def _conversation(
     return lines
 
 
-def _cells(row: Row, view: View, glyphs: _Glyphs) -> Sequence[Text]:
+def _cells(row: Row, view: View, glyphs: Glyphs) -> Sequence[Text]:
     time = Text(clock_time(row.start_ns), "dim")
     channels = view.started.channels if view.started else 1
     somebody = f"channel {row.channel + 1}" if channels > 1 else ""
@@ -99,24 +78,30 @@ def _cells(row: Row, view: View, glyphs: _Glyphs) -> Sequence[Text]:
         case "skipped":
             return time, Text(somebody, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
         case _:
-            colour = _SPEAKER_COLOURS[view.speakers.index(row.speaker) % len(_SPEAKER_COLOURS)]
+            colour = speaker_colour(view.speakers.index(row.speaker))
             unsure = row.state == "unsure"
             words = Text(row.text)
             if unsure:
                 words.append(f" (unsure: {row.reason})" if row.reason else " (unsure)", "dim")
-            style = "dim" if unsure else _EMOTION_COLOURS.get(row.emotion, "")
+            style = "dim" if unsure else emotion_colour(row.emotion)
             label = Text(f"{row.emotion}?" if unsure else row.emotion, style)
-            return time, Text(row.speaker, f"bold {colour}"), words, label, _bar(row.confidence, style, glyphs)
+            return (
+                time,
+                Text(view.name_of(row.speaker), f"bold {colour}"),
+                words,
+                label,
+                _bar(row.confidence, style, glyphs),
+            )
 
 
-def _bar(confidence: float, style: str, glyphs: _Glyphs) -> Text:
+def _bar(confidence: float, style: str, glyphs: Glyphs) -> Text:
     full = round(confidence * _BAR)
     bar = Text(glyphs.full * full, style)
     bar.append(glyphs.rest * (_BAR - full), "dim")
     return bar.append(f" {confidence:>4.0%}", style)
 
 
-def _head(view: View, notice: str, glyphs: _Glyphs) -> list[Text]:
+def _head(view: View, notice: str, glyphs: Glyphs) -> list[Text]:
     if not view.started:
         return [Text(f"starting {glyphs.more}", "bold")]
     models = glyphs.dot.join(f"{part} {name}" for part, name in view.started.models.items())
@@ -131,7 +116,7 @@ def _head(view: View, notice: str, glyphs: _Glyphs) -> list[Text]:
     return lines
 
 
-def _foot(view: View, glyphs: _Glyphs) -> list[Text]:
+def _foot(view: View, glyphs: Glyphs) -> list[Text]:
     notes = [Text(f"! {note}", "yellow") for note in view.notes]
     if view.ended:
         return [*notes, Text(outcome(view.ended), "bold red" if view.ended.outcome == "failed" else "bold")]

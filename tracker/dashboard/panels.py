@@ -1,0 +1,194 @@
+"""The parts of the dashboard, each drawn as lines of a given width."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from tracker.dashboard.boxes import Lines, bar, ends, fit, wrap
+from tracker.dashboard.figures import STAGES, stage, strip
+from tracker.dashboard.palette import Glyphs, emotion_colour, letter, speaker_colour
+from tracker.dashboard.screen import Screen
+from tracker.dashboard.view import Speaker
+from tracker.dashboard.words import clock_time, header, outcome
+from tracker.gauges import SILENCE_DB, Status
+
+_NS_PER_MIN = 60_000_000_000
+
+
+def head(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
+    """What is listened to, whether it is, how loud; and the notice."""
+    view = screen.view
+    if not view.started:
+        lines = [ends(Text(f"starting {glyphs.more}", "bold"), state(screen, glyphs), width, glyphs)]
+    else:
+        name = Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{view.started.software}", "dim"))
+        if screen.sessions[1] > 1:
+            name = Text.assemble((f"[{screen.sessions[0]}/{screen.sessions[1]}] ", "bold"), name)
+        lines = [ends(name, state(screen, glyphs), width, glyphs)]
+    if screen.notice:
+        lines += [fit(Text(line, "italic"), width, glyphs) for line in wrap(screen.notice, width)[:2]]
+    return lines
+
+
+def state(screen: Screen, glyphs: Glyphs) -> Text:
+    """Listening, paused, over; the time; the level."""
+    view, status = screen.view, screen.status
+    time = clock_time(screen.now_ns)
+    if screen.playing:
+        speed = "max" if screen.playing.speed is None else f"{screen.playing.speed:g}"
+        word = f"{glyphs.paused} PAUSED" if screen.playing.paused else f"{glyphs.here} REPLAY"
+        return Text(f"{word} x{speed} {time}", "bold")
+    if view.ended:
+        return Text(f"{view.ended.outcome.upper()} {time}", "bold")
+    if view.paused or status.paused:
+        return Text(f"{glyphs.paused} PAUSED, nothing is heard {time}", "bold reverse")
+    live = Text.assemble((f"{glyphs.live} LISTENING ", "bold red"), (time, "bold"))
+    for level in status.levels_db[:2]:
+        share = (level - SILENCE_DB) / -SILENCE_DB
+        live.append_text(Text.assemble("  ", bar(share, 8, "green", glyphs), f" {level:>3.0f} dB"))
+    return live
+
+
+def speaking(screen: Screen, glyphs: Glyphs) -> Text:
+    """Whether somebody is speaking; who it is, is known when the turn has been judged, or by the channel."""
+    running = [row for row in screen.view.rows if row.state == "speaking"]
+    if not running or screen.view.ended:
+        return Text("no turn under way", "dim")
+    channels = screen.view.started.channels if screen.view.started else 1
+    names = [f"channel {row.channel + 1}, " if channels > 1 else "" for row in running]
+    since = clock_time(running[0].start_ns)
+    return Text(f"{glyphs.live} turn under way: {''.join(dict.fromkeys(names))}since {since}", "bold")
+
+
+def people(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
+    """Each speaker's emotion now, and a strip of the last minutes; two lines each where there is room."""
+    everyone = list(enumerate(screen.view.people))
+    if not everyone:
+        return [Text("no speaker has been heard yet", "dim")]
+    two = 2 * len(everyone) + 1 <= height
+    most = height - 1 if not two else len(everyone)
+    everyone = sorted(everyone, key=lambda one: -(one[1].feelings[-1].end_ns if one[1].feelings else 0))[: max(1, most)]
+    name = min(max(len(one.name) for _, one in everyone) + 2, max(11, width // 4))
+    minutes = 5 if two else 2
+    lines = []
+    for place, speaker in sorted(everyone):
+        now = _now(speaker, name, place, screen, glyphs)
+        if two:
+            cells = max(4, width - 4)
+            lines += [now, Text("  ").append_text(_strip(screen, speaker, minutes, cells, glyphs))]
+        else:
+            cells = max(4, width - len(now.plain) - 2)
+            lines.append(Text.assemble(now, "  ", _strip(screen, speaker, minutes, cells, glyphs)))
+    legend = wrap(_legend(screen, minutes), width) if two else (_legend(screen, minutes),)
+    return [*lines, *(Text(line, "dim") for line in legend)][:height]
+
+
+def _now(speaker: Speaker, name: int, place: int, screen: Screen, glyphs: Glyphs) -> Text:
+    only = screen.choices.only == speaker.id
+    called = fit(Text(f"{place + 1} {speaker.name}", f"bold {speaker_colour(place)}"), name, glyphs)
+    line = Text.assemble((glyphs.here if only else " "), called, " ")
+    if not speaker.feelings:
+        return line
+    feeling = speaker.feelings[-1]
+    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion)}".strip()
+    line.append(f"{feeling.emotion + '?' * feeling.unsure:<9} ", style)
+    return line.append_text(bar(feeling.confidence, 8, style, glyphs)).append(f" {feeling.confidence:>4.0%}", style)
+
+
+def _strip(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: Glyphs) -> Text:
+    text = Text()
+    for feeling in strip(speaker.feelings, screen.now_ns, minutes * _NS_PER_MIN, cells):
+        if feeling is None:
+            text.append(glyphs.idle, "dim")
+        elif feeling.unsure:
+            text.append("?", "dim")
+        else:
+            colour = emotion_colour(feeling.emotion)
+            text.append(letter(feeling.emotion), f"bold {colour} reverse" if colour else "bold")
+    return text
+
+
+def _legend(screen: Screen, minutes: int) -> str:
+    labels = screen.view.started.labels if screen.view.started else []
+    return f"{minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
+
+
+def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
+    """The last judged turn, to be read from across the room."""
+    row = next((row for row in reversed(screen.view.rows) if row.judged), None)
+    if row is None:
+        return [Text(" " * width, "reverse")] * 3
+    name = screen.view.name_of(row.speaker)
+    words = f"unsure, perhaps {row.emotion}" if row.state == "unsure" else row.emotion.upper()
+    spaced = f"{name}:  {words if row.state == 'unsure' else ' '.join(words)}   {row.confidence:.0%}"
+    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion)
+    line = fit(Text(spaced.center(width)), width, glyphs)
+    empty = Text(" " * width)
+    for part in (line, empty):
+        part.stylize(f"bold reverse {colour}".strip())
+    return [empty, line, empty]
+
+
+def latency(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
+    """Where the time goes: median and 95th percentile of each stage."""
+    lines = [Text(f"{'milliseconds':<22}{'p50':>7}{'p95':>8}", "dim")]
+    for name in ("event", *STAGES):
+        words = {"event": "end of speech to event", "total": "decision to event"}.get(name, f"  {name}")
+        found = stage(screen.view.latencies, name)
+        numbers = f"{found[0]:>7.0f}{found[1]:>8.0f}" if found else f"{'':>6}{glyphs.idle}{'':>7}{glyphs.idle}"
+        lines.append(fit(Text(f"{words:<22}{numbers}", "bold" if name == "event" else ""), width, glyphs))
+    return lines
+
+
+def latency_line(screen: Screen) -> str:
+    """The same in a few words."""
+    event, endpoint = stage(screen.view.latencies, "event"), stage(screen.view.latencies, "endpoint")
+    if not event or not endpoint:
+        return "no latency yet"
+    return f"event p50 {event[0] / 1000:.1f} s p95 {event[1] / 1000:.1f} s (endpoint p50 {endpoint[0] / 1000:.1f} s)"
+
+
+def modalities(screen: Screen, glyphs: Glyphs) -> Text:
+    """What the last turn was judged by, and what not and why."""
+    words = {"text": "words", "audio": "voice", "video": "face"}
+    text = Text()
+    for index, (name, use) in enumerate(screen.view.modalities):
+        if index:
+            text.append("  ")
+        if use == "used":
+            text.append(f"{glyphs.yes} {words.get(name, name)}", "green")
+        else:
+            text.append(f"{glyphs.no} {words.get(name, name)}: {use}", "dim")
+    return text if screen.view.modalities else Text("no turn has been judged yet", "dim")
+
+
+def machine(status: Status, glyphs: Glyphs) -> Lines:
+    """Queues, drops, broker, recorder."""
+    busy = [f"{queue.name} {queue.depth}/{queue.capacity}" for queue in status.queues if queue.depth]
+    lost = [f"{queue.name} {queue.dropped}" for queue in status.queues if queue.dropped]
+    if status.lost_samples:
+        lost.append(f"{status.lost_samples} samples")
+    lines = [
+        Text.assemble("waiting   ", (", ".join(busy) or "nothing", "" if busy else "dim")),
+        Text.assemble("dropped   ", (", ".join(lost) or "nothing", "bold red" if lost else "dim")),
+        Text.assemble("broker    ", (status.broker or "off", "dim" if not status.broker else "")),
+        Text.assemble("recorder  ", (status.recorder or "off", "dim" if not status.recorder else "")),
+    ]
+    if status.gave_up:
+        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.gave_up)}", "bold red"))
+    return lines
+
+
+def counters(screen: Screen, glyphs: Glyphs) -> Text:
+    """How many turns, and how the session ended."""
+    view = screen.view
+    if view.ended:
+        return Text(outcome(view.ended), "bold red" if view.ended.outcome == "failed" else "bold")
+    return Text(glyphs.dot.join([f"{view.judged} judged", f"{view.unsure} unsure", f"{view.skipped} skipped"]))
+
+
+def models(screen: Screen) -> Lines:
+    """Which model does what."""
+    if not screen.view.started:
+        return []
+    return [Text(f"{part:<13}{name}", "dim") for part, name in screen.view.started.models.items()]

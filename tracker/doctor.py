@@ -1,0 +1,205 @@
+"""``tracker check``: looks at everything that a session needs, and says what to do where it is missing; blocks."""
+
+from __future__ import annotations
+
+import json
+import locale
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from adapters.errors import AdapterError
+from tracker.config import Config
+from tracker.errors import TrackerError, sentence_of
+
+State = Literal["ok", "note", "missing"]
+
+_GIB = 1 << 30
+_LEAST_FREE = 2 * _GIB
+_PACKAGES = ("torch", "transformers", "faster-whisper", "onnxruntime", "sounddevice", "aiomqtt", "rich")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: Its name.
+        state: ``ok``; ``note`` where a session can do without; ``missing`` where it cannot.
+        found: What was found.
+        do: What to do; empty where nothing is to be done.
+    """
+
+    what: str
+    state: State
+    found: str
+    do: str = ""
+
+
+def examine(config: Config) -> list[Finding]:
+    """Look at everything, in the order in which a session would need it."""
+    looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ("versions", versions),
+        ("models", lambda: models(config)),
+        ("microphone", lambda: microphone(config.input.device)),
+        ("broker", lambda: broker(config)),
+        ("terminal", terminal),
+        ("disk", lambda: disk(Path.cwd())),
+        ("report", report),
+    ]
+    findings: list[Finding] = []
+    for what, look in looks:
+        try:
+            findings += look()
+        except (TrackerError, AdapterError, OSError) as error:
+            findings.append(Finding(what, "missing", sentence_of(error)))
+    return findings
+
+
+def versions() -> Iterator[Finding]:
+    """Python, the tracker and what it runs on."""
+    python = platform.python_version()
+    yield Finding("python", "ok", f"{python} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors")
+    for name in ("emotion-tracker", *_PACKAGES):
+        try:
+            yield Finding(name, "ok", version(name))
+        except PackageNotFoundError:
+            yield Finding(
+                name, "missing", "not installed", "install emotion-tracker again: pip install emotion-tracker"
+            )
+
+
+def models(config: Config) -> Iterator[Finding]:
+    """Whether every model lies in the cache or where the settings say."""
+    from adapters.cache import asset_folder
+    from tracker.parts import needed_assets
+
+    for name in needed_assets(config):
+        chosen = config.assets.paths.get(name)
+        folder = Path(chosen) if chosen else asset_folder(name)
+        if folder.is_dir() and any(folder.iterdir()):
+            yield Finding(f"model {name}", "ok", "in the cache" if not chosen else "where assets.paths says")
+        else:
+            yield Finding(f"model {name}", "missing", "not pulled yet", f"tracker assets pull {name}")
+
+
+def microphone(wanted: str) -> Iterator[Finding]:
+    """Whether there is one to listen to."""
+    from tracker.sources.devices import find_device, list_devices
+
+    try:
+        devices = list_devices()
+        if not devices:
+            yield Finding("microphone", "note", "none", "connect one, or give tracker run a media file")
+            return
+        chosen = find_device(devices, wanted)
+    except TrackerError as error:
+        yield Finding("microphone", "note", sentence_of(error), "files and standard input can be listened to without")
+        return
+    yield Finding("microphone", "ok", f"{chosen.name}, {chosen.channels} channels, {chosen.default_rate_hz} Hz")
+
+
+def broker(config: Config) -> Iterator[Finding]:
+    """Whether the broker answers, or our own could listen."""
+    from tracker.sinks.address import parse_url
+
+    mqtt = config.mqtt
+    if not mqtt.enabled:
+        yield Finding("broker", "note", "publishing is off (mqtt.enabled)")
+        return
+    if mqtt.url:
+        address = parse_url(mqtt.url)
+        try:
+            socket.create_connection((address.host, address.port), timeout=5).close()
+        except OSError as error:
+            do = "start it, or correct mqtt.url; a session runs all the same and keeps what it could not deliver"
+            yield Finding("broker", "note", f"{address} cannot be reached ({error.strerror or error})", do)
+        else:
+            yield Finding("broker", "ok", f"{address} answers")
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", mqtt.port))
+        except OSError:
+            do = "set mqtt.port to another one (0: any free one), or mqtt.url to the broker that has it"
+            yield Finding("broker", "missing", f"port {mqtt.port} is taken, so our own broker cannot listen", do)
+        else:
+            yield Finding("broker", "ok", f"our own can listen on 127.0.0.1:{mqtt.port}")
+
+
+def terminal() -> Iterator[Finding]:
+    """What the dashboard would be drawn on."""
+    console = Console()
+    encoding = locale.getencoding()
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield Finding("terminal", "note", "no terminal here: turns are shown as plain lines")
+        return
+    colours = "no colours (NO_COLOR)" if console.no_color else f"{console.color_system or 'no'} colours"
+    size = f"{console.size.width}x{console.size.height}"
+    small = console.size.width < 80 or console.size.height < 24
+    signs = "ASCII only" if console.options.ascii_only else encoding
+    yield Finding(
+        "terminal",
+        "note" if small else "ok",
+        f"{size}, {colours}, {signs}",
+        "make it 80x24 or larger to see everything" if small else "",
+    )
+    if not sys.stdin.isatty():
+        yield Finding("keys", "note", "standard input is no terminal: no keys are read")
+
+
+def disk(folder: Path) -> Iterator[Finding]:
+    """Room for models and sessions."""
+    from adapters.cache import asset_folder
+
+    places = {"disk of this folder": folder, "disk of the cache": asset_folder("x").parent}
+    for what, place in places.items():
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        state: State = "ok" if free > _LEAST_FREE else "note"
+        yield Finding(what, state, f"{free / _GIB:.1f} GiB free", "" if state == "ok" else "make room: 2 GiB is wanted")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield Finding("this folder", "note", f"cannot be written ({error.strerror})", "record into another folder")
+
+
+def report() -> Iterator[Finding]:
+    """What tracker report draws with."""
+    try:
+        yield Finding("matplotlib", "ok", version("matplotlib"))
+    except PackageNotFoundError:
+        yield Finding(
+            "matplotlib", "note", "not installed", "for tracker report: pip install 'emotion-tracker[report]'"
+        )
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """Print a line for each finding; the sign says the same as the colour."""
+    signs = {"ok": ("ok     ", "green"), "note": ("note   ", "yellow"), "missing": ("MISSING", "bold red")}
+    for finding in findings:
+        sign, style = signs[finding.state]
+        line = Text.assemble((sign, style), f" {finding.what}: {finding.found}")
+        if finding.do:
+            line.append(f"\n        to do: {finding.do}", "bold")
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def to_json(findings: list[Finding]) -> str:
+    """The findings as a JSON document."""
+    usable = not any(finding.state == "missing" for finding in findings)
+    return json.dumps({"usable": usable, "findings": [asdict(finding) for finding in findings]}, indent=2)

@@ -1,0 +1,52 @@
+"""The audio of single turns, small enough to travel inside a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import soundfile
+
+from tracker.clock import ns_to_samples
+from tracker.errors import SessionError
+from tracker.recording import audio_file
+
+_PAD_NS = 150_000_000
+
+
+class Clips:
+    """Cuts clips out of a recorded session's audio; blocks.
+
+    Args:
+        folder: The session's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mp3 = "MP3" in soundfile.available_formats()
+
+    def cut(self, channel: int, start_ns: int, end_ns: int) -> str | None:
+        """A stretch of a channel, and a little around it, as a ``data:`` URI; None where no audio was kept.
+
+        Raises:
+            SessionError: The audio is damaged.
+        """
+        path = self._folder / audio_file(channel)
+        if not path.exists():
+            return None
+        try:
+            with soundfile.SoundFile(path) as file:
+                first = ns_to_samples(max(0, start_ns - _PAD_NS), file.samplerate)
+                last = min(file.frames, ns_to_samples(end_ns + _PAD_NS, file.samplerate))
+                if first >= last:
+                    return None
+                file.seek(first)
+                samples = file.read(last - first, dtype="float32")
+                rate_hz = file.samplerate
+        except soundfile.LibsndfileError as error:
+            raise SessionError(f"{path}: cannot be read ({error.error_string}); --no-audio leaves it out") from error
+        out = io.BytesIO()
+        kind, subtype, mime = ("MP3", None, "audio/mpeg") if self._mp3 else ("WAV", "PCM_16", "audio/wav")
+        soundfile.write(out, samples, rate_hz, format=kind, subtype=subtype)
+        return f"data:{mime};base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -1,0 +1,108 @@
+"""What a session comes to in numbers; pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tracker.dashboard.figures import STAGES, percentile, stage
+from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One speaker.
+
+    Attributes:
+        id: As in the events.
+        name: The last one given, or the id.
+        turns: In the order of their start.
+        shares: Of the time spoken, by emotion, turns without a clear judgement left out; empty where all are.
+        spoken_ns: Time spoken.
+        unsure: How many turns have no clear judgement.
+    """
+
+    id: str
+    name: str
+    turns: tuple[TurnEnded, ...]
+    shares: dict[str, float]
+    spoken_ns: int
+    unsure: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One session.
+
+    Attributes:
+        people: In the order in which they were first heard.
+        turns: All that were judged, in the order of their start.
+        skipped: Turns that were not.
+        marks: Moments that a user marked.
+        follows: How often one emotion of somebody was followed by another of somebody else.
+        latencies: p50 and p95 of each stage, in milliseconds.
+        confidence: p50 of the confidence; None without a turn.
+    """
+
+    people: tuple[Person, ...]
+    turns: tuple[TurnEnded, ...]
+    skipped: tuple[TurnSkipped, ...]
+    marks: tuple[MomentMarked, ...]
+    follows: dict[tuple[str, str], int]
+    latencies: dict[str, tuple[float, float]]
+    confidence: float | None
+
+    @property
+    def unsure(self) -> int:
+        """Turns without a clear judgement."""
+        return sum(person.unsure for person in self.people)
+
+    def name_of(self, speaker: str) -> str:
+        """What to call a speaker."""
+        return next((person.name for person in self.people if person.id == speaker), speaker)
+
+
+def summarise(events: Sequence[Event]) -> Summary:
+    """Count a session's events."""
+    turns = sorted((event for event in events if isinstance(event, TurnEnded)), key=lambda turn: turn.start_ns)
+    names = {event.speaker: event.name for event in events if isinstance(event, SpeakerRenamed)}
+    people = tuple(_person(speaker, names, turns) for speaker in dict.fromkeys(turn.speaker for turn in turns))
+    latencies = [turn.latency_ms for turn in turns]
+    found = {name: stage(latencies, name) for name in ("event", *STAGES)}
+    return Summary(
+        people=people,
+        turns=tuple(turns),
+        skipped=tuple(event for event in events if isinstance(event, TurnSkipped)),
+        marks=tuple(event for event in events if isinstance(event, MomentMarked)),
+        follows=dict(follows(turns)),
+        latencies={name: both for name, both in found.items() if both},
+        confidence=percentile([turn.confidence for turn in turns], 0.5) if turns else None,
+    )
+
+
+def follows(turns: Sequence[TurnEnded]) -> Counter[tuple[str, str]]:
+    """Whose emotion follows whose: pairs of clear judgements where the speaker changes."""
+    return Counter(
+        (before.emotion, after.emotion)
+        for before, after in pairwise(turns)
+        if before.speaker != after.speaker and not before.abstained and not after.abstained
+    )
+
+
+def _person(speaker: str, names: dict[str, str], turns: Sequence[TurnEnded]) -> Person:
+    own = tuple(turn for turn in turns if turn.speaker == speaker)
+    lasted: Counter[str] = Counter()
+    for turn in own:
+        if not turn.abstained:
+            lasted[turn.emotion] += turn.end_ns - turn.start_ns
+    total = sum(lasted.values())
+    return Person(
+        id=speaker,
+        name=names.get(speaker) or own[-1].speaker_name or speaker,
+        turns=own,
+        shares={emotion: lasting / total for emotion, lasting in lasted.most_common()} if total else {},
+        spoken_ns=sum(turn.end_ns - turn.start_ns for turn in own),
+        unsure=sum(turn.abstained for turn in own),
+    )

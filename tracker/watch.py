@@ -1,0 +1,126 @@
+"""Looking on from afar: the dashboard from a broker alone. Nothing is published, and no session is disturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiomqtt
+import anyio
+
+from tracker.config import SECRETS
+from tracker.dashboard.screen import Ask
+from tracker.events import Event, from_json
+from tracker.gauges import Status
+from tracker.sinks.address import Address
+from tracker.sinks.backoff import delays_s
+from tracker.sinks.connection import _UNHEARD, _Client, _leave  # aiomqtt's client, mended
+from tracker.sinks.terminal import Terminal
+from tracker.watching import Watched
+
+_ANSWER_S = 5.0
+
+
+class Watcher:
+    """Follows everything below a base topic, through any number of lost connections.
+
+    Args:
+        address: The broker.
+        base: First part of every topic.
+        terminal: Shows it.
+        sleep: Waits seconds.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        base: str,
+        terminal: Terminal,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._address = address
+        self._base = base
+        self._terminal = terminal
+        self._sleep = sleep
+        self._watched = Watched()
+        self._broker = "connecting"
+        self._stopped = anyio.Event()
+
+    def status(self) -> Status:
+        """What is known of the machine: the connection, and nothing else from here."""
+        return Status(broker=self._broker)
+
+    def obey(self, ask: Ask) -> None:
+        """Another session, or the end."""
+        if ask.what == "stop":
+            self._stopped.set()
+        elif ask.what == "session":
+            self._watched.choose(int(ask.amount))
+            self._show()
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Watch until stopped by a key or from outside."""
+        async with anyio.create_task_group() as group:
+
+            async def pass_on() -> None:
+                await stop.wait()
+                self._stopped.set()
+
+            group.start_soon(pass_on, name="stop")
+            group.start_soon(self._terminal.run, self._events(), name="terminal")
+            await self._stopped.wait()
+            group.cancel_scope.cancel()  # which leaves the conversation standing
+
+    async def _events(self) -> AsyncIterator[Event]:
+        """New events as they come; where there is no terminal each is printed as a line."""
+        delays = delays_s(random.random)
+        while True:
+            try:
+                client = self._client()
+                try:
+                    await client.__aenter__()
+                    await client.subscribe(f"{self._base}/#", qos=1)
+                    if self._broker.startswith("away"):
+                        self._terminal.say(f"the broker at {self._address} is back")
+                    self._broker, delays = "connected", delays_s(random.random)
+                    async for message in client.messages:
+                        if event := self._take(str(message.topic), bytes(message.payload or b"")):
+                            yield event
+                finally:
+                    await _leave(client)
+            except aiomqtt.MqttError as error:
+                reason = str(error).strip().partition("\n")[0]
+                if not self._broker.startswith("away"):
+                    self._terminal.say(f"the broker at {self._address} cannot be reached ({reason}); trying again")
+                self._broker = "away, trying again"
+            await self._sleep(next(delays))
+
+    def _take(self, topic: str, payload: bytes) -> Event | None:
+        """The event in a message, if it is a new one; the dashboard shows it at once."""
+        if topic.endswith("/status") and payload in (b"online", b"offline"):
+            self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
+        if not self._watched.take(topic, payload):
+            return None
+        self._show()
+        try:
+            return from_json(payload)
+        except ValueError:
+            return None
+
+    def _show(self) -> None:
+        self._terminal.change(self._watched.view, self._watched.place, self._watched.notice)
+
+    def _client(self) -> aiomqtt.Client:
+        username, password = map(os.environ.get, SECRETS)
+        return _Client(
+            self._address.host,
+            self._address.port,
+            username=username,
+            password=password,
+            timeout=_ANSWER_S,
+            keepalive=20,
+            tls_context=ssl.create_default_context() if self._address.tls else None,
+            logger=_UNHEARD,
+        )
