@@ -30,6 +30,7 @@ from tracker.publishing import external, publishing
 from tracker.sinks import Sink
 from tracker.sinks.address import parse_url
 from tracker.sinks.commands import Commands
+from tracker.sinks.credentials import login, trust
 from tracker.sinks.durable import Durable
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.mqtt import Listener, Mqtt
@@ -175,13 +176,15 @@ def watch(url: str, config: Config, plain: bool) -> None:
         plain: Show lines even where a picture could be drawn.
 
     Raises:
-        SinkError: The URL is no good.
+        SinkError: The URL or a file is no good.
     """
-    address = parse_url(url)
+    address, mqtt = parse_url(url), config.mqtt
+    who = login(mqtt.credentials_file)
+    tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None
     terminal = _terminal(config, Wishes(plain=plain))
 
     async def look_on(control: Control) -> None:
-        watcher = Watcher(address, config.mqtt.base_topic, terminal)
+        watcher = Watcher(address, mqtt.base_topic, terminal, who, tls)
         terminal.watch()
         terminal.look_at(watcher.status)
         terminal.steer("watch", watcher.obey)

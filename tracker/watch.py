@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import aiomqtt
 import anyio
 
-from tracker.config import SECRETS
 from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
 from tracker.gauges import Status
 from tracker.sinks.address import Address
 from tracker.sinks.backoff import delays_s
-from tracker.sinks.connection import _UNHEARD, _Client, _leave  # aiomqtt's client, mended
+from tracker.sinks.connection import UNHEARD, Client, leave
+from tracker.sinks.credentials import Login
 from tracker.sinks.terminal import Terminal
 from tracker.watching import Watched
 
@@ -30,6 +29,8 @@ class Watcher:
         address: The broker.
         base: First part of every topic.
         terminal: Shows it.
+        login: Who we are to the broker.
+        tls: For encrypted connections.
         sleep: Waits seconds.
     """
 
@@ -38,11 +39,15 @@ class Watcher:
         address: Address,
         base: str,
         terminal: Terminal,
+        login: Login = Login(),  # noqa: B008  (a frozen record)
+        tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._address = address
         self._base = base
         self._terminal = terminal
+        self._login = login
+        self._tls = tls
         self._sleep = sleep
         self._watched = Watched()
         self._broker = "connecting"
@@ -89,7 +94,7 @@ class Watcher:
                         if event := self._take(str(message.topic), bytes(message.payload or b"")):
                             yield event
                 finally:
-                    await _leave(client)
+                    await leave(client)
             except aiomqtt.MqttError as error:
                 reason = str(error).strip().partition("\n")[0]
                 if not self._broker.startswith("away"):
@@ -113,14 +118,13 @@ class Watcher:
         self._terminal.change(self._watched.view, self._watched.place, self._watched.notice)
 
     def _client(self) -> aiomqtt.Client:
-        username, password = map(os.environ.get, SECRETS)
-        return _Client(
+        return Client(
             self._address.host,
             self._address.port,
-            username=username,
-            password=password,
+            username=self._login.username,
+            password=self._login.password,
             timeout=_ANSWER_S,
             keepalive=20,
-            tls_context=ssl.create_default_context() if self._address.tls else None,
-            logger=_UNHEARD,
+            tls_context=self._tls,
+            logger=UNHEARD,
         )

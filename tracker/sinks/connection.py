@@ -21,8 +21,8 @@ from tracker.sinks.address import Address
 from tracker.sinks.topics import Message
 
 log = logging.getLogger(__name__)
-_UNHEARD = log.getChild("client")
-_UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an exception, too
+UNHEARD = log.getChild("client")
+UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an exception, too
 
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
@@ -142,19 +142,19 @@ class Connector:
             with anyio.CancelScope(shield=True):
                 with anyio.move_on_after(_GOODBYE_S), suppress(BrokerLost):
                     await link.publish(goodbye)
-                await _leave(client)
+                await leave(client)
 
     async def _enter(self, goodbye: Message) -> aiomqtt.Client:
         client = self._client(goodbye)
         try:
             return await client.__aenter__()
         except aiomqtt.MqttError:
-            await _leave(client)  # a broker that took the connection and never answered still has it
+            await leave(client)  # a broker that took the connection and never answered still has it
             raise
 
     def _client(self, goodbye: Message) -> aiomqtt.Client:
         will_properties = _properties(goodbye, PacketTypes.WILLMESSAGE) if self._v5 else None
-        return _Client(
+        return Client(
             self._address.host,
             self._address.port,
             username=self._username,
@@ -165,7 +165,7 @@ class Connector:
             timeout=self._answer_s,
             keepalive=_KEEPALIVE_S,
             tls_context=self._tls,
-            logger=_UNHEARD,
+            logger=UNHEARD,
         )
 
     def _refusal(self, error: aiomqtt.MqttError) -> str:
@@ -189,7 +189,7 @@ class Connector:
         return False
 
 
-class _Client(aiomqtt.Client):
+class Client(aiomqtt.Client):
     """aiomqtt's client, except that it does not wait to write on a socket that closed a moment ago.
 
     aiomqtt 2.5 notes only the socket's number, which by then is nobody's or somebody else's.
@@ -244,7 +244,7 @@ def _heard(message: aiomqtt.Message) -> Heard:
     )
 
 
-async def _leave(client: aiomqtt.Client) -> None:
+async def leave(client: aiomqtt.Client) -> None:
     """Close the connection, if there is one."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(_GOODBYE_S), suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
