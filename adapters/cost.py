@@ -89,7 +89,7 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
-    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
+    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "pseudo.toml",
     dialogues: Annotated[int, typer.Option(help="How many are timed.", min=1)] = 8,
     batch: Annotated[int, typer.Option(help="Turns per step of the published way.", min=1)] = 16,
 ) -> None:

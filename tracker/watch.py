@@ -51,6 +51,7 @@ class Watcher:
         self._sleep = sleep
         self._watched = Watched()
         self._broker = "connecting"
+        self._trackers: dict[str, bytes] = {}  # what each last said of itself
         self._stopped = anyio.Event()
 
     def status(self) -> Status:
@@ -105,7 +106,9 @@ class Watcher:
     def _take(self, topic: str, payload: bytes) -> Event | None:
         """The event in a message, if it is a new one; the dashboard shows it at once."""
         if topic.endswith("/status") and payload in (b"online", b"offline"):
-            self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
+            if self._trackers.get(topic, b"online") != payload:
+                self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
+            self._trackers[topic] = payload
         if not self._watched.take(topic, payload):
             return None
         self._show()

@@ -44,12 +44,11 @@ class StillEncoder:
         return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
 
 
-@pytest.fixture(params=["pseudo tokens", "dialogue only"])
+@pytest.fixture(params=["default", "pseudo"])
 def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
     sizes = {"layers": (1, 2), "members": 2, "words_hidden": 4, "voice_hidden": 4, "max_tokens": 64}
-    shipped = read_recipe(RECIPES / "default.toml")
-    assert shipped.pseudo is not None
-    pseudo = replace(shipped.pseudo, epochs=1) if request.param == "pseudo tokens" else None
+    shipped = read_recipe(RECIPES / f"{request.param}.toml")
+    pseudo = replace(shipped.pseudo, epochs=1) if shipped.pseudo else None
     backbone = str(write_backbone(tmp_path / "llm", hidden_size=64))
     return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, pseudo=pseudo, **sizes)
 
