@@ -2,6 +2,8 @@
 
 import csv
 import io
+import shutil
+import sys
 import tempfile
 from datetime import datetime, timedelta
 from html import unescape
@@ -97,10 +99,43 @@ def test_webvtt_reads_the_cues(events):
     ] == [
         (
             turn.start_ms, turn.end_ms, f"turn-{turn.event.turn}", turn.name,
-            f"[{turn.emotion}] {turn.text}".rstrip() if turn.text else f"[{turn.emotion}]",
+            f"[{turn.emotion}] {turn.text}".rstrip(),
         )
         for turn in heard.turns
     ]  # fmt: skip
+
+
+CUES = """async text => {
+  const track = document.createElement('track');
+  track.src = URL.createObjectURL(new Blob([text], {type: 'text/vtt'}));
+  const read = new Promise((done, failed) => { track.onload = done; track.onerror = failed; });
+  document.querySelector('video').append(track);
+  track.track.mode = 'showing';
+  await read;
+  return [...track.track.cues].map(cue => {
+    const shown = cue.getCueAsHTML();
+    const voice = shown.firstElementChild;
+    return [cue.startTime, cue.endTime, voice.title, shown.textContent, voice.querySelectorAll('*').length];
+  });
+}"""
+
+
+def test_a_browser_reads_the_cues():
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium: install Debian's chromium")
+    heard = spoken(hostile())
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_content("<video></video>")
+        read = page.evaluate(CUES, vtt(heard))
+        browser.close()
+    assert read == [
+        [turn.start_ms / 1000, turn.end_ms / 1000, turn.name, f"[{turn.emotion}] {turn.text}", 1]
+        for turn in heard.turns
+    ]
 
 
 @a_while
@@ -199,7 +234,7 @@ def test_pandas_reads_the_parquet(tmp_path):
 
 
 def test_without_pyarrow_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(TrackerError, match=r"pip install 'emotion-tracker\[export\]'"):
         parquet(spoken(story()))
 
@@ -274,6 +309,32 @@ def test_pympi_reads_the_elan_file(events):
     assert [values[0][0] for values, _ in vocabulary[1].values()] == LABELS
 
 
+@a_while
+@given(any_session)
+def test_an_elan_file_is_in_order_and_every_reference_leads_somewhere(events):
+    root = etree.fromstring(eaf(spoken(events, audio={0: "./audio-0.flac"})).encode())
+    order = ("HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT", "CONTROLLED_VOCABULARY")
+    tags = [child.tag for child in root]
+    assert tags == sorted(tags, key=order.index)
+    ids = root.xpath("//@TIME_SLOT_ID | //@ANNOTATION_ID | //@CVE_ID")
+    assert len(ids) == len(set(ids))
+    for reference, named in {
+        "TIME_SLOT_REF1": "TIME_SLOT_ID",
+        "TIME_SLOT_REF2": "TIME_SLOT_ID",
+        "ANNOTATION_REF": "ANNOTATION_ID",
+        "PARENT_REF": "TIER_ID",
+        "LINGUISTIC_TYPE_REF": "LINGUISTIC_TYPE_ID",
+        "CONSTRAINTS": "STEREOTYPE",
+        "CONTROLLED_VOCABULARY_REF": "CV_ID",
+        "LANG_REF": "LANG_ID",
+    }.items():
+        assert set(root.xpath(f"//@{reference}")) <= set(root.xpath(f"//@{named}"))
+    tiers = root.xpath("//TIER/@TIER_ID")
+    assert len(tiers) == len(set(tiers))
+    last = int(root.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']"))
+    assert last == max((int(id_[1:]) for id_ in root.xpath("//@ANNOTATION_ID")), default=0)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind not in ("rttm", "parquet")])
 def test_without_words_there_is_no_text(kind):
     events = [without_words(event) for event in story(1)]
@@ -307,6 +368,15 @@ def test_the_extension_tells_the_format(kind, tmp_path):
 def test_what_cannot_be_written_is_said(kind, out, sentence, tmp_path):
     with pytest.raises(ConfigError, match=sentence):
         export_session(tmp_path, kind, out)
+
+
+def test_a_session_that_was_cut_off_exports_up_to_there(tmp_path):
+    session = write_session(tmp_path / "s", story(1), audio=False)
+    (session / "stop.json").unlink()
+    lines = (session / "events.jsonl").read_bytes().splitlines(keepends=True)
+    (session / "events.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    export_session(session, None, tmp_path / "s.srt")
+    assert len(list(srt_reader.parse((tmp_path / "s.srt").read_text()))) == 1
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path):
