@@ -80,6 +80,13 @@ def test_a_name_that_only_a_turn_carries_is_used_too():
     assert [turn.name for turn in spoken(events).turns] == ["Anna", "Anna"]
 
 
+def test_an_emotion_that_the_tracker_would_not_stand_by_has_a_question_mark():
+    events = Script().start().says(0, 1, "A", "a", "joy").says(2, 3, "A", "b", "joy", unsure="too short").end(4)
+    assert [turn.emotion for turn in spoken(events).turns] == ["joy", "joy?"]
+    assert "A [joy]: a" in srt(spoken(events))
+    assert "A [joy?]: b" in srt(spoken(events))
+
+
 @given(st.lists(st.text(max_size=3)), st.sets(st.text("ab_2", max_size=3)))
 def test_what_differs_stays_different(texts, taken):
     shaped = distinct(texts, lambda text: "".join(c if c in "ab" else "_" for c in text), taken)
