@@ -1,4 +1,4 @@
-"""The command line: ``tracker run | replay | watch | report | check | train`` and others; ``--help`` lists them."""
+"""The command line: ``tracker run | replay | watch | report | export | train`` and others; ``--help`` lists them."""
 
 from __future__ import annotations
 
@@ -155,6 +155,18 @@ def report(
     if out is None and png is None:
         raise ConfigError("tracker report: name a file with --out FILE.html, --png FILE.png, or both")
     write_report(folder, out, png, audio)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A recorded session.")],
+    format: Annotated[str | None, typer.Option(help="vtt, srt, rttm, csv, parquet, emotionml or eaf.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; its extension tells the format. - prints it.")] = None,
+) -> None:
+    """Write a recorded session in the format of another program."""
+    from tracker.exports.write import export_session
+
+    export_session(folder, format, out)
 
 
 @app.command()

@@ -1,0 +1,137 @@
+"""What every format is written from: the judged turns of a session, each with its speaker's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tracker.clock import NS_PER_MS
+from tracker.events import Event, SpeakerRenamed, TurnEnded
+
+K = TypeVar("K")
+
+# Control characters, line and paragraph separators, surrogates, and what XML 1.0 (section 2.2) forbids.
+_NO_TEXT = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One judged turn.
+
+    Attributes:
+        event: As it was published.
+        name: What its speaker is called; one line, never empty.
+        text: What was said, in one line; empty where the words were not kept.
+    """
+
+    event: TurnEnded
+    name: str
+    text: str
+
+    @property
+    def start_ms(self) -> int:
+        """Media time in milliseconds, rounded."""
+        return _ms(self.event.start_ns)
+
+    @property
+    def end_ms(self) -> int:
+        """Media time in milliseconds; at least one after the start, since most formats know no empty stretch."""
+        return max(_ms(self.event.end_ns), self.start_ms + 1)
+
+    @property
+    def emotion(self) -> str:
+        """The emotion, with a question mark where the judgement abstained."""
+        return one_line(self.event.emotion) + ("?" if self.event.abstained else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A session's judged turns.
+
+    Attributes:
+        source: What was listened to: mic, stdin, or a file's name.
+        started_at: Wall time of media time 0, RFC 3339.
+        labels: The emotions.
+        turns: In the order of their start; turns of people who talk at once overlap.
+        audio: Where a channel's audio lies, as a relative URL; only channels whose audio was kept.
+    """
+
+    source: str
+    started_at: str
+    labels: tuple[str, ...]
+    turns: tuple[Spoken, ...]
+    audio: Mapping[int, str] = field(default_factory=dict)
+
+
+def conversation(
+    events: Iterable[Event],
+    source: str,
+    started_at: str,
+    labels: Sequence[str],
+    audio: Mapping[int, str] | None = None,
+) -> Conversation:
+    """The turns of a session.
+
+    A speaker is called by the last name given in the session, also in the turns before; by the id without one.
+
+    Args:
+        events: Of one session.
+        source: What was listened to.
+        started_at: Wall time of media time 0, RFC 3339.
+        labels: The emotions that the session announced; others that a turn carries are added.
+        audio: Relative URLs of the channels' audio.
+    """
+    turns, names, found = [], {}, dict.fromkeys(labels)
+    for event in events:
+        if isinstance(event, TurnEnded):
+            turns.append(event)
+            found |= dict.fromkeys([*event.probabilities, event.emotion])
+            if event.speaker_name is not None:
+                names[event.speaker] = event.speaker_name
+        elif isinstance(event, SpeakerRenamed):
+            names[event.speaker] = event.name
+    turns.sort(key=lambda turn: (turn.start_ns, turn.turn))
+    spoken = (Spoken(turn, _called(names.get(turn.speaker, ""), turn.speaker), one_line(turn.text)) for turn in turns)
+    return Conversation(source, started_at, tuple(found), tuple(spoken), audio or {})
+
+
+def one_line(text: str) -> str:
+    """Text with every run of white space and control characters as one space; fit for XML once it is escaped."""
+    return _NO_TEXT.sub(" ", text).strip()
+
+
+def distinct(items: Iterable[K], shape: Callable[[K], str], taken: Collection[str] = ()) -> dict[K, str]:
+    """Each thing as a word of a narrower alphabet; things that differ get different words, by a number at the end.
+
+    Args:
+        items: Any.
+        shape: Brings one into the alphabet, which must have digits and the underscore.
+        taken: What none may become.
+    """
+    shaped: dict[K, str] = {}
+    used = set(taken)
+    for item in dict.fromkeys(items):
+        plain = word = shape(item)
+        number = 1
+        while word in used:
+            number += 1
+            word = f"{plain}_{number}"
+        used.add(word)
+        shaped[item] = word
+    return shaped
+
+
+def clock(ms: int, point: str) -> str:
+    """A time of a subtitle: ``01:02:03.456``, with this decimal point."""
+    seconds, ms = divmod(ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{ms:03d}"
+
+
+def _ms(ns: int) -> int:
+    return (ns + NS_PER_MS // 2) // NS_PER_MS
+
+
+def _called(name: str, speaker: str) -> str:
+    return one_line(name) or one_line(speaker) or "unnamed"

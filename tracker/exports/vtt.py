@@ -1,0 +1,26 @@
+"""WebVTT, which browsers show beside audio and video (https://www.w3.org/TR/webvtt1/).
+
+A cue per turn: the speaker as voice span, the emotion in brackets and as class, so that a page can style it
+(``::cue(.joy)``). Cues may overlap.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tracker.exports.conversation import Conversation, Spoken, clock
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # section 3.3: with them, no --> is left either
+
+
+def vtt(conversation: Conversation) -> str:
+    """The whole file."""
+    return "".join(["WEBVTT\n", *(_cue(turn) for turn in conversation.turns)])
+
+
+def _cue(turn: Spoken) -> str:
+    times = f"{clock(turn.start_ms, '.')} --> {clock(turn.end_ms, '.')}"
+    name, emotion, text = (words.translate(_ESCAPES) for words in (turn.name, turn.emotion, turn.text))
+    style = re.sub(r"[^\w-]+", "_", turn.event.emotion) or "_"
+    said = f" {text}" if text else ""
+    return f"\nturn-{turn.event.turn}\n{times}\n<v {name}><c.{style}>[{emotion}]</c>{said}</v>\n"

@@ -1,0 +1,83 @@
+"""From a recorded session's folder to a file of another program; blocks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from tracker.errors import ConfigError, SessionError
+from tracker.exports.conversation import Conversation, conversation
+from tracker.exports.eaf import eaf
+from tracker.exports.emotionml import emotionml
+from tracker.exports.parquet import parquet
+from tracker.exports.rttm import rttm
+from tracker.exports.srt import srt
+from tracker.exports.table import to_csv
+from tracker.exports.vtt import vtt
+from tracker.recording import audio_file
+from tracker.replay import read_session
+
+FORMATS: dict[str, Callable[[Conversation], str | bytes]] = {
+    "vtt": vtt,
+    "srt": srt,
+    "rttm": rttm,
+    "csv": to_csv,
+    "parquet": parquet,
+    "emotionml": emotionml,
+    "eaf": eaf,
+}
+_STDOUT = Path("-")
+
+
+def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
+    """Write a session in another format.
+
+    Args:
+        folder: The recorded session.
+        kind: One of `FORMATS`; None takes the file's extension.
+        out: The file; None or ``-`` is standard output.
+
+    Raises:
+        ConfigError: The format is unknown, or cannot be guessed, or is no text and goes to standard output.
+        SessionError: The session cannot be read, or the file cannot be written.
+        TrackerError: pyarrow is missing.
+    """
+    to_stdout = out is None or out == _STDOUT
+    if kind is None and to_stdout:
+        raise ConfigError("tracker export: name a format with --format, or a file with --out")
+    name = kind or (out or _STDOUT).suffix.lower().removeprefix(".")
+    if name not in FORMATS:
+        raise ConfigError(f"tracker export: {name!r} is no format; there are {', '.join(FORMATS)} (--format)")
+    if name == "parquet" and to_stdout:
+        raise ConfigError("tracker export: parquet is no text; name a file with --out")
+    written = FORMATS[name](_read(folder, Path.cwd() if out is None or to_stdout else out.parent))
+    contents = written.encode() if isinstance(written, str) else written
+    try:
+        if out is None or to_stdout:
+            sys.stdout.buffer.write(contents)
+            sys.stdout.flush()
+        else:
+            out.write_bytes(contents)
+    except OSError as error:
+        where = "standard output" if to_stdout else out
+        raise SessionError(f"{where}: cannot be written ({error.strerror})") from error
+
+
+def _read(folder: Path, seen_from: Path) -> Conversation:
+    session = read_session(folder)
+    start = session.start
+    found = {channel: folder / audio_file(channel) for channel in range(start.channels)}
+    audio = {channel: _url(path, seen_from) for channel, path in found.items() if path.is_file()}
+    return conversation(session.events, start.source, start.started_at, start.labels, audio)
+
+
+def _url(path: Path, seen_from: Path) -> str:
+    """A file as a relative URL, so that the export may be moved together with the session, and tells no home folder."""
+    try:
+        way = os.path.relpath(path, seen_from)
+    except ValueError:  # on another drive of Windows
+        return path.resolve().as_uri()
+    return "./" + quote(Path(way).as_posix())
