@@ -103,16 +103,45 @@ def demo(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="A recorded session.")],
-    speed: Annotated[str, typer.Option(help="1 as it was, 2 twice as fast, 'max' without waiting.")] = "1",
+    speed: Annotated[
+        str | None,
+        typer.Option(help="1 as it was, 2 twice as fast, 'max' without waiting. With --through-models: 1 or max."),
+    ] = None,
+    through_models: Annotated[
+        bool, typer.Option("--through-models", help="Run its audio through the models again, set as it was then.")
+    ] = False,
+    record: Record = None,
     json: Json = False,
     mqtt: Mqtt = None,
     config: File = None,
     sets: Sets = None,
 ) -> None:
-    """Publish a recorded session's events again, unchanged."""
-    from tracker.run import Wishes, play
+    """Publish a recorded session's events again, unchanged, or run its audio through the models again."""
+    from tracker.run import Wishes, play, run_again
 
-    play(folder, _settings(config, sets, {}, mqtt), Wishes(json, plain=_debugging()), _speed(speed))
+    chosen, wishes = _settings(config, sets, {}, mqtt), Wishes(json, record, plain=_debugging())
+    if through_models:
+        if speed not in (None, "1", "max"):
+            raise ConfigError(f"--speed: the models run as if live (1) or as fast as they can (max), not at {speed!r}")
+        _end(run_again(folder, chosen, wishes, sets or [], "realtime" if speed == "1" else "fast"))
+        return
+    if record:
+        raise ConfigError("--record: keeps what the models judge anew; add --through-models, or copy the folder")
+    play(folder, chosen, wishes, _speed(speed or "1"))
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="A recorded session.")],
+    b: Annotated[Path, typer.Argument(help="Another one of the same media.")],
+    tolerance: Annotated[float, typer.Option(help="By how much probabilities may differ.", min=0)] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
+) -> None:
+    """Show what changed between two sessions, turn by turn; the exit code is 0 only where nothing did."""
+    from tracker.differing import differ
+
+    if differ(a, b, tolerance, json, typer.echo):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -22,6 +22,9 @@ ENV_PREFIX = "TRACKER_"
 SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
 """Environment variables that are read where they are used and never become part of the configuration."""
 
+DECIDING = ("input", "turns", "transcribe", "speakers", "dialogue", "recognise")
+"""The sections that decide, together with the media and the models, what a session's turns are."""
+
 FrameMs = Annotated[int, Field(gt=0, multiple_of=20)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
@@ -228,7 +231,26 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Seque
     if path is None and Path("config.toml").is_file():
         path = Path("config.toml")
     values = _read(path) if path else {}
-    faults = _apply(values, [*_from_environment(environ), *_from_command_line(sets)])
+    return _validated(values, _apply(values, [*_from_environment(environ), *_from_command_line(sets)]))
+
+
+def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str] = ()) -> Config:
+    """The settings for a recorded session that runs through the models again.
+
+    Args:
+        current: Decides what has no part in the result: where to publish, what to keep, where models lie.
+        recorded: The session's settings; they decide everything in `DECIDING`.
+        sets: ``section.key=value`` overrides, stronger than either.
+
+    Raises:
+        ConfigError: A recorded setting or an override is unknown or bad.
+    """
+    values = current.model_dump(mode="json")
+    values |= {section: dict(recorded[section]) for section in DECIDING if section in recorded}
+    return _validated(values, _apply(values, _from_command_line(sets)))
+
+
+def _validated(values: dict[str, Any], faults: list[str]) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

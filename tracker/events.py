@@ -173,6 +173,9 @@ Event = (
     | SpeakerRenamed
     | SessionEnded
 )
+Asked = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
+"""What people cause, not the media."""
+
 _ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
@@ -228,6 +231,11 @@ class Stamp:
         """The fields that every event carries; each call takes the next number."""
         seq, self._seq = self._seq, self._seq + 1
         return {"session": self.session, "seq": seq}
+
+    @property
+    def next(self) -> int:
+        """The number of the next event."""
+        return self._seq
 
     def wall(self, media_ns: int) -> str:
         """The wall time of a media time."""

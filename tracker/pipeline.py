@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 
@@ -20,7 +20,7 @@ from tracker.clock import Clock
 from tracker.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.edges import Edge, Policy
 from tracker.errors import SourceError, sentence_of
-from tracker.events import Event, Outcome, SessionEnded, Stamp
+from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
 from tracker.gauges import Gauges
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.publisher import Publisher, Record, SessionHeader
@@ -28,8 +28,9 @@ from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Pausable, Source
+from tracker.sources.resample import as_kept
 from tracker.threads import ModelThread
-from tracker.turns.segment import TurnCutter
+from tracker.turns.segment import Cutter
 from tracker.turns.turn import Turn, TurnOpened
 
 _CHUNKS = 500  # ten seconds of 20 ms
@@ -41,7 +42,7 @@ _EVENTS = 10_000
 class Steps:
     """The steps of one session, loaded and ready."""
 
-    cutter: TurnCutter
+    cutter: Cutter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
 
@@ -76,6 +77,8 @@ async def run(
     stamp: Callable[[], Stamp],
     clock: Clock,
     control: Control,
+    asked: Sequence[Asked] = (),
+    ended_as: Literal["completed", "stopped"] = "completed",
 ) -> SessionEnded:
     """Run one session from the first sample to its outcome.
 
@@ -87,6 +90,8 @@ async def run(
         stamp: Called once, when the source is open: media time 0 is now.
         clock: The monotonic clock.
         control: Pauses, marks, renames; ends the session early.
+        asked: What was asked for in an earlier run over the same media.
+        ended_as: What it means that the source has ended by itself; a recording ends where its session was stopped.
 
     Returns:
         The session's last event.
@@ -104,7 +109,7 @@ async def run(
             sinking.start_soon(deliver, "recorder", outlets.record_audio, audio, outlets.report, name="record audio")
         else:
             audio.close()
-        publisher = Publisher(stamp(), to_sinks, clock)
+        publisher = Publisher(stamp(), to_sinks, clock, asked)
         await publisher.start(header(source))
 
         ready = steps(source.channels)
@@ -121,7 +126,7 @@ async def run(
         if source.dropped:
             dropped["samples"] = source.dropped
         error = sentence_of(path.failure) if path.failure else None
-        last = await publisher.finish(path.outcome(control), error, ready.cutter.media_ns, dropped)
+        last = await publisher.finish(path.outcome(control, ended_as), error, ready.cutter.media_ns, dropped)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -207,19 +212,20 @@ class _Path:
             case Rename(speaker, name):
                 await self._publisher.rename(self._heard_ns, speaker, name)
 
-    def outcome(self, control: Control) -> Outcome:
+    def outcome(self, control: Control, ended_as: Outcome) -> Outcome:
         """How the path ended."""
         if self.failure:
             return "failed"
         if control.aborted.is_set():
             return "aborted"
-        return "stopped" if control.drained.is_set() else "completed"
+        return "stopped" if control.drained.is_set() else ended_as
 
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
                 if not isinstance(self._source, Pausable):
                     await self._listening.wait()
+                chunk = as_kept(chunk)
                 self._heard_ns = max(self._heard_ns, chunk.end_ns)
                 self._gauges.hear(chunk)
                 await self._audio.offer(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from adapters.contract import MODALITIES, EmotionScores
 from tracker.clock import NS_PER_MS, Clock
 from tracker.edges import Edge
 from tracker.events import (
+    Asked,
     Event,
     Latency,
     ListeningPaused,
@@ -56,12 +58,15 @@ class Publisher:
         stamp: Numbers and wall times.
         outlets: One edge per sink; a closed one has given up and is passed over.
         clock: For the latency of each turn.
+        asked: What people asked for in an earlier run over the same media; each is published again once its number
+            has come.
     """
 
-    def __init__(self, stamp: Stamp, outlets: Sequence[Edge[Event]], clock: Clock) -> None:
+    def __init__(self, stamp: Stamp, outlets: Sequence[Edge[Event]], clock: Clock, asked: Sequence[Asked] = ()) -> None:
         self._stamp = stamp
         self._outlets = outlets
         self._clock = clock
+        self._asked = deque(asked)
         self._open: dict[int, TurnOpened] = {}
         self._names: dict[str, str] = {}
         self._one_at_a_time = anyio.Lock()  # a user's wish may come between two sinks of another event
@@ -110,6 +115,8 @@ class Publisher:
 
     async def publish(self, record: Record) -> None:
         """Publish what became of a turn."""
+        while self._asked and self._asked[0].seq <= self._stamp.next:
+            await self._again(self._asked.popleft())
         async with self._one_at_a_time:
             await self._publish(record)
 
@@ -141,6 +148,8 @@ class Publisher:
         for opened in list(self._open.values()):
             end_ns = max(media_ns, opened.start_ns)
             await self._send_skipped(opened.number, opened.channel, opened.start_ns, end_ns, "aborted", "session over")
+        while self._asked:
+            await self._again(self._asked.popleft())
         last = SessionEnded(
             **self._stamp.header(),
             time=self._stamp.wall(media_ns),
@@ -156,6 +165,17 @@ class Publisher:
         for outlet in self._outlets:
             outlet.close()
         return last
+
+    async def _again(self, asked: Asked) -> None:
+        match asked:
+            case ListeningPaused():
+                await self.pause(asked.at_ns)
+            case ListeningResumed():
+                await self.resume(asked.at_ns, round(asked.paused_ms * NS_PER_MS))
+            case MomentMarked():
+                await self.mark(asked.at_ns, asked.note)
+            case SpeakerRenamed():
+                await self.rename(asked.at_ns, asked.speaker, asked.name)
 
     async def _send(self, event: Event) -> None:
         for outlet in self._outlets:

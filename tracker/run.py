@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +18,14 @@ from rich.console import Console
 
 from tracker import pipeline, replay
 from tracker.clock import SystemClock
-from tracker.config import Config
+from tracker.config import Config, load_again
 from tracker.control import Control
 from tracker.dashboard.screen import Ask
+from tracker.errors import ConfigError
 from tracker.events import SessionEnded, Stamp
 from tracker.gauges import Gauges
-from tracker.pipeline import Outlets
+from tracker.past import Past, not_the_same, past_of, tracks_of
+from tracker.pipeline import Outlets, Steps
 from tracker.player import Player
 from tracker.publisher import SessionHeader
 from tracker.publishing import external, publishing
@@ -38,7 +40,10 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.terminal import Terminal, default_keyboard
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
-from tracker.sources.open import check, source_from
+from tracker.sources.open import Pace, check, source_from
+from tracker.sources.pacing import Paced
+from tracker.sources.recorded import RecordedSource
+from tracker.turns.paused import PausedCutter
 from tracker.watch import Watcher
 
 T = TypeVar("T")
@@ -80,12 +85,7 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         AdapterError: The adapter cannot be used.
     """
     clock = SystemClock()
-    terminal = _terminal(config, wishes)
     check(argument, sys.stdin.buffer, config.input.device)
-    external(config.mqtt)
-    recorder = None
-    if wishes.record:
-        recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
     source = source_from(
         argument,
         clock=clock,
@@ -97,6 +97,53 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         stdin_rate_hz=wishes.stdin_rate_hz,
         stdin_channels=wishes.stdin_channels,
     )
+    return _listen(source, config, wishes, clock)
+
+
+def run_again(folder: Path, config: Config, wishes: Wishes, sets: Sequence[str], pace: Pace) -> SessionEnded:
+    """Run a recorded session's audio through the models again.
+
+    Args:
+        folder: The recorded session; what decides its turns is set as it was then.
+        config: The other settings.
+        wishes: What this run shall do.
+        sets: ``section.key=value`` overrides, stronger than the session's own settings.
+        pace: As if it were live, or as fast as it goes.
+
+    Raises:
+        TrackerError: The session cannot be read, holds no audio, or this run cannot begin.
+        AdapterError: The adapter cannot be used.
+    """
+    clock = SystemClock()
+    recorded = replay.read_session(folder)
+    past, tracks = past_of(recorded), tracks_of(folder, recorded)
+    config = load_again(config, recorded.start.config, sets)
+    if config.input.channels != recorded.start.config.get("input", {}).get("channels", config.input.channels):
+        raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
+    source: Source = RecordedSource(past.source, tracks, recorded.start.channels, config.input.block_ms)
+    return _listen(
+        Paced(source, clock) if pace == "realtime" else source, config, wishes, clock, Again(recorded, past, tracks)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is known of a session that runs through the models again."""
+
+    recorded: replay.RecordedSession
+    past: Past
+    tracks: Sequence[tuple[int, Path]]
+
+
+def _listen(
+    source: Source, config: Config, wishes: Wishes, clock: SystemClock, again: Again | None = None
+) -> SessionEnded:
+    """Take one session from its source to its outcome."""
+    terminal = _terminal(config, wishes)
+    external(config.mqtt)
+    recorder = None
+    if wishes.record:
+        recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
     from tracker import parts  # torch and transformers take seconds to import: only once nothing else is wrong
     from tracker.assets.cli import pull_assets
     from tracker.assets.store import Store
@@ -106,9 +153,21 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
     with Console(stderr=True).status("loading the models"):
         models = parts.load_models(config, store.folder)
 
+    if again:
+        for sentence in not_the_same(again.recorded, models.names):
+            terminal.say(sentence)
+
     def header(opened: Source) -> SessionHeader:
         labels = models.recogniser.card.labels.labels
-        return SessionHeader(opened.name, opened.live, opened.channels, labels, models.names, SOFTWARE)
+        live = again.past.live if again else opened.live
+        return SessionHeader(opened.name, live, opened.channels, labels, models.names, SOFTWARE)
+
+    def steps(channels: int) -> Steps:
+        made = parts.steps(models, config, channels, clock)
+        if again and again.past.pauses:
+            cutter = PausedCutter(made.cutter, [number for number, _ in again.tracks], again.past.pauses)
+            return replace(made, cutter=cutter)
+        return made
 
     async def session(control: Control) -> SessionEnded:
         gauges = Gauges()
@@ -124,12 +183,14 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
             audio = recorder.record_audio if recorder and config.record.audio else None
             return await pipeline.run(
                 source,
-                lambda channels: parts.steps(models, config, channels, clock),
+                steps,
                 Outlets([*_shown(config, wishes, terminal), *sinks], audio, terminal.say, gauges),
                 header,
                 _stamp,
                 clock,
                 control,
+                again.past.asked if again else (),
+                ended_as="stopped" if again and again.past.stopped else "completed",
             )
 
     return anyio.run(_with_signals, session, terminal.say)

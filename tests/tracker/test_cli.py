@@ -14,7 +14,7 @@ from tests.tracker.command import events_in
 from tests.tracker.sessions import conversation
 from tracker import cli
 from tracker.errors import ConfigError, SinkError, SourceError
-from tracker.events import to_json
+from tracker.events import TurnEnded, to_json, without_words
 from tracker.recording import EVENTS, START
 
 
@@ -61,6 +61,10 @@ def test_training_without_its_extra(monkeypatch, capsys):
         (("run", "silence.wav", "--record", "."), 5, "is not empty"),
         (("replay", "."), 5, "is not a recorded session"),
         (("replay", ".", "--speed", "-1"), 2, "a number above 0, or max"),
+        (("replay", ".", "--through-models"), 5, "is not a recorded session"),
+        (("replay", ".", "--through-models", "--speed", "2"), 2, "as if live (1) or as fast as they can (max)"),
+        (("replay", ".", "--record", "again"), 2, "add --through-models, or copy the folder"),
+        (("diff", ".", "."), 5, "is not a recorded session"),
         (("assets", "pull", "gpt-7"), 4, "there is no asset 'gpt-7'"),
         (("train", "--data", ".", "--out", "run", "--config", "none.toml"), 1, "error: no recipe at none.toml"),
         (("evaluate", "--data", ".", "--dataset", "mled"), 1, "error: unknown data set 'mled'"),
@@ -87,19 +91,24 @@ def test_the_schema_is_one(monkeypatch, capsys):
     Draft202012Validator.check_schema(json.loads(out))
 
 
-def test_a_replay_prints_what_was_recorded(monkeypatch, capfd, tmp_path):
-    """Also of a recording that was cut off, which is said."""
-    session = tmp_path / "session"
+def keep(session, events, **config):
+    """A recording of these events that was cut off."""
     session.mkdir()
-    events = conversation()
-    log = "".join(to_json(event) + "\n" for event in events)
-    (session / EVENTS).write_text(log)
+    (session / EVENTS).write_text("".join(to_json(event) + "\n" for event in events))
     first = events[0]
     start = {
         "session": first.session, "started_at": first.time, "software": first.software, "source": first.source,
-        "live": first.live, "channels": first.channels, "labels": first.labels, "models": first.models, "config": {},
+        "live": first.live, "channels": first.channels, "labels": first.labels, "models": first.models,
+        "config": config,
     }  # fmt: skip
     (session / START).write_text(json.dumps(start))
+    return session
+
+
+def test_a_replay_prints_what_was_recorded(monkeypatch, capfd, tmp_path):
+    """Also of a recording that was cut off, which is said."""
+    events = conversation()
+    log = (keep(tmp_path / "session", events) / EVENTS).read_text()
     code, out, err = run(monkeypatch, capfd, "replay", "session", "--speed", "max", "--json", "--mqtt", "off")
     assert (code, out) == (0, log)
     assert err == "session: the recording was cut off; what there is follows\n"
@@ -107,6 +116,32 @@ def test_a_replay_prints_what_was_recorded(monkeypatch, capfd, tmp_path):
     code, out, _ = run(monkeypatch, capfd, "replay", "session", "--speed", "max", "--mqtt", "off")
     assert code == 0
     assert "listening to telephone.wav" in out
+
+
+def test_a_difference_is_shown_and_decides_the_exit_code(monkeypatch, capsys, tmp_path):
+    a, b = conversation("a"), conversation("b")
+    keep(tmp_path / "a", a)
+    keep(tmp_path / "same", b)
+    at = next(place for place, event in enumerate(b) if isinstance(event, TurnEnded))
+    keep(tmp_path / "other", [*b[:at], b[at].model_copy(update={"emotion": "joy", "text": ""}), *b[at + 1 :]])
+    keep(tmp_path / "wordless", [without_words(event) for event in b], record={"text": False})
+    assert run(monkeypatch, capsys, "diff", "a", "same") == (0, "nothing changed\n", "")
+    code, out, _ = run(monkeypatch, capsys, "diff", "a", "other")
+    assert (code, out) == (1, "0.4-1.2 s Speaker 1: text: 'Hello?' -> ''; emotion: 'neutral' -> 'joy'\n")
+    code, out, _ = run(monkeypatch, capsys, "diff", "a", "other", "--json")
+    told = json.loads(out)
+    assert (code, told["changed"], told["words_compared"]) == (1, True, True)
+    assert [field["name"] for field in told["turns"][0]["fields"]] == ["text", "emotion"]
+    code, out, _ = run(monkeypatch, capsys, "diff", "a", "wordless")
+    assert (code, out) == (0, "wordless holds no words: what was said is not compared\nnothing changed\n")
+
+
+def test_a_session_without_audio_cannot_run_through_the_models(monkeypatch, capsys, tmp_path):
+    keep(tmp_path / "session", conversation())
+    code, out, err = run(monkeypatch, capsys, "replay", "session", "--through-models")
+    assert (code, out) == (5, "")
+    assert err.startswith("error: session: its audio was not kept, so it cannot run through the models again")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.config import Config, load
+from tracker.config import Config, load, load_again
 from tracker.errors import ConfigError
 from tracker.parts import limits
 
@@ -109,3 +109,16 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text, says):
 def test_milliseconds_become_frames():
     frames = limits(Config().turns)
     assert (frames.window, frames.needed, frames.pre_roll, frames.silence, frames.maximum) == (10, 7, 15, 25, 1000)
+
+
+def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
+    then = load(None, {}, ["turns.vad_mode=0", "recognise.adapter=mine", "mqtt.port=1", "record.folder=there"])
+    now = load(None, {}, ["turns.vad_mode=3", "mqtt.port=2", "assets.paths.whisper-tiny.en=/models"])
+    recorded = then.model_dump(mode="json")
+    again = load_again(now, recorded, ["turns.min_voiced_ms=400"])
+    assert (again.turns.vad_mode, again.turns.min_voiced_ms, again.recognise.adapter) == (0, 400, "mine")
+    assert (again.mqtt, again.record, again.assets) == (now.mqtt, now.record, now.assets)
+    assert recorded == then.model_dump(mode="json")
+    assert load_again(now, {}) == now
+    with pytest.raises(ConfigError, match=r"turns\.vad_mode: .*; turns\.later: there is no such setting"):
+        load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})

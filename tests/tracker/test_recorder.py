@@ -19,9 +19,10 @@ from tracker.errors import SessionError, SinkError
 from tracker.events import to_json
 from tracker.replay import read_session
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.tracks import place, to_pcm16
+from tracker.sinks.tracks import place
 from tracker.sources.files import FileSource
 from tracker.sources.media import AudioChunk
+from tracker.sources.resample import to_pcm16
 
 pytestmark = pytest.mark.anyio
 

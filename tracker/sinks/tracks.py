@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32, Int16
+from jaxtyping import Int16
 
 from tracker.recording import AudioTrack, audio_file
 from tracker.sources.media import RATE_HZ, AudioChunk
+from tracker.sources.resample import to_pcm16
 
 _TOO_LITTLE = 1 << 20
 """Bytes left on a disk that counts as full: libsndfile does not say why it cannot write."""
@@ -31,11 +32,6 @@ def place(written: int, start: int, length: int) -> tuple[int, int]:
         Samples of silence to put before it, and how many of its own to leave out because they are there already.
     """
     return max(0, start - written), min(length, max(0, written - start))
-
-
-def to_pcm16(samples: Float32[np.ndarray, " samples"]) -> Int16[np.ndarray, " samples"]:
-    """Samples in [-1, 1] as 16 bit; exact for what was 16 bit before, clipped where it is louder."""
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 
 @dataclass

@@ -5,11 +5,12 @@ However the input is cut into pieces, the output is the same samples.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import soxr
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Int16, Shaped
 
 from tracker.sources.media import RATE_HZ, AudioChunk
 
@@ -29,6 +30,16 @@ def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*sha
         return np.asarray((samples.astype(np.float64) - middle) / half, np.float32)
     values: Float32[np.ndarray, "*shape"] = np.nan_to_num(np.clip(samples, -1, 1), nan=0.0).astype(np.float32)
     return values
+
+
+def to_pcm16(samples: Float32[np.ndarray, " samples"]) -> Int16[np.ndarray, " samples"]:
+    """Samples in [-1, 1] as 16 bit; exact for what was 16 bit before, clipped where it is louder."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def as_kept(chunk: AudioChunk) -> AudioChunk:
+    """A chunk as a recording gives it back, in 16 bit: what is heard is what can be heard again."""
+    return replace(chunk, samples=as_float(to_pcm16(chunk.samples)))
 
 
 class Converter:

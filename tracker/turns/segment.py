@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -89,6 +90,20 @@ class _Channel:
         for change in changes(active, _LEAST_NEW, _LEAST_OLD):
             decisions += self._segmenter.split(begin + round(change * STEP_S * 1000 / FRAME_MS))
         return decisions
+
+
+class Cutter(Protocol):
+    """What cuts chunks into turns."""
+
+    @property
+    def media_ns(self) -> int:
+        """Media heard so far."""
+
+    def feed(self, chunk: AudioChunk) -> Iterator[TurnOpened | Turn]:
+        """Take the next chunk."""
+
+    def finish(self) -> Iterator[TurnOpened | Turn]:
+        """End the turns under way."""
 
 
 class TurnCutter:
