@@ -89,8 +89,8 @@ def demo(
     from tracker.sinks.broker import port_or_any
 
     chosen = _settings(config, sets, {"input.pace": pace}, mqtt)
-    port = {"mqtt.port": str(port_or_any(chosen.mqtt.port))}
-    chosen = _settings(config, sets, {"input.pace": pace, **port}, mqtt)
+    over = {"mqtt.port": str(port_or_any(chosen.mqtt.port)), "record.audio": "true", "record.text": "true"}
+    chosen = _settings(config, sets, {"input.pace": pace, **over}, mqtt)  # the sample is published: nothing to hide
     store = Store(chosen.assets.paths)
     assets.pull_assets(store, ["telephone-sample"])
     folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"

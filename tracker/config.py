@@ -17,12 +17,13 @@ from pydantic_core import ErrorDetails
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
+from tracker.purpose import Purpose, Reason
 
 ENV_PREFIX = "TRACKER_"
 SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
 """Environment variables that are read where they are used and never become part of the configuration."""
 
-DECIDING = ("input", "turns", "transcribe", "speakers", "dialogue", "recognise")
+DECIDING = ("session", "input", "turns", "transcribe", "speakers", "dialogue", "recognise")
 """The sections that decide, together with the media and the models, what a session's turns are."""
 
 FrameMs = Annotated[int, Field(gt=0, multiple_of=20)]
@@ -56,8 +57,10 @@ class _Section(BaseModel):
 
 
 class SessionConfig(_Section):
-    """What people who are listened to are told."""
+    """What a session is for, and what people who are listened to are told."""
 
+    purpose: Purpose = ""
+    exception: Reason = ""
     notice: str = "This conversation is listened to and judged for the emotions that it expresses."
 
 
@@ -180,8 +183,8 @@ class MqttConfig(_Section):
 class RecordConfig(_Section):
     """What a recorded session keeps, and for how long."""
 
-    audio: bool = True
-    text: bool = True
+    audio: bool = False
+    text: bool = False
     folder: str = "sessions"
     audio_days: Days = 0
     video_days: Days = 0

@@ -48,6 +48,8 @@ class SessionStarted(_Event):
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
     models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
     software: str = Field(description="Name and version of the program.")
+    purpose: str = Field(default="", description="What the session is declared to be for; empty where nothing is.")
+    notice: str = Field(default="", description="What people who are listened to are told.")
 
 
 class TurnStarted(_Event):

@@ -16,6 +16,7 @@ from tracker.observe.observe import Namer, Observer, SpeechListener, VoiceNamer,
 from tracker.observe.speakers import SpeakerBook
 from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.pipeline import Steps
+from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.segment import TurnCutter
@@ -96,7 +97,8 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         speakers = config.speakers
         book = SpeakerBook(speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity)
         name = VoiceNamer(models.embed, book)
-    listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s)
+    unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
+    listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
     dialogue = Dialogue(config.dialogue.max_turns, config.dialogue.max_tokens, models.recogniser.count_tokens)
     return Steps(
         cutter=TurnCutter(
@@ -105,7 +107,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
             limits(config.turns),
             None if one_voice_each else models.activity,
         ),
-        observe=Observer(listen, name, clock, no_video="no camera"),
+        observe=Observer(listen, name, clock, no_video=unused or "no camera"),
         recognise=Recognise(models.recogniser, dialogue, clock),
     )
 

@@ -49,6 +49,8 @@ class SessionHeader:
     labels: tuple[str, ...]
     models: dict[str, str]
     software: str
+    purpose: str = ""
+    notice: str = ""
 
 
 class Publisher:
@@ -84,6 +86,8 @@ class Publisher:
                 labels=list(header.labels),
                 models=header.models,
                 software=header.software,
+                purpose=header.purpose,
+                notice=header.notice,
             )
         )
 

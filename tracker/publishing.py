@@ -82,21 +82,25 @@ async def publishing(
         root = journal.outbox_folder()
         outbox: Waiting = Outbox(config.mqtt.keep_undelivered, all_of(composers))
         log: Sink | None = recorder
+        beside: list[Sink] = []
         earlier: list[Backlog] = []
         check: Callable[[], None] = _no_check
         if live and config.mqtt.url and config.mqtt.outbox_mb:
             for name in journal.make_room(root, config.mqtt.outbox_mb * _MB):
                 report(f"the outbox was full; what the run {name} had not delivered is gone")
             earlier = _earlier(root, address, config.mqtt.text)
-            entry = journal.begin(root, _name(), recorder.folder if recorder else None, str(address), topics)
+            # A recording without words cannot deliver them later.
+            kept = recorder if recorder and (config.record.text or not config.mqtt.text) else None
+            entry = journal.begin(root, _name(), kept.folder if kept else None, str(address), topics)
             outbox = Backlog(entry, all_of(composers))
-            if not recorder:
+            if not kept:
+                beside = [recorder] if recorder else []
                 log = Recorder(entry.session, {}, config.mqtt.text)
                 check = _bounded(root, config.mqtt.outbox_mb)
         connect = _connector(config.mqtt, address)
         mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear)
         try:
-            yield [Durable(log, mqtt, report, check) if log else mqtt]
+            yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
         finally:  # done already, unless the session never began
             for waiting in (*earlier, outbox):
                 waiting.close(over=False)

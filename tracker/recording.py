@@ -73,6 +73,8 @@ class StartFile(_File):
     channels: int = Field(ge=1)
     labels: list[str]
     models: dict[str, str]
+    purpose: str = Field(default="", description="What the session was declared to be for.")
+    notice: str = Field(default="", description="What people who were listened to were told.")
     config: dict[str, Any] = Field(description="Every setting that the session ran with.")
 
 

@@ -29,6 +29,7 @@ from tracker.pipeline import Outlets, Steps
 from tracker.player import Player
 from tracker.publisher import SessionHeader
 from tracker.publishing import external, publishing
+from tracker.purpose import kept, refuse_undeclared
 from tracker.sinks import Sink
 from tracker.sinks.address import parse_url
 from tracker.sinks.commands import Commands
@@ -40,7 +41,7 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.terminal import Terminal, default_keyboard
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
-from tracker.sources.open import Pace, check, source_from
+from tracker.sources.open import Microphone, Pace, check, parse_source, source_from
 from tracker.sources.pacing import Paced
 from tracker.sources.recorded import RecordedSource
 from tracker.turns.paused import PausedCutter
@@ -85,6 +86,8 @@ def run(argument: str, config: Config, wishes: Wishes) -> SessionEnded:
         AdapterError: The adapter cannot be used.
     """
     clock = SystemClock()
+    if isinstance(parse_source(argument), Microphone):
+        refuse_undeclared(config.session.purpose, config.session.notice)
     check(argument, sys.stdin.buffer, config.input.device)
     source = source_from(
         argument,
@@ -144,6 +147,8 @@ def _listen(
     recorder = None
     if wishes.record:
         recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
+        if sentence := kept(config.record.audio, config.record.text):
+            terminal.say(f"{wishes.record}: {sentence}")
     from tracker import parts  # torch and transformers take seconds to import: only once nothing else is wrong
     from tracker.assets.cli import pull_assets
     from tracker.assets.store import Store
@@ -160,7 +165,10 @@ def _listen(
     def header(opened: Source) -> SessionHeader:
         labels = models.recogniser.card.labels.labels
         live = again.past.live if again else opened.live
-        return SessionHeader(opened.name, live, opened.channels, labels, models.names, SOFTWARE)
+        told = config.session
+        return SessionHeader(
+            opened.name, live, opened.channels, labels, models.names, SOFTWARE, told.purpose, told.notice
+        )
 
     def steps(channels: int) -> Steps:
         made = parts.steps(models, config, channels, clock)

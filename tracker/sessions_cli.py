@@ -50,6 +50,8 @@ def show(folder: Annotated[Path, typer.Argument(help="A recorded session.")]) ->
     say = Console(highlight=False, soft_wrap=True, markup=False).print
     say(f"session   {start.session}")
     say(f"began     {start.started_at}, {start.source}, {start.software}")
+    if start.purpose:
+        say(f"purpose   {start.purpose}")
     say(f"ended     {stop.ended_at}, {stop.outcome}" if stop else "ended     cut off: there is no stop.json")
     say(f"models    {', '.join(f'{part} {name}' for part, name in start.models.items())}")
     say(f"kept      {', '.join(sorted(file.name for file in found.folder.iterdir()))} ({_bytes(found.size)})")

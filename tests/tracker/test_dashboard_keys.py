@@ -16,7 +16,8 @@ TRACKER = (sys.executable, "-m", "tracker")
 
 
 def run(folder, *more):
-    return Tmux(*TRACKER, "run", str(telephone()), "--mqtt", "off", "--record", "kept", *more, folder=folder)
+    kept = ("--record", "kept", "--set", "record.text=true", "--set", "record.audio=true")
+    return Tmux(*TRACKER, "run", str(telephone()), "--mqtt", "off", *kept, *more, folder=folder)
 
 
 def test_pause_rename_mark_detail_and_quit(tmp_path):

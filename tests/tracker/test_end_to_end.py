@@ -22,6 +22,7 @@ from tracker.replay import read_session
 pytestmark = pytest.mark.models
 
 OFFLINE = ("--pace", "fast", "--json", "--mqtt", "off")
+KEPT = ("--set", "record.audio=true", "--set", "record.text=true")
 AGAIN = ("--through-models", "--json", "--mqtt", "off")
 
 
@@ -29,7 +30,7 @@ AGAIN = ("--through-models", "--json", "--mqtt", "off")
 def recorded(tmp_path_factory):
     """The call, recorded once: what was printed, and the session's folder."""
     folder = tmp_path_factory.mktemp("call")
-    return tracker("run", str(telephone()), *OFFLINE, "--record", "session", folder=folder), folder / "session"
+    return tracker("run", str(telephone()), *OFFLINE, *KEPT, "--record", "session", folder=folder), folder / "session"
 
 
 def test_a_call_becomes_its_speakers_turns(recorded):
@@ -73,7 +74,7 @@ def bare_events(done):
 def test_the_models_judge_a_recorded_session_the_same(recorded):
     done, session = recorded
     folder = session.parent
-    again = tracker("replay", str(session), *AGAIN, "--record", "again", folder=folder)
+    again = tracker("replay", str(session), *AGAIN, *KEPT, "--record", "again", folder=folder)
     assert (again.code, again.said) == (0, "")
     assert bare_events(again) == bare_events(done)
     same = tracker("diff", str(session), "again", folder=folder)
@@ -82,7 +83,9 @@ def test_the_models_judge_a_recorded_session_the_same(recorded):
     assert [file.read_bytes() for file in (folder / "again").glob("*.flac")] == [
         file.read_bytes() for file in session.glob("*.flac")
     ]
-    other = tracker("replay", str(session), *AGAIN, "--record", "other", "--set", "dialogue.max_turns=0", folder=folder)
+    other = tracker(
+        "replay", str(session), *AGAIN, *KEPT, "--record", "other", "--set", "dialogue.max_turns=0", folder=folder
+    )
     assert other.code == 0
     changed = tracker("diff", str(session), "other", folder=folder)
     assert changed.code == 1
@@ -94,7 +97,7 @@ def test_channels_are_judged_the_same_again(tmp_path):
     call, rate = soundfile.read(telephone(), dtype="float32")
     both = np.stack([call[: rate * 12], call[rate * 8 : rate * 20]], axis=1)
     soundfile.write(tmp_path / "both.wav", both, 15_000, "FLOAT")
-    how = ("--channels", "separate", "--record", "first")
+    how = ("--channels", "separate", *KEPT, "--record", "first")
     done = tracker("run", "both.wav", *OFFLINE, *how, folder=tmp_path)
     again = tracker("replay", "first", *AGAIN, folder=tmp_path)
     assert (done.code, again.code) == (0, 0)
@@ -103,6 +106,20 @@ def test_channels_are_judged_the_same_again(tmp_path):
     refused = tracker("replay", "first", *AGAIN, "--set", "input.channels=mix", folder=tmp_path)
     assert (refused.code, refused.out) == (2, "")
     assert "input.channels: the recording holds its channels as they were" in refused.said
+
+
+def test_at_work_words_alone_are_judged(tmp_path):
+    how = ("--set", "session.purpose=workplace", "--record", "kept")
+    done = tracker("run", str(telephone()), *OFFLINE, *how, folder=tmp_path)
+    assert done.code == 0
+    assert done.said == "kept: keeping judgements; set record.audio = true and record.text = true to keep more\n"
+    unused = {"audio": "not used for this purpose", "video": "not used for this purpose"}
+    assert all(turn.modalities == {"text": "used", **unused} for turn in turns(done.events))
+    kept = read_session(tmp_path / "kept")
+    assert (kept.start.purpose, kept.events[0].purpose) == ("workplace", "workplace")
+    assert kept.start.notice == kept.events[0].notice != ""
+    assert not any(turn.text for turn in turns(kept.events))
+    assert {file.name for file in (tmp_path / "kept").iterdir()} == {"start.json", "events.jsonl", "stop.json"}
 
 
 @pytest.mark.broker
@@ -135,7 +152,7 @@ async def test_subscribers_get_every_event(whose, recorded, tmp_path):
 @pytest.mark.parametrize("name", ["trn01", "trn02", "trn03", "trn04", "trn05"])
 def test_meetings(name, data_dir, tmp_path):
     recording = str(data_dir / "meetings" / f"{name}.flac")
-    done = tracker("run", recording, *OFFLINE, "--record", "kept", folder=tmp_path)
+    done = tracker("run", recording, *OFFLINE, *KEPT, "--record", "kept", folder=tmp_path)
     assert done.code == 0
     if name in ("trn03", "trn05"):
         assert bare_events(tracker("replay", "kept", *AGAIN, folder=tmp_path)) == bare_events(done)
@@ -170,7 +187,7 @@ def test_no_words_are_made_of_nothing(name, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_finishes_what_it_heard(number, tmp_path):
-    program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", "--record", "kept", folder=tmp_path)
+    program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", *KEPT, "--record", "kept", folder=tmp_path)
     program.until("turn.started")
     program.signal(number)
     done = program.finish()
@@ -182,7 +199,7 @@ def test_asked_to_stop_it_finishes_what_it_heard(number, tmp_path):
 
 
 def test_asked_twice_it_ends_at_once_and_keeps_what_was_judged(tmp_path):
-    program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", "--record", "kept", folder=tmp_path)
+    program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", *KEPT, "--record", "kept", folder=tmp_path)
     program.until("turn.ended")
     program.until("turn.started")
     program.signal()
@@ -207,7 +224,18 @@ def card():
 def test_a_microphone_hears_the_same_turns(ending, recorded, card, tmp_path):
     done, _ = recorded
     program = Tracker(
-        "run", "mic", "--json", "--mqtt", "off", "--record", "kept", folder=tmp_path, environment=card.environment
+        "run",
+        "mic",
+        "--set",
+        "session.purpose=research",
+        "--json",
+        "--mqtt",
+        "off",
+        *KEPT,
+        "--record",
+        "kept",
+        folder=tmp_path,
+        environment=card.environment,
     )
     until(lambda: card.recorders() or program.process.poll() is not None, "the microphone is open", 60)
     card.play(telephone())
@@ -239,7 +267,7 @@ def test_a_microphone_hears_the_same_turns(ending, recorded, card, tmp_path):
 def test_a_full_disk_costs_the_recording_and_nothing_else(tmp_path):
     """``/dev/full`` takes no byte: the log of the session is a link to it."""
     session = tmp_path / "kept"
-    program = Tracker("run", str(telephone()), *OFFLINE, "--record", "kept", folder=tmp_path)
+    program = Tracker("run", str(telephone()), *OFFLINE, *KEPT, "--record", "kept", folder=tmp_path)
     end = time.monotonic() + 60
     while not session.is_dir() and time.monotonic() < end:
         time.sleep(0.01)

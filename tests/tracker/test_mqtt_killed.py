@@ -28,7 +28,7 @@ async def main():
     script = Script(f"s-{turns}").start()
     for second in range(int(turns)):
         script.says(second, second + 0.5, "Speaker 1", f"number {second}")
-    config = load(None, sets=[f"mqtt.url={url}", "mqtt.node=desk", "mqtt.base_topic=et"])
+    config = load(None, sets=[f"mqtt.url={url}", "mqtt.node=desk", "mqtt.base_topic=et", "record.text=true"])
     recorder = Recorder(Path(folder), {}) if folder else None
 
     async def events():

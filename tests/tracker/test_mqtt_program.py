@@ -33,6 +33,7 @@ async def mosquitto(tmp_path):
 def steered(mosquitto, tmp_path, *more: str) -> Tracker:
     return Tracker(
         "run", str(telephone()), "--json", "--mqtt", f"mqtt://127.0.0.1:{mosquitto.port}", "--record", "kept",
+        "--set", "record.text=true",
         "--set", "mqtt.node=desk", *more, folder=tmp_path,
     )  # fmt: skip
 

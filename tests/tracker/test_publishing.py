@@ -24,9 +24,10 @@ def state(tmp_path, monkeypatch):
 
 async def run(*sets: str, recorder: Recorder | None = None) -> list[str]:
     said: list[str] = []
-    async with publishing(load(None, {}, [NOBODY, *sets]), said.append, recorder, live=True) as (sink,):
-        sink.sink._last_words_s = 0.1
-        await sink.run(given_out(conversation()))
+    async with publishing(load(None, {}, [NOBODY, *sets]), said.append, recorder, live=True) as sinks:
+        sinks[-1].sink._last_words_s = 0.1
+        for sink in sinks:
+            await sink.run(given_out(conversation()))
     return said
 
 
@@ -40,10 +41,19 @@ async def test_the_outbox_keeps_words_only_where_they_are_published(text, state)
 
 
 async def test_a_recorded_session_is_its_own_outbox(state, tmp_path):
-    await run(recorder=Recorder(tmp_path / "kept", {}))
+    await run("record.text=true", recorder=Recorder(tmp_path / "kept", {}))
     (entry,) = state.glob("*/entry.json")
     assert str(tmp_path / "kept") in entry.read_text()
     assert not (entry.parent / "session").exists()
+
+
+async def test_a_recording_without_words_leaves_them_to_the_outbox(state, tmp_path):
+    await run(recorder=Recorder(tmp_path / "kept", {}, text=False))
+    (waiting,) = state.glob(f"*/session/{EVENTS}")
+    assert "didn't know you were there" in waiting.read_text()
+    kept = (tmp_path / "kept" / EVENTS).read_text()
+    assert "didn't know you were there" not in kept
+    assert kept.count("\n") == waiting.read_text().count("\n")
 
 
 async def test_without_an_outbox_nothing_is_left_on_the_disk(state):

@@ -46,17 +46,23 @@ class SpeechListener:
         encoder: Whisper's encoder.
         transcriber: Its decoder.
         min_voice_s: Speech, in seconds, under which a voice says nothing reliable about emotion.
+        no_voice: Why no voice is judged at all, or None.
     """
 
-    def __init__(self, encoder: SpeechEncoder, transcriber: Transcriber, min_voice_s: float) -> None:
+    def __init__(
+        self, encoder: SpeechEncoder, transcriber: Transcriber, min_voice_s: float, no_voice: str | None = None
+    ) -> None:
         self._encoder = encoder
         self._transcriber = transcriber
         self._min_voice_s = min_voice_s
+        self._no_voice = no_voice
 
     def __call__(self, turn: Turn) -> Heard:
         """What was said and how."""
         encoded = self._encoder.encode(turn.samples)
         transcript = self._transcriber(turn.samples, encoded)
+        if self._no_voice:
+            return Heard(transcript, Absent(self._no_voice))
         if turn.voiced_ns < self._min_voice_s * NS_PER_S:
             return Heard(transcript, Absent(f"voice under {self._min_voice_s:g} s"))
         return Heard(transcript, encoded.features)

@@ -104,6 +104,8 @@ class Recorder:
             channels=event.channels,
             labels=event.labels,
             models=event.models,
+            purpose=event.purpose,
+            notice=event.notice,
             config=self._config,
         )
         _put(self.folder / START, start)
