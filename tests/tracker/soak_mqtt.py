@@ -78,19 +78,27 @@ async def soak(minutes: float, away_s: float, per_s: float, folder: Path) -> boo
 
     got: list[Event] = []
     async with subscribed(broker.address, "et/#", "-c", "-i", "steady") as subscriber:
-        async with anyio.create_task_group() as group:
-            group.start_soon(outages)
-            await publish(folder, broker, "s-1", turns * 2, 1 / per_s, given, kill_after_s=half_s)
-            await publish(folder, broker, "s-2", turns, 1 / per_s, given)
-        done = await anyio.to_thread.run_sync(
-            lambda: tracker("sessions", "flush", "--mqtt", f"mqtt://127.0.0.1:{broker.port}", folder=folder)
-        )
-        print(done.said.strip())
-        with anyio.move_on_after(20):
-            while {(e.session, e.seq) for e in given} - {(e.session, e.seq) for e in got}:
+
+        async def listen() -> None:
+            while True:
                 topic, _, payload = await subscriber.next()
                 if topic.endswith(("/state", "/turn", "/late")):
                     got.append(from_json(payload))
+
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(listen)
+            async with anyio.create_task_group() as group:
+                group.start_soon(outages)
+                await publish(folder, broker, "s-1", turns * 2, 1 / per_s, given, kill_after_s=half_s)
+                await publish(folder, broker, "s-2", turns, 1 / per_s, given)
+            done = await anyio.to_thread.run_sync(
+                lambda: tracker("sessions", "flush", "--mqtt", f"mqtt://127.0.0.1:{broker.port}", folder=folder)
+            )
+            print(done.said.strip())
+            with anyio.move_on_after(60):
+                while {(e.session, e.seq) for e in given} - {(e.session, e.seq) for e in got}:
+                    await anyio.sleep(0.5)
+            listening.cancel_scope.cancel()
     broker.stop()
     asked, received = [(e.session, e.seq) for e in given], [(e.session, e.seq) for e in got]
     once = list(dict.fromkeys(received))

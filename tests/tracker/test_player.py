@@ -98,7 +98,7 @@ def test_a_replay_in_a_real_terminal(tmp_path):
         terminal.until("REPLAY x2", "/ 3:", "Is that you?")
         terminal.press("Space")
         terminal.until("PAUSED x2")
-        for _ in range(6):
+        for _ in range(8):
             terminal.press("Right")
         terminal.until("You are joking.")
         terminal.press("Home")

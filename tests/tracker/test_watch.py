@@ -97,7 +97,7 @@ async def test_joined_late_and_through_a_broker_that_is_restarted(tmp_path):
                 broker.stop()
                 await wait(terminal.until, "cannot be reached")
                 await broker.start()
-                await wait(terminal.until, "is back", "completed after")
+                await wait(terminal.until, "broker    connected", "completed after")
                 terminal.press("q")
                 await wait(terminal.until, "left with 0", "echo")
             finally:
