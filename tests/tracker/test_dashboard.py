@@ -18,6 +18,7 @@ from tracker.dashboard.painter import Painter
 from tracker.dashboard.palette import ASCII, UNICODE
 from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.view import Feeling, View, fold
+from tracker.dashboard.words import header
 from tracker.events import TurnEnded
 from tracker.gauges import Queue, Status
 
@@ -190,3 +191,9 @@ def test_without_colour_no_colour_is_painted():
     styles = re.findall(r"\x1b\[([0-9;]*)m", file.getvalue())
     assert styles
     assert not [style for style in styles if any(len(code) > 1 for code in style.split(";"))]
+
+
+def test_the_header_says_what_a_session_is_for():
+    started = Script().start(live=True).events[0]
+    assert header(started) == "telephone.wav, 1 channel, live"
+    assert header(started.model_copy(update={"purpose": "research"})) == "telephone.wav, 1 channel, live, for research"

@@ -6,9 +6,10 @@ from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
 
 
 def header(event: SessionStarted) -> str:
-    """What is listened to."""
+    """What is listened to, and what for."""
     channels = "1 channel" if event.channels == 1 else f"{event.channels} channels"
-    return f"{printable(event.source)}, {channels}{', live' if event.live else ''}"
+    purpose = f", for {printable(event.purpose)}" if event.purpose else ""
+    return f"{printable(event.source)}, {channels}{', live' if event.live else ''}{purpose}"
 
 
 def outcome(event: SessionEnded) -> str:
