@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tracker.config import SECRETS
 from tracker.errors import SinkError
 
-USERNAME, PASSWORD = "TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD"
+USERNAME, PASSWORD = SECRETS
 
 
 @dataclass(frozen=True, slots=True)
