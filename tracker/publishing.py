@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
+
+from tracker.clock import SystemClock
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
 from tracker.sinks import Sink, journal
 from tracker.sinks.address import Address, parse_url, refuse_plain
-from tracker.sinks.backlog import Backlog
-from tracker.sinks.broker import embedded_broker
-from tracker.sinks.connection import Connector
+from tracker.sinks.backlog import WITH_THE_BROKER, Backlog
+from tracker.sinks.broker import Arrivals, OwnBroker, embedded_broker
+from tracker.sinks.connection import Connect, Connector
 from tracker.sinks.credentials import Login, login, trust
 from tracker.sinks.durable import Durable
 from tracker.sinks.homeassistant import HomeAssistant
@@ -25,6 +30,8 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics, this_machine
 
 _MB = 1 << 20
+_OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one
+_COME_BACK_S = 30.0
 
 Report = Callable[[str], None]
 
@@ -70,7 +77,7 @@ async def publishing(
         SinkError: The broker's URL or a file is no good.
         SessionError: What is to be published cannot be kept.
     """
-    async with _broker(config.mqtt) as address:
+    async with _broker(config.mqtt) as (address, own):
         if not address:
             yield [recorder] if recorder else []
             return
@@ -85,20 +92,27 @@ async def publishing(
         beside: list[Sink] = []
         earlier: list[Backlog] = []
         check: Callable[[], None] = _no_check
-        if live and config.mqtt.url and config.mqtt.outbox_mb:
+        if live and config.mqtt.outbox_mb:
+            broker = _OWN if own else str(address)
             for name in journal.make_room(root, config.mqtt.outbox_mb * _MB):
                 report(f"the outbox was full; what the run {name} had not delivered is gone")
-            earlier = _earlier(root, address, config.mqtt.text)
+            earlier = _earlier(root, broker, config.mqtt.text)
             # A recording without words cannot deliver them later.
             kept = recorder if recorder and (config.record.text or not config.mqtt.text) else None
-            entry = journal.begin(root, _name(), kept.folder if kept else None, str(address), topics)
-            outbox = Backlog(entry, all_of(composers))
+            entry = journal.begin(root, _name(), kept.folder if kept else None, broker, topics)
+            arrival = Arrivals(own, SystemClock()) if own else WITH_THE_BROKER
+            outbox = Backlog(entry, all_of(composers), arrival=arrival)
             if not kept:
                 beside = [recorder] if recorder else []
                 log = Recorder(entry.session, {}, config.mqtt.text)
                 check = _bounded(root, config.mqtt.outbox_mb)
-        connect = _connector(config.mqtt, address)
-        mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear)
+        connect: Connect = _connector(config.mqtt, address)
+        ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+        if own:
+            connect = own.lingering(connect)
+            if earlier:  # it was cut off: whoever listened then is about to come back
+                ready = partial(own.wait_for_listener, topics["late"], _COME_BACK_S)
+        mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear, ready=ready)
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
         finally:  # done already, unless the session never began
@@ -123,7 +137,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
     address = external(config.mqtt)
     if not address:
         raise SinkError("there is no broker to deliver to; set mqtt.url, or give --mqtt mqtt://host")
-    earlier = _earlier(journal.outbox_folder(), address, config.mqtt.text)
+    earlier = _earlier(journal.outbox_folder(), str(address), config.mqtt.text)
     if not sum(map(len, earlier)):
         for backlog in earlier:
             backlog.close(over=True)
@@ -148,10 +162,10 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
     return mqtt.counters.waiting
 
 
-def _earlier(root: Path, address: Address, text: bool) -> list[Backlog]:
+def _earlier(root: Path, broker: str, text: bool) -> list[Backlog]:
     return [
         Backlog.of_earlier_run(left, EventMessages(left.topics, text=text).afterwards)
-        for left in journal.left_over(root, str(address))
+        for left in journal.left_over(root, broker)
     ]
 
 
@@ -164,14 +178,12 @@ def _composers(config: Config, topics: Topics) -> list[Composer]:
 
 
 @asynccontextmanager
-async def _broker(mqtt: MqttConfig) -> AsyncIterator[Address | None]:
-    if address := external(mqtt):
-        yield address
-    elif mqtt.enabled:
+async def _broker(mqtt: MqttConfig) -> AsyncIterator[tuple[Address | None, OwnBroker | None]]:
+    if mqtt.enabled and not mqtt.url:
         async with embedded_broker(mqtt.port) as own:
-            yield own
+            yield own.address, own
     else:
-        yield None
+        yield external(mqtt), None
 
 
 def _connector(mqtt: MqttConfig, address: Address) -> Connector:

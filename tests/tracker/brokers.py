@@ -23,6 +23,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+async def until_open(port: int) -> None:
+    """Wait until something listens on a port."""
+    with anyio.fail_after(20):
+        while True:
+            try:
+                await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+            except OSError:
+                await anyio.sleep(0.02)
+            else:
+                return
+
+
 def needed(program: str) -> str:
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if path is None:
@@ -58,14 +70,7 @@ class Mosquitto:
         log = (self.folder / "mosquitto.log").open("ab")
         with log:
             self._process = subprocess.Popen([self._program, "-v", "-c", str(self.conf)], stdout=log, stderr=log)
-        with anyio.fail_after(10):
-            while True:
-                try:
-                    await (await anyio.connect_tcp("127.0.0.1", self.port)).aclose()
-                except OSError:
-                    await anyio.sleep(0.02)
-                else:
-                    return
+        await until_open(self.port)
 
     def stop(self) -> None:
         if self._process:

@@ -248,8 +248,8 @@ async def test_the_embedded_broker(caplog, capfd):
     caplog.set_level(logging.INFO, "tracker")
     events, said = conversation(), []
     with anyio.fail_after(30):
-        async with embedded_broker(0) as address, subscribed(address, "et/#") as subscriber:
-            await sink(address, said, mqtt5=False).run(given_out(events))
+        async with embedded_broker(0) as own, subscribed(own.address, "et/#") as subscriber:
+            await sink(own.address, said, mqtt5=False).run(given_out(events))
             await subscriber.until("offline")
     assert events_of(subscriber.lines) == events
     assert not said
@@ -257,22 +257,22 @@ async def test_the_embedded_broker(caplog, capfd):
     assert connected.mqtt == "3.1.1"
     assert capfd.readouterr() == ("", "")
     with anyio.fail_after(5), pytest.raises(OSError, match=r"refused|attempts failed"):
-        await anyio.connect_tcp("127.0.0.1", address.port)
+        await anyio.connect_tcp("127.0.0.1", own.address.port)
 
 
 async def test_the_embedded_broker_is_loopback_only():
-    async with embedded_broker(0) as address:
+    async with embedded_broker(0) as own:
         with pytest.raises(OSError, match=r"refused|attempts failed"):
-            await anyio.connect_tcp("127.0.0.2", address.port)
+            await anyio.connect_tcp("127.0.0.2", own.address.port)
 
 
 async def test_a_broker_that_chokes_on_mqtt_5_is_spoken_to_in_3_1_1(caplog):
     caplog.set_level(logging.INFO, "tracker")
     said = []
     with anyio.fail_after(30):
-        async with embedded_broker(0) as address:
-            connect = Connector(address, answer_s=0.3)
-            await published(address, connect, said.append).run(given_out(conversation()))
+        async with embedded_broker(0) as own:
+            connect = Connector(own.address, answer_s=0.3)
+            await published(own.address, connect, said.append).run(given_out(conversation()))
     assert ["cannot be reached (no answer)" in said[0], "is back" in said[1]] == [True, True]
     assert [record.mqtt for record in caplog.records if record.message == "connected to the broker"] == ["3.1.1"]
 

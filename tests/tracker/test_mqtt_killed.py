@@ -8,10 +8,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.tracker.brokers import Mosquitto, subscribed
+from tests.tracker.brokers import Mosquitto, free_port, subscribed, until_open
 from tests.tracker.command import tracker
 from tracker.events import from_json
 from tracker.recording import EVENTS
+from tracker.sinks.address import Address
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 
@@ -24,11 +25,11 @@ from tracker.publishing import publishing
 from tracker.sinks.recorder import Recorder
 
 async def main():
-    url, folder, turns = sys.argv[1:]
+    to, folder, turns = sys.argv[1:]
     script = Script(f"s-{turns}").start()
     for second in range(int(turns)):
         script.says(second, second + 0.5, "Speaker 1", f"number {second}")
-    config = load(None, sets=[f"mqtt.url={url}", "mqtt.node=desk", "mqtt.base_topic=et", "record.text=true"])
+    config = load(None, sets=[to, "mqtt.node=desk", "mqtt.base_topic=et", "record.text=true"])
     recorder = Recorder(Path(folder), {}) if folder else None
 
     async def events():
@@ -51,14 +52,17 @@ async def mosquitto(tmp_path):
     broker.stop()
 
 
+def at(broker: Mosquitto) -> str:
+    return f"mqtt.url=mqtt://127.0.0.1:{broker.port}"
+
+
 def environment(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @asynccontextmanager
-async def publisher(tmp_path: Path, broker: Mosquitto, folder: str, turns: int):
-    url = f"mqtt://127.0.0.1:{broker.port}"
-    command = [sys.executable, "-c", PUBLISHING, url, folder, str(turns)]
+async def publisher(tmp_path: Path, to: str, folder: str, turns: int):
+    command = [sys.executable, "-c", PUBLISHING, to, folder, str(turns)]
     async with await anyio.open_process(command, stdout=None, stderr=None, env=environment(tmp_path)) as process:
         yield process
 
@@ -93,7 +97,7 @@ async def test_killed_and_flushed(recorded, broker_is, mosquitto, tmp_path):
         async with subscribed(mosquitto.address, "et/#", "-c", "-i", "steady") as subscriber:
             if broker_is == "away":
                 mosquitto.stop()
-            async with publisher(tmp_path, mosquitto, folder, 2000) as process:
+            async with publisher(tmp_path, at(mosquitto), folder, 2000) as process:
                 while (log := log_of(tmp_path, folder)) is None or not log.exists():
                     await anyio.sleep(0.02)
                 await written(log, 300)
@@ -118,12 +122,12 @@ async def test_killed_and_flushed(recorded, broker_is, mosquitto, tmp_path):
 
 async def test_the_next_run_delivers_what_the_one_before_could_not(mosquitto, tmp_path):
     with anyio.fail_after(120):
-        async with publisher(tmp_path, mosquitto, "", 20) as process:
+        async with publisher(tmp_path, at(mosquitto), "", 20) as process:
             await process.wait()
         assert process.returncode == 0
         await mosquitto.start()
         listening = subscribed(mosquitto.address, "et/#")
-        async with listening as subscriber, publisher(tmp_path, mosquitto, "", 3):
+        async with listening as subscriber, publisher(tmp_path, at(mosquitto), "", 3):
             await subscriber.until("offline")
     got = unique(subscriber.lines)
     assert [(event.session, event.seq) for event in got] == [
@@ -136,10 +140,32 @@ async def test_the_next_run_delivers_what_the_one_before_could_not(mosquitto, tm
 
 async def test_flushing_without_the_broker_says_what_is_left(mosquitto, tmp_path):
     with anyio.fail_after(120):
-        async with publisher(tmp_path, mosquitto, "", 20) as process:
+        async with publisher(tmp_path, at(mosquitto), "", 20) as process:
             await process.wait()
         url = f"mqtt://127.0.0.1:{mosquitto.port}"
         arguments = ("sessions", "flush", "--mqtt", url, "--wait", "0.5")
         done = await anyio.to_thread.run_sync(lambda: tracker(*arguments, folder=tmp_path))
     assert done.code == 6
     assert "error: 42 messages are still to be delivered" in done.said
+
+
+async def test_the_own_broker_is_killed_with_the_process_and_subscribers_get_the_rest_from_the_next(tmp_path):
+    port = free_port()
+    own = f"mqtt.port={port}"
+    with anyio.fail_after(120):
+        async with publisher(tmp_path, own, "", 2000) as killed:
+            await until_open(port)
+            async with subscribed(Address("127.0.0.1", port), "et/#") as subscriber:
+                await subscriber.until('"type":"turn.ended"')
+                first = next(event for event in unique(subscriber.lines) if event.seq)
+                await subscriber.until(f'"seq":{first.seq + 300},')
+                killed.kill()
+                await killed.wait()
+                written = [from_json(line) for line in log_of(tmp_path, "").read_bytes().split(b"\n")[:-1]]
+                async with publisher(tmp_path, own, "", 3) as next_one:
+                    await subscriber.until('"type":"session.ended"')
+                    await next_one.wait()
+    got = [(event.session, event.seq) for event in unique(subscriber.lines)]
+    whole = [(event.session, event.seq) for event in written if event.seq >= first.seq]
+    assert got[got.index((first.session, first.seq)) :] == [*whole, *(("s-3", seq) for seq in range(8))]
+    assert list((tmp_path / "state").glob("emotion-tracker/outbox/*")) == []

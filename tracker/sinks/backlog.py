@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import final
+from typing import Protocol, final
 
 from tracker.events import Event
 from tracker.sinks.journal import Journal
@@ -12,6 +12,29 @@ from tracker.sinks.outbox import Compose
 from tracker.sinks.topics import Message
 
 WINDOW = 1000
+
+
+class Arrival(Protocol):
+    """Says how far events have come once the broker has acknowledged them."""
+
+    def __call__(self, seq: int) -> int | None:
+        """An event was acknowledged; the last one that need not be sent again, or None where that is no news."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether that is so for all of them."""
+
+
+class _WithTheBroker:
+    """The broker keeps what it has acknowledged."""
+
+    complete = True
+
+    def __call__(self, seq: int) -> int:
+        return seq
+
+
+WITH_THE_BROKER = _WithTheBroker()
 
 
 @final
@@ -24,13 +47,17 @@ class Backlog:
         journal: Whose log holds every event before it is put in here.
         compose: The messages of an event.
         window: Events in memory at most.
+        arrival: How far events have come that the broker has acknowledged.
     """
 
     kept = True
     full = False
 
-    def __init__(self, journal: Journal, compose: Compose, window: int = WINDOW) -> None:
+    def __init__(
+        self, journal: Journal, compose: Compose, window: int = WINDOW, arrival: Arrival = WITH_THE_BROKER
+    ) -> None:
         self._journal = journal
+        self._arrival = arrival
         self._compose = compose
         self._window = window
         self._messages: deque[Message] = deque()
@@ -66,12 +93,12 @@ class Backlog:
     def acknowledge(self, message: Message) -> None:
         """The broker has a message, and with it every one before it."""
         self._messages.popleft()
-        if message.seq is not None:
-            self._journal.acknowledge(message.seq)
+        if message.seq is not None and (arrived := self._arrival(message.seq)) is not None:
+            self._journal.acknowledge(arrived)
 
     def close(self, over: bool) -> None:
         """Keep what is left for a later run, or nothing where nothing is."""
-        self._journal.close(complete=over and not len(self))
+        self._journal.close(complete=over and not len(self) and self._arrival.complete)
 
     def _add(self, event: Event, late: bool) -> None:
         self._last = event.seq

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Protocol, final
 
 import anyio
+import anyio.lowlevel
 
 from tracker.events import Event, TurnEnded
 from tracker.sinks.address import Address
@@ -52,6 +53,7 @@ class Mqtt:
         report: Says one sentence to the user.
         earlier: What earlier runs have left; delivered first, the oldest first.
         listeners: Take messages from the broker.
+        ready: Awaited once before the first event goes out, unless the session is over before.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
         rand: Jitter of the waits between attempts, from 0 up to 1.
         sleep: Waits seconds.
@@ -69,6 +71,7 @@ class Mqtt:
         *,
         earlier: Sequence[Backlog] = (),
         listeners: Sequence[Listener] = (),
+        ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
         last_words_s: float = 5.0,
         rand: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -80,6 +83,7 @@ class Mqtt:
         self._report = report
         self._earlier = [*earlier]
         self._listeners = listeners
+        self._ready = ready
         self._last_words_s = last_words_s
         self._rand = rand
         self._sleep = sleep
@@ -157,16 +161,20 @@ class Mqtt:
         if self._over.is_set():
             await self._sleep(seconds)
             return False
+        await self._unless_over(lambda: self._sleep(seconds))
+        return self._over.is_set()
 
-        async def sleep() -> None:
-            await self._sleep(seconds)
+    async def _unless_over(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Wait for something, or for the session's end."""
+
+        async def first() -> None:
+            await wait()
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(sleep, name="mqtt pause")
+            group.start_soon(first, name="mqtt wait")
             await self._over.wait()
             group.cancel_scope.cancel()
-        return self._over.is_set()
 
     async def _deliver_while_connected(self, link: Link) -> None:
         async def hear(heard: Heard) -> None:
@@ -178,6 +186,7 @@ class Mqtt:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(link.listen, wanted, hear, name="mqtt listen")
+                await self._unless_over(self._ready)
                 await self._deliver_earlier(link)
                 await self._deliver(link)
                 group.cancel_scope.cancel()
