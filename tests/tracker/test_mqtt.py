@@ -176,6 +176,19 @@ async def test_what_cannot_be_delivered_is_counted():
     ]
 
 
+async def test_a_broker_that_never_answered_is_named_as_the_reason():
+    @asynccontextmanager
+    async def silent(_: Message) -> AsyncIterator[ScriptedBroker]:
+        await anyio.sleep_forever()
+        yield ScriptedBroker(None)
+
+    said: list[str] = []
+    outbox = Outbox(99, EventMessages(TOPICS).of)
+    with anyio.fail_after(20):
+        await Mqtt(HOME, silent, TOPICS, outbox, said.append, last_words_s=0.05).run(given_out(conversation()))
+    assert said == ["the broker at mqtt://127.0.0.1:1883: 19 could not be delivered, as it has not answered yet"]
+
+
 async def test_while_connected_nothing_is_dropped_for_lack_of_room():
     broker = ScriptedBroker(None)
     script = Script().start()

@@ -247,7 +247,8 @@ class Mqtt:
         left = len(self._outbox) + sum(map(len, self._earlier))
         if left:
             later = "; the next run, or tracker sessions flush, delivers them" if self._outbox.kept else ""
-            lost.append(f"{left} could not be delivered{later}")
+            silent = "" if self._connections or self._away else ", as it has not answered yet"
+            lost.append(f"{left} could not be delivered{silent}{later}")
         if lost:
             self._report(f"the broker at {self._address}: {' and '.join(lost)}")
 
