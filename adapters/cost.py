@@ -15,57 +15,29 @@ from typing import Annotated
 
 import torch
 import typer
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapters.backbone import Backbone, choose_device, choose_dtype
+from adapters import published
+from adapters.backbone import Backbone
 from adapters.cache import backbone_source
 from adapters.datasets import meld
-from adapters.datasets.records import Dialogues, Line
+from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.fit_pseudo import fit_pseudo, read
-from adapters.mse.adapter import MseAdapter, MseShape
-from adapters.mse.encoders import SequenceShape
-from adapters.mse.llm import MseBatch, MseLlm
-from adapters.mse.tasks import TASKS
-from adapters.prompt import Prompter, PromptSpec, anonymous
+from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
-_PAST = 5  # turns before the judged one that the published way is given, too
-_FRAMES = 64  # width of its voice and face frames
-
-
-def text_of(dialogue: tuple[Line, ...], turn: int) -> str:
-    """A turn with those before it, as one text."""
-    said = anonymous([line.utterance for line in dialogue[: turn + 1]])
-    return "\n".join(f"{one.speaker}: {one.text}" for one in said[-_PAST - 1 :])
-
 
 def whole_sequences(corpus: Dialogues, recipe: Recipe, batch: int) -> Callable[[], None]:
     """One epoch of the published way."""
-    source = backbone_source(recipe.backbone)
-    dtype = choose_dtype(recipe.dtype, choose_device("auto"))
-    llm = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
-    frames = SequenceShape(_FRAMES, 32)
-    adapter = MseAdapter(MseShape(llm.config.hidden_size, 2, frames, frames))
-    model = MseLlm(llm, AutoTokenizer.from_pretrained(source), adapter, TASKS["meld"])
-    optimiser = torch.optim.AdamW(adapter.parameters(), lr=5e-4)
-    turns = [
-        (text_of(dialogue, turn), line.label)
-        for dialogue in corpus.dialogues
-        for turn, line in enumerate(dialogue)
-        if line.label is not None
-    ]
+    model = published.published(recipe.backbone, recipe.dtype, seed=0)
+    optimiser = torch.optim.AdamW(model.adapter.parameters(), lr=5e-4)
+    turns = published.turns_of(corpus)
 
     def epoch() -> None:
-        for start in range(0, len(turns), batch):
-            some = turns[start : start + batch]
-            nothing = torch.zeros(len(some), 1, _FRAMES), torch.ones(len(some), dtype=torch.long)
-            loss = model.loss(MseBatch([text for text, _ in some], nothing, nothing), [label for _, label in some])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+        for _ in published.epoch_of(model, turns, optimiser, batch):
+            pass
 
     return epoch
 

@@ -1,7 +1,8 @@
 """A copy of MELD as a recogniser hears it: ``python -m tests.noisy_copy --data DATA --split dev --out NOISY``.
 
 espeak-ng speaks every line, each speaker with a voice of its own, and the live transcriber writes down what it hears.
-Prints the word error rate and how many lines were heard as nothing; those keep a dash, which has no emotion. NOISY/meld then stands where DATA/meld would: ``python -m adapters.evaluate --data NOISY``.
+Prints the word error rate and how many lines were heard as nothing; of those a dash is left. NOISY/meld then stands
+where DATA/meld would: ``python -m adapters.evaluate --data NOISY``.
 """
 
 from __future__ import annotations

@@ -74,8 +74,13 @@ class MseLlm:
     @torch.no_grad()
     def scores(self, batch: MseBatch) -> Float[Tensor, "b answers"]:
         """Log probability of every answer of the task among all of them."""
-        rows = [(prompt, answer) for prompt in self._prompts(batch) for answer in self._answers]
-        scores: Tensor = self._likelihoods(rows).unflatten(0, (-1, len(self._answers)))
+        prompts = self._prompts(batch)
+        if all(len(answer) == 1 for answer in self._answers):  # one pass tells them all
+            told = self._told([(prompt, self._answers[0]) for prompt in prompts])
+            scores: Tensor = told[:, 0, torch.cat(self._answers).to(told.device)]
+        else:
+            rows = [(prompt, answer) for prompt in prompts for answer in self._answers]
+            scores = self._likelihoods(rows).unflatten(0, (-1, len(self._answers)))
         return scores.log_softmax(-1)
 
     def _ids(self, text: str) -> list[int]:
@@ -98,6 +103,16 @@ class MseLlm:
         self, rows: Sequence[tuple[Float[Tensor, "time d"], Int64[Tensor, " answer"]]]
     ) -> Float[Tensor, " rows"]:
         """Log likelihood of each row's answer after its prompt."""
+        told = self._told(rows)
+        wanted = pad_sequence([answer for _, answer in rows], batch_first=True).to(told.device)
+        counts = _present([len(answer) for _, answer in rows]).to(told.device)
+        likelihoods: Tensor = (told.gather(-1, wanted[..., None])[..., 0] * counts).sum(-1)
+        return likelihoods
+
+    def _told(
+        self, rows: Sequence[tuple[Float[Tensor, "time d"], Int64[Tensor, " answer"]]]
+    ) -> Float[Tensor, "rows answer vocabulary"]:
+        """Log probabilities of every token where each row's answer stands."""
         embedded = [torch.cat([prompt, self._embed(answer)]) for prompt, answer in rows]
         inputs = pad_sequence(embedded, batch_first=True).to(self._llm.dtype)
         present = _present([len(row) for row in embedded]).to(self._llm.device)
@@ -107,11 +122,8 @@ class MseLlm:
         # Only the positions from which an answer's tokens are told go through the vocabulary head.
         at = (ends[:, None] - 1 + torch.arange(longest)).clamp(max=inputs.shape[1] - 1)
         head = self._llm.get_output_embeddings()
-        told = head(states[torch.arange(len(rows))[:, None], at]).float().log_softmax(-1)
-        wanted = pad_sequence([answer for _, answer in rows], batch_first=True).to(told.device)
-        counts = _present([len(answer) for _, answer in rows]).to(told.device)
-        likelihoods: Tensor = (told.gather(-1, wanted[..., None])[..., 0] * counts).sum(-1)
-        return likelihoods
+        told: Tensor = head(states[torch.arange(len(rows))[:, None], at]).float().log_softmax(-1)
+        return told
 
 
 def _present(lengths: Sequence[int]) -> Bool[Tensor, "b time"]:

@@ -78,6 +78,14 @@ def test_a_turns_scores_do_not_depend_on_its_neighbours(folder: Path, task: str)
     torch.testing.assert_close(model.scores(alone)[0], scores[0], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("task", ["meld", "sims-v2"])
+def test_scores_and_losses_are_the_same_likelihoods(folder: Path, task: str) -> None:
+    model, one = build(folder, task), batch(TEXTS[:1])
+    with torch.no_grad():
+        losses = torch.stack([model.loss(one, [answer]) for answer in range(len(TASKS[task].answers))])
+    torch.testing.assert_close(model.scores(one)[0], (-losses).log_softmax(-1), atol=1e-4, rtol=1e-4)
+
+
 def test_only_the_adapter_learns(folder: Path) -> None:
     """The LLM keeps its weights, and what it writes without the adapter, token by token."""
     llm, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
