@@ -160,9 +160,19 @@ class Backbone:
         return embedded.float().cpu()
 
     @torch.no_grad()
-    def prefix(self, ids: Int64[Tensor, " time"]) -> tuple[Prefix, Float[Tensor, "read time d"]]:
-        """Read a text once: what suffixes can be run against, and the states of the layers that are read."""
-        cache = DynamicCache()
+    def prefix(
+        self, ids: Int64[Tensor, " time"], after: Prefix | None = None
+    ) -> tuple[Prefix, Float[Tensor, "read time d"]]:
+        """Read a text once: what suffixes can be run against, and the states of the layers that are read.
+
+        Args:
+            ids: The text.
+            after: What was read before it, or None where it is the beginning; left as it is.
+
+        Returns:
+            Everything that was read by now, and the states of this text alone.
+        """
+        cache = after.cache() if after else DynamicCache()
         states = self._run(input_ids=ids[None].to(self.device), cache=cache, use_cache=True)
         return Prefix.of(cache), torch.stack([state[0] for state in states]).float().cpu()
 

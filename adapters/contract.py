@@ -56,9 +56,9 @@ class FeatureSpec:
         return f"{self.name} v{self.version} ({self.dim} x {self.rate_hz:g} Hz)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """One turn's feature sequence.
+    """One turn's feature sequence; equal to itself only.
 
     Attributes:
         spec: What the frames are.

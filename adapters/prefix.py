@@ -4,6 +4,8 @@ The LLM is causal, so its keys and values for a dialogue never change with what 
 and a question, one for each turn) are run against them at once: each sees the dialogue up to the end of its own turn,
 itself, and none of the others. Gradients flow into a suffix and stop at the prefix.
 
+Live, a dialogue grows turn by turn: a `Reading` is how far it was read, and the next turn goes on from there.
+
 Letters: ``time`` tokens of the dialogue, ``b`` suffixes of ``s`` positions each, ``d`` the LLM's width, ``heads`` that
 keys and values have, ``h`` the width of one.
 """
@@ -39,6 +41,10 @@ class Prefix:
         """Memory that it takes."""
         return sum(part.numel() * part.element_size() for layer in self.layers for part in layer)
 
+    def first(self, length: int) -> Prefix:
+        """The beginning of it; nothing is copied."""
+        return Prefix(tuple((keys[:, :, :length], values[:, :, :length]) for keys, values in self.layers))
+
     def cache(self) -> DynamicCache:
         """A cache that a model may append to; the prefix itself is left as it is."""
         cache = DynamicCache()
@@ -51,6 +57,25 @@ class Prefix:
         """What a model has written into a cache."""
         layers: Any = cache.layers
         return cls(tuple((layer.keys.detach(), layer.values.detach()) for layer in layers))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """How far a dialogue was read: a value, never changed, so that keeping an older one forgets what came after it.
+
+    Attributes:
+        ids: The tokens that were read.
+        prefix: Their keys and values.
+    """
+
+    ids: Int64[Tensor, " time"]
+    prefix: Prefix
+
+    def shared(self, ids: Int64[Tensor, " other"]) -> int:
+        """How many tokens at the beginning of another text were read already."""
+        length = min(len(self.ids), len(ids))
+        differing = torch.nonzero(self.ids[:length] != ids[:length])
+        return int(differing[0]) if len(differing) else length
 
 
 def sees(length: int, ends: Int64[Tensor, " b"], positions: int) -> Bool[Tensor, "bs keys"]:

@@ -93,6 +93,19 @@ class Prompter:
         """Length of a text in tokens."""
         return len(self._tokens(text))
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest dialogue."""
+        return self._spec.max_tokens
+
+    def line_tokens(self, utterance: Utterance) -> int:
+        """Tokens that a turn takes at most, once its speaker has a number instead of a name of that length."""
+        return sum(len(part) for part in self._line(utterance)) + len(self._newline)
+
+    def beginning(self) -> Int64[Tensor, " time"]:
+        """The tokens that every dialogue begins with."""
+        return torch.tensor(self._intro, dtype=torch.int64)
+
     def ids(self, text: str) -> Int64[Tensor, " time"]:
         """A text's tokens as they are, with nothing added."""
         return torch.tensor(self._tokens(text))
@@ -120,14 +133,17 @@ class Prompter:
         lines: list[tuple[list[int], list[int]]] = []
         tokens = 0
         for turn in reversed(anonymous(dialogue)):
-            text = plain(turn.text)
-            words = self._tokens(f" {text}")[: self._spec.max_words] if text else []
-            speaker = self._tokens(f"{turn.speaker}:")
+            speaker, words = self._line(turn)
             tokens += len(speaker) + len(words) + len(self._newline)
             if lines and max_tokens is not None and tokens > max_tokens:
                 break
             lines.append((speaker, words))
         return lines[::-1]
+
+    def _line(self, turn: Utterance) -> tuple[list[int], list[int]]:
+        text = plain(turn.text)
+        words = self._tokens(f" {text}")[: self._spec.max_words] if text else []
+        return self._tokens(f"{turn.speaker}:"), words
 
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]

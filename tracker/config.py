@@ -86,6 +86,7 @@ class TurnsConfig(_Section):
     pause_ms: FrameMs = 200
     end_silence_ms: FrameMs = 500
     max_turn_s: Annotated[float, Field(ge=3, le=28)] = 20.0
+    speculate: bool = True
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.ahead import Tally
 from tracker.edges import Edge
 from tracker.sources.media import AudioChunk, Source
 
@@ -71,12 +72,14 @@ class Gauges:
         paused: Set by the pipeline.
         broker: Tells what the broker's connection is doing.
         recorder: Where the session is kept.
+        ahead: How often it was worth to work ahead of the end of a turn.
     """
 
     def __init__(self) -> None:
         self.paused = False
         self.broker: Callable[[], str] = str
         self.recorder = ""
+        self.ahead = Tally()
         self._source: Source | None = None
         self._path: list[Edge[Any]] = []
         self._sinks: list[Edge[Any]] = []

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from adapters import recogniser
 from adapters.features.acoustic import SpeechEncoder
+from tracker.ahead import AheadSteps
 from tracker.clock import Clock
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
-from tracker.observe.observe import Namer, Observer, SpeechListener, VoiceNamer, channel_namer
+from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
 from tracker.observe.speakers import SpeakerBook
 from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.pipeline import Steps
@@ -92,14 +93,18 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         clock: Times the steps.
     """
     one_voice_each = channels > 1
-    name: Namer = channel_namer
+    name: Namer = ChannelNamer()
     if not one_voice_each:
         speakers = config.speakers
         book = SpeakerBook(speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity)
         name = VoiceNamer(models.embed, book)
     unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
     listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
-    dialogue = Dialogue(config.dialogue.max_turns, config.dialogue.max_tokens, models.recogniser.count_tokens)
+    judge = models.recogniser
+    most = min(config.dialogue.max_tokens, judge.max_tokens)
+    dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
+    observe = Observer(listen, name, clock, no_video=unused or "no camera")
+    recognise = Recognise(judge, dialogue, clock, judge.opening)
     return Steps(
         cutter=TurnCutter(
             channels,
@@ -107,8 +112,9 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
             limits(config.turns),
             None if one_voice_each else models.activity,
         ),
-        observe=Observer(listen, name, clock, no_video=unused or "no camera"),
-        recognise=Recognise(models.recogniser, dialogue, clock),
+        observe=observe,
+        recognise=recognise,
+        ahead=AheadSteps(observe.ahead, recognise.ahead) if config.turns.speculate else None,
     )
 
 

@@ -6,6 +6,8 @@ Each arrow is a bounded edge. A turn's opening travels down the same edges as th
 depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was asked to,
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
+
+Beside the path, where speech pauses, the same steps are done ahead on what may be a turn (see `tracker.ahead`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any, Literal
 
 import anyio
 
+from tracker.ahead import Ahead, AheadSteps
 from tracker.clock import Clock
 from tracker.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.edges import Edge, Policy
@@ -31,20 +34,22 @@ from tracker.sources.media import AudioChunk, Pausable, Source
 from tracker.sources.resample import as_kept
 from tracker.threads import ModelThread
 from tracker.turns.segment import Cutter
-from tracker.turns.turn import Turn, TurnOpened
+from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 _CHUNKS = 500  # ten seconds of 20 ms
+_BEHIND = 10  # chunks waiting: nothing is done ahead
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one session, loaded and ready."""
+    """The steps of one session, loaded and ready; ``ahead`` is None where nothing is done ahead."""
 
     cutter: Cutter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
+    ahead: AheadSteps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ async def run(
     control: Control,
     asked: Sequence[Asked] = (),
     ended_as: Literal["completed", "stopped"] = "completed",
+    may_speculate: Callable[[], bool] = lambda: True,
 ) -> SessionEnded:
     """Run one session from the first sample to its outcome.
 
@@ -92,6 +98,7 @@ async def run(
         control: Pauses, marks, renames; ends the session early.
         asked: What was asked for in an earlier run over the same media.
         ended_as: What it means that the source has ended by itself; a recording ends where its session was stopped.
+        may_speculate: Asked at each pause of speech: whether there is time to work ahead.
 
     Returns:
         The session's last event.
@@ -113,7 +120,7 @@ async def run(
         await publisher.start(header(source))
 
         ready = steps(source.channels)
-        path = _Path(source, ready, publisher, audio, clock, outlets.gauges)
+        path = _Path(source, ready, publisher, audio, clock, outlets.gauges, may_speculate)
         outlets.gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
         async with anyio.create_task_group() as watching:
             watching.start_soon(path.watch, control, name="control")
@@ -144,6 +151,7 @@ class _Path:
         audio: Edge[AudioChunk],
         clock: Clock,
         gauges: Gauges,
+        may_speculate: Callable[[], bool],
     ) -> None:
         self._source = source
         self._steps = steps
@@ -161,6 +169,9 @@ class _Path:
         self._observed: Edge[TurnOpened | ObservedTurn | FailedTurn] = Edge("observed", _TURNS)
         self._judged: Edge[Record] = Edge("judged", _TURNS)
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
+        self._in_hand = 0  # turns that are over and not yet published
+        self._may_speculate = may_speculate
+        self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead) if steps.ahead else None
         self.failure: Exception | None = None
 
     async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:
@@ -173,6 +184,8 @@ class _Path:
                     path.start_soon(self._observe, name="observe")
                     path.start_soon(self._recognise, name="recognise")
                     path.start_soon(self._publish, name="publish")
+                    if self._ahead:
+                        path.start_soon(self._ahead.run, name="ahead")
         except ExceptionGroup as failures:
             self.failure = failures.exceptions[0]
 
@@ -239,11 +252,9 @@ class _Path:
     async def _segment(self) -> None:
         cutter, thread = self._steps.cutter, ModelThread(self._clock)
 
-        async def pass_on(cut: Callable[[], list[TurnOpened | Turn]]) -> None:
+        async def pass_on(cut: Callable[[], list[TurnRecord]]) -> None:
             for record in (await thread.run(cut)).result:
-                if isinstance(record, Turn):
-                    record = replace(record, decided_at_ns=self._clock.now_ns())
-                await self._turns.send(record)
+                await self._cut(record)
 
         try:
             async for chunk in self._chunks:
@@ -254,6 +265,28 @@ class _Path:
             await pass_on(lambda: list(cutter.finish()))
         finally:
             self._turns.close()
+            if self._ahead:
+                self._ahead.close()
+
+    async def _cut(self, record: TurnRecord) -> None:
+        match record:
+            case TurnOpened():
+                await self._turns.send(record)
+            case TurnPaused(turn):
+                if self._ahead:
+                    self._ahead.pause(turn)
+            case TurnResumed(number):
+                if self._ahead:
+                    self._ahead.resume(number)
+            case Turn():
+                if self._ahead:
+                    self._ahead.end(record)
+                self._in_hand += 1
+                await self._turns.send(replace(record, decided_at_ns=self._clock.now_ns()))
+
+    def _has_time(self) -> bool:
+        """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
+        return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._may_speculate()
 
     async def _observe(self) -> None:
         try:
@@ -274,6 +307,7 @@ class _Path:
     async def _publish(self) -> None:
         async for record in self._judged:
             await self._publisher.publish(record)
+            self._in_hand -= not isinstance(record, TurnOpened)
 
 
 def _policy(source: Source) -> Policy:

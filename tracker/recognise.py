@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.contract import Absent, EmotionScores, Features, TurnInput, Utterance, VoiceProfile
+from adapters.prefix import Reading
 from adapters.readout.voice_summary import remember
 from tracker.clock import Clock
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.once import Once
 from tracker.threads import ModelThread
 
 
 class Recogniser(Protocol):
     """The learned half, loaded (`adapters.recogniser`)."""
 
-    def scores(self, turn: TurnInput) -> EmotionScores:
-        """The emotion that a turn expressed."""
+    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
+        """The emotion that a turn expressed, and how far its dialogue was read by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,9 @@ class SilentTurn:
     detail: str
 
 
+_Asked = tuple[TurnInput, Reading | None]
+
+
 class Recognise:
     """Judges turns one after the other; keeps the dialogue, and how each speaker usually sounds.
 
@@ -45,31 +50,54 @@ class Recognise:
         recogniser: The frozen LLM and its adapter.
         dialogue: What was said so far.
         clock: For how long judging took.
+        opening: The reading that the dialogue begins with.
     """
 
-    def __init__(self, recogniser: Recogniser, dialogue: Dialogue, clock: Clock) -> None:
-        self._recogniser = recogniser
+    def __init__(
+        self, recogniser: Recogniser, dialogue: Dialogue, clock: Clock, opening: Reading | None = None
+    ) -> None:
+        self._judge: Once[_Asked, tuple[EmotionScores, Reading | None]] = Once(
+            lambda asked: recogniser.follow(*asked), key=lambda asked: asked
+        )
         self._dialogue = dialogue
         self._thread = ModelThread(clock)
+        self._reading = opening
         self._voices: dict[str, VoiceProfile] = {}
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge the next turn; a model that fails costs this turn only."""
+        judged = await self._judged(observed)
+        if isinstance(judged, SilentTurn):
+            return judged
+        self._dialogue.add(_utterance(observed))
+        if isinstance(judged, FailedTurn):
+            return judged
+        result, self._reading = judged
+        if isinstance(observed.audio, Features):
+            voice = self._voices.get(observed.speaker)
+            self._voices[observed.speaker] = remember(voice, observed.audio)
+        return result
+
+    async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
+        """Judge a turn that may be the next; what is remembered of the conversation stays as it is."""
+        judged = await self._judged(observed)
+        return judged[0] if isinstance(judged, tuple) else judged
+
+    async def _judged(self, observed: ObservedTurn) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
-        utterance = Utterance(observed.speaker, transcript.text)
+        utterance = _utterance(observed)
         voice = self._voices.get(observed.speaker)
-        turn = TurnInput(utterance, self._dialogue.history(), observed.audio, observed.video, voice)
-        self._dialogue.add(utterance)
+        asked = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video, voice)
+        reading = self._reading
         try:
-            judged = await self._thread.run(lambda: self._judge(turn))
+            judged = await self._thread.run(lambda: self._judge((asked, reading)))
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
-        return JudgedTurn(observed, judged.result, judged.ms)
+        scores, reading = judged.result
+        return JudgedTurn(observed, scores, judged.ms), reading
 
-    def _judge(self, turn: TurnInput) -> EmotionScores:
-        scores = self._recogniser.scores(turn)
-        if isinstance(turn.audio, Features):
-            self._voices[turn.utterance.speaker] = remember(turn.voice, turn.audio)
-        return scores
+
+def _utterance(observed: ObservedTurn) -> Utterance:
+    return Utterance(observed.speaker, observed.transcript.text)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.backbone import Backbone
-from adapters.prefix import places, sees
+from adapters.prefix import Prefix, Reading, places, sees
 from tests.adapters.tiny import ARCHITECTURES, WIDTH, write_backbone
 
 IDS = torch.arange(1, 12)
@@ -34,6 +34,23 @@ def test_suffixes_are_what_the_whole_text_gives(backbone: Backbone) -> None:
     for index, end in enumerate(ends.tolist()):
         whole = backbone.states(torch.cat([IDS[:end], asked[index]]))
         torch.testing.assert_close(states[:, index], whole[:, end:], atol=1e-5, rtol=1e-4)
+
+
+def test_a_text_read_in_parts_has_the_states_of_the_whole(backbone: Backbone) -> None:
+    whole = backbone.states(IDS)
+    first, begun = backbone.prefix(IDS[:4])
+    both, ended = backbone.prefix(IDS[4:], after=first)
+    assert (first.length, both.length) == (4, len(IDS))
+    torch.testing.assert_close(torch.cat([begun, ended], dim=1), whole, atol=1e-5, rtol=1e-4)
+    _, again = backbone.prefix(IDS[2:], after=both.first(2))
+    torch.testing.assert_close(again, whole[:, 2:], atol=1e-5, rtol=1e-4)
+
+
+@given(st.lists(st.integers(0, 2), max_size=6), st.lists(st.integers(0, 2), max_size=6))
+def test_a_reading_knows_how_far_it_goes_along_with_another_text(read, other):
+    shared = Reading(torch.tensor(read, dtype=torch.int64), Prefix(())).shared(torch.tensor(other, dtype=torch.int64))
+    assert read[:shared] == other[:shared]
+    assert shared == min(len(read), len(other)) or read[shared] != other[shared]
 
 
 def test_a_prefix_is_not_used_up(backbone: Backbone) -> None:

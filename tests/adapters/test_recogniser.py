@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from adapters import checkpoint, recogniser
 from adapters.backbone import Backbone
@@ -15,6 +16,7 @@ from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS, Absent, Features, FeatureSpec, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
+from adapters.prefix import Prefix
 from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.pseudo import PseudoShape
@@ -103,6 +105,41 @@ def test_turns_do_not_depend_on_each_other(judge: recogniser.Recogniser) -> None
 
 def test_history_matters(judge: recogniser.Recogniser) -> None:
     assert judge.scores(turn()).probabilities != judge.scores(replace(turn(), history=())).probabilities
+
+
+def test_a_dialogue_that_is_followed_has_the_scores_of_one_that_is_read_whole(judge: recogniser.Recogniser) -> None:
+    """Turns without words among them, a history whose beginning falls away, turns that did not happen after all."""
+    said = [Utterance(speaker, text) for speaker, text in zip("ABBABCAB", ["Hi.", "Oh no!", "", *"vwxyz"], strict=True)]
+    reading = judge.opening
+    for number, utterance in enumerate(said):
+        history = tuple(u for u in said[number // 5 * 4 : number] if u.text)
+        turn = TurnInput(utterance, history, voice() if number % 2 else Absent("none"))
+        unsaid, _ = judge.follow(replace(turn, utterance=Utterance("A", "What?")), reading)
+        scores, reading = judge.follow(turn, reading)
+        assert scores.probabilities == pytest.approx(judge.scores(turn).probabilities, abs=1e-3)
+        assert scores.probabilities != unsaid.probabilities
+    assert reading is not None
+    assert reading.prefix.length == len(reading.ids) < judge.max_tokens
+
+
+def test_what_was_read_is_not_read_again(judge: recogniser.Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, reading = judge.follow(turn(), judge.opening)
+    read: list[int] = []
+    prefix = Backbone.prefix
+
+    def counting(self: Backbone, ids: Tensor, after: Prefix | None = None) -> tuple[Prefix, Tensor]:
+        read.append(len(ids))
+        return prefix(self, ids, after)
+
+    monkeypatch.setattr(Backbone, "prefix", counting)
+    judge.follow(TurnInput(Utterance("Ann", "Yes."), (*HISTORY, turn().utterance)), reading)
+    assert read == [len("\nSpeaker 1: Yes.")]
+
+
+def test_a_line_has_room_in_what_is_counted(judge: recogniser.Recogniser) -> None:
+    said = [Utterance("Speaker 3", "Well, well."), Utterance("Speaker 1", "")]
+    assert judge.count_tokens(said[0]) == len("Speaker 3: Well, well.\n")
+    assert judge.count_tokens(said[1]) == len("Speaker 1:\n")
 
 
 def test_abstains_below_a_confidence(folders: tuple[Path, Path]) -> None:

@@ -50,6 +50,23 @@ def test_number_formats_agree(judge: recogniser.Recogniser) -> None:
     np.testing.assert_allclose(exact, rounded, atol=0.05)
 
 
+def test_a_dialogue_that_is_followed_has_the_scores_of_one_that_is_read_whole() -> None:
+    judge = recogniser.load(device="cpu", dtype="float32")
+    said = [
+        *HISTORY,
+        Utterance("Bob", "They gave it to my brother."),
+        Utterance("Ann", "No! That's so unfair."),
+        HISTORY[0],
+    ]
+    reading = judge.opening
+    for number, utterance in enumerate(said):
+        turn = TurnInput(utterance, tuple(said[:number]))
+        scores, reading = judge.follow(turn, reading)
+        np.testing.assert_allclose(scores.probabilities, judge.scores(turn).probabilities, atol=1e-3)
+    assert reading is not None
+    assert reading.prefix.bytes <= 26_112 * judge.max_tokens
+
+
 @pytest.mark.data
 def test_ordinary_speech_is_neutral(judge: recogniser.Recogniser, data_dir: Path) -> None:
     whisper = asset_folder("whisper-tiny.en")

@@ -6,7 +6,7 @@ import pytest
 from adapters.contract import Absent, TurnInput, Utterance
 from tests.tracker.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
-from tracker.observe.observe import Heard, Observer, channel_namer
+from tracker.observe.observe import ChannelNamer, Heard, Observer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.recognise import JudgedTurn, Recognise, SilentTurn
 from tracker.turns.turn import Turn
@@ -43,7 +43,7 @@ async def test_a_model_that_fails_costs_its_turn_only(which):
         raise RuntimeError("out of memory\nand a long trace")
 
     listen = fail if which == "listen" else lambda _: HEARD
-    name = fail if which == "name" else channel_namer
+    name = fail if which == "name" else ChannelNamer()
     observer = Observer(listen, name, FakeClock(), "no camera")  # type: ignore[arg-type]
     for number in (1, 2):
         failed = await observer(turn(number))
@@ -52,7 +52,7 @@ async def test_a_model_that_fails_costs_its_turn_only(which):
 
 
 def test_with_a_channel_each_the_speaker_is_the_channel():
-    assert channel_namer(turn(channel=2)) == "Speaker 3"
+    assert ChannelNamer()(turn(channel=2)) == "Speaker 3"
 
 
 class ScriptedRecogniser:
@@ -60,17 +60,17 @@ class ScriptedRecogniser:
         self.answers = list(answers)
         self.asked: list[TurnInput] = []
 
-    def scores(self, turn: TurnInput):
+    def follow(self, turn: TurnInput, reading: object):
         self.asked.append(turn)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return scores(answer)
+        return scores(answer), reading
 
 
 async def test_turns_are_judged_with_what_was_said_before():
     script = ScriptedRecogniser("joy", RuntimeError("lost"), "anger")
-    recognise = Recognise(script, Dialogue(10, 100, len), FakeClock())
+    recognise = Recognise(script, Dialogue(10, 100, lambda utterance: len(utterance.text)), FakeClock())
     first = await recognise(observed(turn(1), "hi"))
     second = await recognise(observed(turn(2), "no", "Speaker 2"))
     third = await recognise(observed(turn(3), "what"))
@@ -86,7 +86,7 @@ async def test_turns_are_judged_with_what_was_said_before():
 
 
 async def test_a_turn_without_words_voice_or_face_is_not_judged():
-    recognise = Recognise(ScriptedRecogniser(), Dialogue(10, 100, len), FakeClock())
+    recognise = Recognise(ScriptedRecogniser(), Dialogue(10, 100, lambda utterance: len(utterance.text)), FakeClock())
     silent = await recognise(observed(turn(), ""))
     assert isinstance(silent, SilentTurn)
     assert silent.detail == "no words recognised; not tried; no camera"

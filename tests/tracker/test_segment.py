@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tracker.sources.media import AudioChunk
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame, Limits
-from tracker.turns.turn import Turn, TurnOpened
+from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnResumed
 
 FRAME = 320
 LIMITS = Limits(window=4, needed=3, pre_roll=2, hangover=1, least_voiced=3, pause=3, silence=6, maximum=40)
@@ -52,7 +52,10 @@ def same(a, b):
     for x, y in zip(a, b, strict=True):
         assert type(x) is type(y)
         for name in x.__slots__:
-            np.testing.assert_array_equal(getattr(x, name), getattr(y, name))
+            if isinstance(getattr(x, name), Turn):
+                same([getattr(x, name)], [getattr(y, name)])
+            else:
+                np.testing.assert_array_equal(getattr(x, name), getattr(y, name))
 
 
 patterns = st.lists(
@@ -82,6 +85,27 @@ def test_a_turn_carries_its_own_samples_and_every_opening_is_followed_by_its_tur
     for turn in turns:
         begin, end = turn.start_ns // 62_500, turn.end_ns // 62_500
         np.testing.assert_array_equal(turn.samples, samples[begin:end])
+
+
+@settings(deadline=None)
+@given(patterns, st.booleans())
+def test_a_turn_that_pauses_for_good_is_what_its_pause_said(pattern, with_changes):
+    samples = media(pattern)
+    maybe: dict[int, Turn] = {}
+    for record in cut(samples, iter([len(samples)]), activity=halves if with_changes else None):
+        match record:
+            case TurnPaused(turn):
+                assert turn.number not in maybe
+                maybe[turn.number] = turn
+            case TurnResumed(number):
+                del maybe[number]
+            case Turn(ended_by="pause"):
+                would_be = maybe.pop(record.number)
+                assert (would_be.span, would_be.voiced_ns) == (record.span, record.voiced_ns)
+                np.testing.assert_array_equal(would_be.samples, record.samples)
+            case Turn():
+                maybe.pop(record.number, None)
+    assert maybe == {}
 
 
 def test_a_change_of_speaker_without_a_pause_makes_two_turns():

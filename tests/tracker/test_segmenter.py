@@ -25,14 +25,20 @@ def test_silence_has_no_turns():
 def test_a_turn_begins_before_its_first_voiced_frame_and_keeps_a_little_after_its_last():
     assert play("....." + "#####" + "." * 10) == [
         Opened(3),
-        Paused(10),
+        Paused(Ended(start=3, end=11, decided=13, voiced=5, by="pause")),
         Ended(start=3, end=11, decided=16, voiced=5, by="pause"),
     ]
 
 
 def test_a_pause_is_not_the_end():
     decisions = play("####" + "...." + "####" + "." * 6)
-    assert decisions == [Opened(0), Paused(4), Resumed(), Paused(12), Ended(0, 13, 18, 8, "pause")]
+    assert decisions == [
+        Opened(0),
+        Paused(Ended(0, 5, 7, 4, "pause")),
+        Resumed(0),
+        Paused(Ended(0, 13, 15, 8, "pause")),
+        Ended(0, 13, 18, 8, "pause"),
+    ]
 
 
 def test_clicks_open_nothing():
@@ -108,7 +114,7 @@ def test_speech_stops_before_a_pause_ends_the_turn(pattern):
         match decision:
             case Opened():
                 stopped = False
-            case Paused():
+            case Paused(would_be):
                 assert not stopped
                 stopped = True
             case Resumed():
@@ -116,3 +122,4 @@ def test_speech_stops_before_a_pause_ends_the_turn(pattern):
                 stopped = False
             case Ended(by="pause"):
                 assert stopped
+                assert would_be == decision._replace(decided=would_be.decided)

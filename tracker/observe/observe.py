@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,8 +12,9 @@ from tracker.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.errors import sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
-from tracker.observe.speakers import SpeakerBook, Voice
+from tracker.observe.speakers import SpeakerBook, Vector, Voice
 from tracker.observe.transcribe import Transcriber
+from tracker.once import Once
 from tracker.threads import ModelThread, together
 from tracker.turns.turn import Turn
 
@@ -37,6 +39,9 @@ class Namer(Protocol):
 
     def __call__(self, turn: Turn) -> str:
         """The speaker's name."""
+
+    def guess(self, turn: Turn) -> str:
+        """The name that a turn would get if it were the next; nothing is remembered."""
 
 
 class SpeechListener:
@@ -77,24 +82,38 @@ class VoiceNamer:
     """
 
     def __init__(self, embed: VoiceEmbedder, book: SpeakerBook) -> None:
-        self._embed = embed
+        self._embed: Once[Turn, Vector] = Once(lambda turn: embed(turn.samples), key=lambda turn: turn.span)
         self._book = book
         self._changed = False
 
     def __call__(self, turn: Turn) -> str:
         """The speaker's name."""
-        voice = Voice(self._embed(turn.samples), turn.duration_s, self._changed)
+        voice = self._voice(turn)
         self._changed = turn.ended_by == "speaker_change"
         return self._book.identify(voice)
 
+    def guess(self, turn: Turn) -> str:
+        """The name that a turn would get if it were the next."""
+        return self._book.guess(self._voice(turn))
 
-def channel_namer(turn: Turn) -> str:
+    def _voice(self, turn: Turn) -> Voice:
+        return Voice(self._embed(turn), turn.duration_s, self._changed)
+
+
+class ChannelNamer:
     """Names speakers by their channel, where each has one of their own."""
-    return f"Speaker {turn.channel + 1}"
+
+    def __call__(self, turn: Turn) -> str:
+        """The speaker's name."""
+        return f"Speaker {turn.channel + 1}"
+
+    def guess(self, turn: Turn) -> str:
+        """The same."""
+        return self(turn)
 
 
 class Observer:
-    """Observes turns one after the other.
+    """Observes turns one after the other, also ahead of the end of one: then what was heard is not heard again.
 
     Args:
         listen: Words and voice.
@@ -104,7 +123,7 @@ class Observer:
     """
 
     def __init__(self, listen: Listener, name: Namer, clock: Clock, no_video: str) -> None:
-        self._listen = listen
+        self._listen = Once(listen, key=lambda turn: turn.span)
         self._name = name
         self._clock = clock
         self._video = Absent(no_video)
@@ -113,11 +132,18 @@ class Observer:
 
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """All that can be found out about a turn; a model that fails costs this turn only."""
+        return await self._observe(turn, self._name)
+
+    async def ahead(self, turn: Turn) -> ObservedTurn | FailedTurn:
+        """The same of a turn that may be the next; what is remembered of the speakers stays as it is."""
+        return await self._observe(turn, self._name.guess)
+
+    async def _observe(self, turn: Turn, name: Callable[[Turn], str]) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
             heard, speaker = await together(
                 lambda: self._ears.run(lambda: self._listen(turn)),
-                lambda: self._voices.run(lambda: self._name(turn)),
+                lambda: self._voices.run(lambda: name(turn)),
             )
         except ExceptionGroup as failures:
             return FailedTurn(turn, sentence_of(failures.exceptions[0]))

@@ -84,15 +84,26 @@ class SpeakerBook:
 
     def identify(self, voice: Voice) -> str:
         """The speaker of the next turn."""
-        short = voice.duration_s < self.short_turn_s
+        short = self._short(voice)
         profile = self._match(voice, short)
         if profile is None:
-            profile = _Profile(f"Speaker {len(self._profiles) + 1}", [voice.embedding], tentative=short)
+            profile = _Profile(self._next_name(), [voice.embedding], tentative=short)
             self._profiles.append(profile)
         elif not short and (profile.tentative or profile.similarity(voice.embedding) >= self.same_above + _SURE):
             profile.learn(voice.embedding, self.same_above)
         self._last = profile.name
         return profile.name
+
+    def guess(self, voice: Voice) -> str:
+        """Whom `identify` would name; nothing is learned."""
+        profile = self._match(voice, self._short(voice))
+        return profile.name if profile else self._next_name()
+
+    def _short(self, voice: Voice) -> bool:
+        return voice.duration_s < self.short_turn_s
+
+    def _next_name(self) -> str:
+        return f"Speaker {len(self._profiles) + 1}"
 
     def _match(self, voice: Voice, short: bool) -> _Profile | None:
         if not self._profiles:

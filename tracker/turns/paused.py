@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tracker.sources.media import AudioChunk
 from tracker.turns.segment import Cutter
-from tracker.turns.turn import Turn, TurnOpened
+from tracker.turns.turn import TurnRecord
 
 
 class PausedCutter:
@@ -31,7 +31,7 @@ class PausedCutter:
         """Media heard so far."""
         return self._cutter.media_ns
 
-    def feed(self, chunk: AudioChunk) -> Iterator[TurnOpened | Turn]:
+    def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk."""
         if not self._pauses:
             yield from self._cutter.feed(chunk)
@@ -47,13 +47,13 @@ class PausedCutter:
         if min(self._heard.values()) >= at:
             yield from self._pause()
 
-    def finish(self) -> Iterator[TurnOpened | Turn]:
+    def finish(self) -> Iterator[TurnRecord]:
         """The media ended: end the turns under way."""
         while self._pauses:
             yield from self._pause()
         yield from self._cutter.finish()
 
-    def _pause(self) -> Iterator[TurnOpened | Turn]:
+    def _pause(self) -> Iterator[TurnRecord]:
         self._pauses.popleft()
         yield from self._cutter.finish()
         later, self._later = self._later, []

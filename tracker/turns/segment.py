@@ -13,7 +13,7 @@ from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.turns.activity import STEP_S, WINDOW_S
 from tracker.turns.changes import changes
 from tracker.turns.segmenter import FRAME_MS, Decision, Ended, Frame, Limits, Opened, Paused, Resumed, Segmenter
-from tracker.turns.turn import Turn, TurnOpened
+from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 from tracker.turns.voice import FRAME
 
 Samples = Float32[np.ndarray, " samples"]
@@ -99,10 +99,10 @@ class Cutter(Protocol):
     def media_ns(self) -> int:
         """Media heard so far."""
 
-    def feed(self, chunk: AudioChunk) -> Iterator[TurnOpened | Turn]:
+    def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk."""
 
-    def finish(self) -> Iterator[TurnOpened | Turn]:
+    def finish(self) -> Iterator[TurnRecord]:
         """End the turns under way."""
 
 
@@ -133,7 +133,7 @@ class TurnCutter:
         """Media heard so far, by the channel that has heard most."""
         return samples_to_ns(max(channel.audio.end for channel in self._channels), RATE_HZ)
 
-    def feed(self, chunk: AudioChunk) -> Iterator[TurnOpened | Turn]:
+    def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk. Channels advance together, so that turns are numbered by time."""
         self._channels[chunk.channel].audio.append(chunk)
         for _ in range(min(channel.waiting for channel in self._channels)):
@@ -142,33 +142,38 @@ class TurnCutter:
         for channel in self._channels:
             channel.forget()
 
-    def finish(self) -> Iterator[TurnOpened | Turn]:
+    def finish(self) -> Iterator[TurnRecord]:
         """The media ended: end the turns under way. A last piece shorter than a frame is not looked at."""
         for index, channel in enumerate(self._channels):
             while channel.waiting > 0:
                 yield from self._records(index, channel.step())
             yield from self._records(index, channel.finish())
 
-    def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnOpened | Turn]:
-        for decision in decisions:
+    def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnRecord]:
+        for place, decision in enumerate(decisions):
             match decision:
                 case Opened(start):
                     self._opened += 1
                     self._open[index, start] = self._opened
                     yield TurnOpened(self._opened, index, _ns(start))
-                case Ended(start, end, decided, voiced, by):
-                    yield Turn(
-                        number=self._open.pop((index, start)),
-                        channel=index,
-                        start_ns=_ns(start),
-                        end_ns=_ns(end),
-                        decided_ns=_ns(decided),
-                        ended_by=by,
-                        voiced_ns=_ns(voiced),
-                        samples=self._channels[index].audio.cut(start * FRAME, end * FRAME).copy(),
-                    )
-                case Paused() | Resumed():
-                    pass  # nothing is published before the turn has ended
+                case Ended(start):
+                    yield self._turn(index, self._open.pop((index, start)), decision)
+                case Paused(would_be) if not any(isinstance(later, Ended) for later in decisions[place:]):
+                    yield TurnPaused(self._turn(index, self._open[index, would_be.start], would_be))
+                case Resumed(start):
+                    yield TurnResumed(self._open[index, start])
+
+    def _turn(self, index: int, number: int, ended: Ended) -> Turn:
+        return Turn(
+            number=number,
+            channel=index,
+            start_ns=_ns(ended.start),
+            end_ns=_ns(ended.end),
+            decided_ns=_ns(ended.decided),
+            ended_by=ended.by,
+            voiced_ns=_ns(ended.voiced),
+            samples=self._channels[index].audio.cut(ended.start * FRAME, ended.end * FRAME).copy(),
+        )
 
 
 def _ns(frames: int) -> int:

@@ -66,14 +66,10 @@ class Opened(NamedTuple):
     start: int
 
 
-class Paused(NamedTuple):
-    """Speech stopped; frame ``end`` is the first after it. The turn may yet go on."""
-
-    end: int
-
-
 class Resumed(NamedTuple):
-    """Speech went on after `Paused`."""
+    """Speech of the turn that began at frame ``start`` went on after `Paused`."""
+
+    start: int
 
 
 class Ended(NamedTuple):
@@ -84,6 +80,12 @@ class Ended(NamedTuple):
     decided: int
     voiced: int
     by: EndedBy
+
+
+class Paused(NamedTuple):
+    """Speech stopped. The turn may yet go on; ``would_be`` is its end if it does not."""
+
+    would_be: Ended
 
 
 Decision = Opened | Paused | Resumed | Ended
@@ -170,23 +172,27 @@ class Segmenter:
         decisions = self._open_if_enough(turn)
         if frame.voiced and turn.paused:
             turn.paused = False
-            decisions.append(Resumed())
+            decisions.append(Resumed(turn.start))
         quiet = self._count - turn.speech_end
         if quiet >= self._limits.silence:
             return decisions + self._end(turn, "pause")
         if quiet >= self._limits.pause and turn.opened and not turn.paused:
             turn.paused = True
-            decisions.append(Paused(turn.speech_end))
+            decisions.append(Paused(self._ended(turn, "pause")))
         if len(turn.frames) >= self._limits.maximum:
             decisions += self._divide(turn, _quietest(turn.frames), "max_length")
         return decisions
 
     def _end(self, turn: _Speaking, by: EndedBy) -> list[Decision]:
-        end = min(turn.speech_end + self._limits.hangover, self._count)
+        ended = self._ended(turn, by)
         self._turn = None
         # What follows the end may already be the lead-in of the next turn.
-        self._recent.extend(turn.frames[end - turn.start :])
-        return [Ended(turn.start, end, self._count, turn.voiced, by)] if turn.opened else []
+        self._recent.extend(turn.frames[ended.end - turn.start :])
+        return [ended] if turn.opened else []
+
+    def _ended(self, turn: _Speaking, by: EndedBy) -> Ended:
+        end = min(turn.speech_end + self._limits.hangover, self._count)
+        return Ended(turn.start, end, self._count, turn.voiced, by)
 
     def _divide(self, turn: _Speaking, at: int, by: EndedBy) -> list[Decision]:
         left, right = _Speaking(turn.start, turn.frames[:at]), turn.frames[at:]
@@ -200,7 +206,7 @@ class Segmenter:
         decisions += self._open_if_enough(self._turn)
         if turn.paused and self._turn.opened:
             self._turn.paused = True
-            decisions.append(Paused(self._turn.speech_end))
+            decisions.append(Paused(self._ended(self._turn, "pause")))
         return decisions
 
 

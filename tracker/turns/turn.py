@@ -52,6 +52,37 @@ class Turn:
     decided_at_ns: int = 0
 
     @property
+    def span(self) -> tuple[int, int, int]:
+        """What makes two turns hold the same audio: its number, start and end."""
+        return self.number, self.start_ns, self.end_ns
+
+    @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPaused:
+    """Speech has stopped.
+
+    Attributes:
+        turn: What the turn will be unless its speaker goes on, or somebody else turns out to have spoken; it is not
+            decided yet.
+    """
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """The speaker of a turn went on after a pause.
+
+    Attributes:
+        number: The turn's.
+    """
+
+    number: int
+
+
+TurnRecord = TurnOpened | TurnPaused | TurnResumed | Turn
