@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from adapters import recogniser
+from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
 from tracker.ahead import AheadSteps
 from tracker.clock import Clock
@@ -19,6 +23,7 @@ from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
+from tracker.sources.media import RATE_HZ
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import FRAME_MS, Limits
@@ -26,6 +31,7 @@ from tracker.turns.voice import VoiceDetector
 
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
+_NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def needed_assets(config: Config) -> list[str]:
 
 
 def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
-    """Load every model; takes seconds.
+    """Load every model, and run each once, so that the first turn waits no longer than others; takes seconds.
 
     Args:
         config: Which ones, and on which device.
@@ -56,22 +62,25 @@ def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
         AssetError: A model is missing and cannot be had.
         AdapterError: The adapter's checkpoint cannot be used.
     """
-    whisper = folder(config.transcribe.model)
-    encoder = SpeechEncoder(whisper, device=config.transcribe.device)
-    gate = TextGate(
-        config.transcribe.no_speech_above, config.transcribe.logprob_below, config.transcribe.compression_above
-    )
-    judge = recogniser.load(
-        config.recognise.adapter,
-        backbone=folder(BACKBONE),
-        device=config.recognise.device,
-        abstain_below=config.recognise.abstain_below,
-    )
+    activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
+    # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
+    with ThreadPoolExecutor(1) as beside:
+        hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
+        judge = recogniser.load(
+            config.recognise.adapter,
+            backbone=folder(BACKBONE),
+            device=config.recognise.device,
+            abstain_below=config.recognise.abstain_below,
+        )
+        judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.opening)
+        activity(_NOISE)
+        embed(_NOISE)
+        encoder, transcriber = hearing.result()
     return Models(
         encoder=encoder,
-        transcriber=Transcriber(whisper, encoder, config.transcribe.language, gate),
-        activity=SpeakerActivity(folder(SEGMENTATION)),
-        embed=VoiceEmbedder(folder(config.speakers.model)),
+        transcriber=transcriber,
+        activity=activity,
+        embed=embed,
         recogniser=judge,
         names={
             "transcriber": config.transcribe.model,
@@ -81,6 +90,15 @@ def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
             "adapter": judge.adapter_id,
         },
     )
+
+
+def _load_hearing(config: Config, folder: Path) -> tuple[SpeechEncoder, Transcriber]:
+    transcribe = config.transcribe
+    encoder = SpeechEncoder(folder, device=transcribe.device)
+    gate = TextGate(transcribe.no_speech_above, transcribe.logprob_below, transcribe.compression_above)
+    transcriber = Transcriber(folder, encoder, transcribe.language, gate)
+    transcriber(_NOISE, encoder.encode(_NOISE))
+    return encoder, transcriber
 
 
 def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
