@@ -92,22 +92,28 @@ class Ahead:
             self._tally.left_out += 1
 
     def resume(self, number: int) -> None:
-        """A speaker went on: what was done on that turn is of no use."""
-        self._decide(number, None)
+        """Speech went on: no more work is done on that turn; what was done may be of use if somebody else went on."""
+        self._forget(number)
 
     def end(self, turn: Turn) -> None:
         """A turn is over, and this is it."""
-        self._decide(turn.number, turn)
+        self._forget(turn.number)
+        job = self._job
+        if job and job.hit is None and job.turn.number == turn.number:
+            job.hit = turn.span == job.turn.span
+            self._count(job)
 
     def close(self) -> None:
         """No more turns will come."""
         self._wanted = None
+        self._give_up()
         self._paused.close()
 
     async def run(self) -> None:
         """Work until closed."""
         async for turn in self._paused:
             if turn is self._wanted:
+                self._give_up()
                 self._job = job = _Job(turn)
                 begun = self._clock.now_ns()
                 await self._work(turn)
@@ -124,13 +130,15 @@ class Ahead:
         if turn is self._wanted and self._partial and isinstance(judged, JudgedTurn):
             await self._partial(judged)
 
-    def _decide(self, number: int, turn: Turn | None) -> None:
+    def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:
             self._wanted = None
-        job = self._job
-        if job and job.hit is None and job.turn.number == number:
-            job.hit = turn is not None and turn.span == job.turn.span
-            self._count(job)
+
+    def _give_up(self) -> None:
+        """The steps remember one result: the job before is of no use any more."""
+        if self._job and self._job.hit is None:
+            self._job.hit = False
+            self._count(self._job)
 
     def _count(self, job: _Job) -> None:
         """Once it is known both how long it took and what it was good for."""

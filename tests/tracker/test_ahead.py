@@ -85,10 +85,22 @@ async def test_a_turn_that_went_on_was_not(worker: Worker, why: str):
     await worker.let(go=2)
     if why == "went on":
         worker.ahead.resume(1)
+        worker.ahead.pause(turn(end=12))
+        await worker.let(go=0)
     else:
         worker.ahead.end(turn(end=9))
     assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted) == (1, 0, 1)
     assert worker.tally.wasted_ms == worker.tally.spent_ms > 0
+
+
+async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Worker):
+    worker.ahead.pause(turn())
+    await worker.let(go=0)
+    worker.ahead.resume(1)
+    await worker.let(go=1)
+    assert worker.asked == [("observe", 1)]
+    worker.ahead.end(turn())
+    assert (worker.tally.hits, worker.tally.wasted) == (1, 0)
 
 
 async def test_what_is_decided_meanwhile_is_not_judged_ahead(worker: Worker):

@@ -19,9 +19,12 @@ from tracker.turns.voice import FRAME
 Samples = Float32[np.ndarray, " samples"]
 Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
 
-_CHECK_FRAMES = 1000 // FRAME_MS  # look for a change of speaker once a second, and whenever speech stops
+_CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second, and whenever speech stops
 _LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
 _LEAST_OLD = round(0.25 / STEP_S)
+_SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
+_RECHECK_FRAMES = 300 // FRAME_MS  # ... which is known so much later
+_SAME_FRAMES = 200 // FRAME_MS  # a change this near to where the turn seemed to end is there
 
 
 class _Audio:
@@ -58,6 +61,8 @@ class _Channel:
         self._frame = frame
         self._activity = activity
         self._segmenter = Segmenter(limits)
+        self._ends: list[int] = []  # frames at which the turn under way seemed to end
+        self._recheck: int | None = None  # the frame count at which that is looked at again
 
     @property
     def waiting(self) -> int:
@@ -69,7 +74,9 @@ class _Channel:
         self.seen += 1
         decisions = self._segmenter.feed(self._frame(self.audio.cut(begin, begin + FRAME)))
         start = self._segmenter.start
-        due = start is not None and (self.seen - start) % _CHECK_FRAMES == 0
+        self._ends = [end for end in self._ends if start is not None and end > start]
+        self._ends += [decision.would_be.end for decision in decisions if isinstance(decision, Paused)]
+        due = start is not None and ((self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck)
         if self._activity and start is not None and (due or any(isinstance(d, Paused) for d in decisions)):
             decisions += self._split(self._activity, start)
         return decisions
@@ -87,9 +94,29 @@ class _Channel:
         begin = max(start, self.seen - round(WINDOW_S * 1000 / FRAME_MS))
         active = activity(self.audio.cut(begin * FRAME, self.seen * FRAME))
         decisions: list[Decision] = []
-        for change in changes(active, _LEAST_NEW, _LEAST_OLD):
-            decisions += self._segmenter.split(begin + round(change * STEP_S * 1000 / FRAME_MS))
-        return decisions
+        for at in _in_frames(changes(active, _LEAST_NEW, _LEAST_OLD), begin):
+            decisions += self._segmenter.split(self._known(at))
+        return decisions + self._suspect(_in_frames(changes(active, _SUSPECT_NEW, _LEAST_OLD), begin))
+
+    def _suspect(self, maybe: list[int]) -> list[Decision]:
+        """Say where the turn under way ends if the newest voice goes on for long enough."""
+        late = [at for at in maybe if at > self.seen - _CHECK_FRAMES - _RECHECK_FRAMES]
+        would_be = self._segmenter.would_split(late[-1]) if late else None
+        if would_be is None or self._known(would_be.end) in self._ends:
+            return []
+        self._ends.append(would_be.end)
+        self._recheck = self.seen + _RECHECK_FRAMES
+        return [Paused(would_be)]
+
+    def _known(self, at: int) -> int:
+        """A change as it was first seen, where work may have begun: it comes after a pause, or moves between looks."""
+        nearest = min(self._ends, key=lambda end: abs(end - at), default=at)
+        return nearest if abs(nearest - at) <= _SAME_FRAMES else at
+
+
+def _in_frames(changes: list[int], begin: int) -> list[int]:
+    """Steps of the network from frame ``begin`` on, as frames."""
+    return [begin + round(change * STEP_S * 1000 / FRAME_MS) for change in changes]
 
 
 class Cutter(Protocol):

@@ -83,7 +83,7 @@ class Ended(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """Speech stopped. The turn may yet go on; ``would_be`` is its end if it does not."""
+    """Speech stopped, or so it seems. The turn may yet go on; ``would_be`` is its end if it does not."""
 
     would_be: Ended
 
@@ -147,6 +147,13 @@ class Segmenter:
             return []
         return self._divide(self._turn, at - self._turn.start, "speaker_change")
 
+    def would_split(self, at: int) -> Ended | None:
+        """How the turn under way would end if the speaker changed at a frame; None outside of it."""
+        turn = self._turn
+        if turn is None or not turn.opened or not turn.start < at < self._count:
+            return None
+        return self._cut(turn, at - turn.start, "speaker_change")
+
     def finish(self) -> list[Decision]:
         """The media ended: a turn under way ends with it."""
         return self._end(self._turn, "end_of_media") if self._turn else []
@@ -194,9 +201,12 @@ class Segmenter:
         end = min(turn.speech_end + self._limits.hangover, self._count)
         return Ended(turn.start, end, self._count, turn.voiced, by)
 
+    def _cut(self, turn: _Speaking, at: int, by: EndedBy) -> Ended:
+        voiced = sum(frame.voiced for frame in turn.frames[:at])
+        return Ended(turn.start, turn.start + at, self._count, voiced, by)
+
     def _divide(self, turn: _Speaking, at: int, by: EndedBy) -> list[Decision]:
-        left, right = _Speaking(turn.start, turn.frames[:at]), turn.frames[at:]
-        ended = Ended(left.start, left.start + at, self._count, left.voiced, by)
+        ended, right = self._cut(turn, at, by), turn.frames[at:]
         decisions: list[Decision] = [ended] if turn.opened else []
         if not any(frame.voiced for frame in right):
             self._turn = None

@@ -64,11 +64,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class TurnPaused:
-    """Speech has stopped.
+    """Speech has stopped, or somebody else seems to have begun to speak; of one turn, the latest counts.
 
     Attributes:
-        turn: What the turn will be unless its speaker goes on, or somebody else turns out to have spoken; it is not
-            decided yet.
+        turn: What the turn will be if that is so; it is not decided yet.
     """
 
     turn: Turn
