@@ -21,10 +21,14 @@ Judgement = JudgedTurn | SilentTurn | FailedTurn
 
 @dataclass(frozen=True, slots=True)
 class AheadSteps:
-    """The steps as they are done ahead: they remember nothing of the conversation."""
+    """The steps as they are done ahead: they remember nothing of the conversation.
+
+    With ``partials``, what they come to is shown before the turn is over.
+    """
 
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[Judgement]]
+    partials: bool = False
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Tally:
         spent_ms: Milliseconds of work ahead.
         wasted_ms: Those spent on what went on.
         left_out: Pauses at which there was no time for it.
+        partials: Judgements that were shown before the turn was over.
+        missed: How often a sink was too busy for one.
     """
 
     begun: int = 0
@@ -46,6 +52,8 @@ class Tally:
     spent_ms: float = 0.0
     wasted_ms: float = 0.0
     left_out: int = 0
+    partials: int = 0
+    missed: int = 0
 
 
 @dataclass
@@ -63,7 +71,7 @@ class Ahead:
         clock: For how long it took.
         may: Whether there is time for it; asked at each pause.
         tally: Is kept.
-        partial: Takes what was judged of a turn that is not over.
+        partial: Shows what was judged of a turn that is not over, and tells how many sinks missed it.
     """
 
     def __init__(
@@ -72,7 +80,7 @@ class Ahead:
         clock: Clock,
         may: Callable[[], bool],
         tally: Tally,
-        partial: Callable[[JudgedTurn], Awaitable[None]] | None = None,
+        partial: Callable[[JudgedTurn], Awaitable[int]],
     ) -> None:
         self._steps = steps
         self._clock = clock
@@ -127,8 +135,9 @@ class Ahead:
         if turn is not self._wanted or isinstance(observed, FailedTurn):
             return
         judged = await self._steps.recognise(observed)
-        if turn is self._wanted and self._partial and isinstance(judged, JudgedTurn):
-            await self._partial(judged)
+        if turn is self._wanted and self._steps.partials and isinstance(judged, JudgedTurn):
+            self._tally.partials += 1
+            self._tally.missed += await self._partial(judged)
 
     def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:

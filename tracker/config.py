@@ -87,6 +87,7 @@ class TurnsConfig(_Section):
     end_silence_ms: FrameMs = 500
     max_turn_s: Annotated[float, Field(ge=3, le=28)] = 20.0
     speculate: bool = True
+    partials: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -94,6 +95,7 @@ class TurnsConfig(_Section):
         least_s = 3 * (window + self.pre_roll_ms) / 1000
         _refuse(
             (self.start_voiced_ms > window, f"start_voiced_ms: must not exceed start_window_ms ({window})"),
+            (self.partials and not self.speculate, "partials: need speculate = true"),
             (self.pause_ms > pause, f"pause_ms: must not exceed end_silence_ms ({pause})"),
             (
                 longest_s < least_s,

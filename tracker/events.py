@@ -1,9 +1,10 @@
-"""What subscribers see: nine kinds of flat, versioned events, the same for every sink and on disk.
+"""What subscribers see: ten kinds of flat, versioned events, the same for every sink and on disk.
 
 A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
-identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
-session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is paused; wall time does
-not.
+identifies an event; ``seq`` counts from 0 without gaps. ``turn.partial`` stands beside them: it may come in between,
+depends on how much time a machine has, and is neither counted nor recorded. Times come twice: media time in
+nanoseconds since the session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is
+paused; wall time does not.
 """
 
 from __future__ import annotations
@@ -100,6 +101,26 @@ class TurnEnded(_Event):
     latency_ms: Latency
 
 
+class TurnPartial(_Event):
+    """What a turn under way comes to so far; whoever is busy misses it, and it is not recorded.
+
+    ``seq`` is that of the turn's ``turn.started``: it has no number of its own.
+    """
+
+    type: Literal["turn.partial"] = "turn.partial"
+    turn: int = Field(ge=1)
+    channel: int = Field(ge=0)
+    speaker: str = Field(description="Who it seems to be; the turn's end may tell otherwise.")
+    start_ns: MediaNs
+    end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
+    start_time: WallTime
+    end_time: WallTime
+    text: str = Field(description="What was said so far.")
+    emotion: str
+    probabilities: dict[str, Probability]
+    confidence: Probability
+
+
 class TurnSkipped(_Event):
     """A turn that was started and could not be judged."""
 
@@ -167,6 +188,7 @@ class SessionEnded(_Event):
 Event = (
     SessionStarted
     | TurnStarted
+    | TurnPartial
     | TurnEnded
     | TurnSkipped
     | ListeningPaused
@@ -188,7 +210,7 @@ def to_json(event: Event) -> str:
 
 def without_words(event: Event) -> Event:
     """The event without what was said."""
-    return event.model_copy(update={"text": ""}) if isinstance(event, TurnEnded) else event
+    return event.model_copy(update={"text": ""}) if isinstance(event, TurnEnded | TurnPartial) else event
 
 
 def from_json(line: str | bytes) -> Event:

@@ -132,7 +132,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         ),
         observe=observe,
         recognise=recognise,
-        ahead=AheadSteps(observe.ahead, recognise.ahead) if config.turns.speculate else None,
+        ahead=AheadSteps(observe.ahead, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
     )
 
 

@@ -171,7 +171,9 @@ class _Path:
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
         self._in_hand = 0  # turns that are over and not yet published
         self._may_speculate = may_speculate
-        self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead) if steps.ahead else None
+        self._ahead: Ahead | None = None
+        if steps.ahead:
+            self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead, publisher.partial)
         self.failure: Exception | None = None
 
     async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:

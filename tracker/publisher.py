@@ -26,6 +26,7 @@ from tracker.events import (
     SpeakerRenamed,
     Stamp,
     TurnEnded,
+    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
@@ -69,7 +70,7 @@ class Publisher:
         self._outlets = outlets
         self._clock = clock
         self._asked = deque(asked)
-        self._open: dict[int, TurnOpened] = {}
+        self._open: dict[int, tuple[TurnOpened, int]] = {}  # with the number of its event
         self._names: dict[str, str] = {}
         self._one_at_a_time = anyio.Lock()  # a user's wish may come between two sinks of another event
         self._started = self._ended = self._skipped = 0
@@ -124,10 +125,36 @@ class Publisher:
         async with self._one_at_a_time:
             await self._publish(record)
 
+    async def partial(self, judged: JudgedTurn) -> int:
+        """Show what a turn under way comes to so far to every sink that has nothing else to do.
+
+        Returns:
+            How many sinks missed it.
+        """
+        observed, turn, scores = judged.observed, judged.observed.turn, judged.scores
+        if turn.number not in self._open:
+            return len(self._outlets)
+        event = TurnPartial(
+            **self._stamp.span(turn.start_ns, turn.end_ns),
+            session=self._stamp.session,
+            seq=self._open[turn.number][1],
+            turn=turn.number,
+            channel=turn.channel,
+            speaker=observed.speaker,
+            text=observed.transcript.text,
+            emotion=scores.label,
+            probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
+            confidence=scores.confidence,
+        )
+        idle = [outlet for outlet in self._outlets if not outlet.closed and not outlet.depth]
+        for outlet in idle:
+            outlet.send_nowait(event)
+        return len(self._outlets) - len(idle)
+
     async def _publish(self, record: Record) -> None:
         match record:
             case TurnOpened():
-                self._open[record.number] = record
+                self._open[record.number] = record, self._stamp.next
                 self._started += 1
                 await self._send(
                     TurnStarted(
@@ -149,7 +176,7 @@ class Publisher:
 
     async def finish(self, outcome: Outcome, error: str | None, media_ns: int, dropped: dict[str, int]) -> SessionEnded:
         """Publish what is still open as skipped, then the session's last event, and let go of the sinks."""
-        for opened in list(self._open.values()):
+        for opened, _ in list(self._open.values()):
             end_ns = max(media_ns, opened.start_ns)
             await self._send_skipped(opened.number, opened.channel, opened.start_ns, end_ns, "aborted", "session over")
         while self._asked:

@@ -112,7 +112,17 @@ async def publishing(
             connect = own.lingering(connect)
             if earlier:  # it was cut off: whoever listened then is about to come back
                 ready = partial(own.wait_for_listener, topics["late"], _COME_BACK_S)
-        mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear, ready=ready)
+        mqtt = Mqtt(
+            address,
+            connect,
+            topics,
+            outbox,
+            report,
+            earlier=earlier,
+            listeners=hear,
+            text=config.mqtt.text,
+            ready=ready,
+        )
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
         finally:  # done already, unless the session never began

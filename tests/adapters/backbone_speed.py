@@ -37,7 +37,7 @@ SAID = (
 
 
 def load(kind: str) -> Backbone:
-    """The backbone of the shipped checkpoint, as a kind names it: ``float32 eager``, ``bfloat16 sdpa``, ``int8 sdpa``."""
+    """The backbone of the shipped checkpoint, named by number format and kernel: ``int8 sdpa``."""
     number, attention = kind.split()
     folder, read = asset_folder("smollm2-135m-instruct"), recogniser.load(device="cpu").card.shape.layers
     backbone = Backbone.load(folder, read, device="cpu", dtype="float32" if number == "int8" else number)

@@ -11,13 +11,17 @@ from tracker import pipeline
 from tracker.ahead import Ahead, AheadSteps, Tally
 from tracker.compare import bare
 from tracker.control import Control
+from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
+from tracker.events import Event, TurnPartial, from_json, to_json
 from tracker.observe.observe import Heard, Observer, VoiceNamer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook
 from tracker.once import Once
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
+from tracker.replay import read_session
+from tracker.sinks.recorder import Recorder
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +41,7 @@ class Worker:
         self.has_time = True
         self.partials: list[JudgedTurn] = []
         self.ahead = Ahead(
-            AheadSteps(self.observe, self.recognise), FakeClock(), lambda: self.has_time, self.tally, self.partial
+            AheadSteps(self.observe, self.recognise, True), FakeClock(), lambda: self.has_time, self.tally, self.partial
         )
 
     async def observe(self, turn: Turn) -> ObservedTurn | FailedTurn:
@@ -50,8 +54,9 @@ class Worker:
         await self.go.acquire()
         return JudgedTurn(seen, scores(), 1.0)
 
-    async def partial(self, judged: JudgedTurn) -> None:
+    async def partial(self, judged: JudgedTurn) -> int:
         self.partials.append(judged)
+        return 2
 
     async def let(self, *, go: int) -> None:
         for _ in range(go):
@@ -76,6 +81,7 @@ async def test_a_turn_that_is_over_was_worth_it(worker: Worker):
     assert [partial.observed.turn.number for partial in worker.partials] == [1]
     worker.ahead.end(turn())
     assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted, worker.tally.wasted_ms) == (1, 1, 0, 0.0)
+    assert (worker.tally.partials, worker.tally.missed) == (1, 2)
     assert worker.tally.spent_ms > 0
 
 
@@ -149,10 +155,10 @@ class Patient(FakeSource):
                 await anyio.lowlevel.checkpoint()
 
 
-async def without_threads(call, limiter):
+async def without_threads(call, *args, limiter):
     async with limiter:
         await anyio.lowlevel.checkpoint()
-        return call()
+        return call(*args)
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +179,7 @@ class Follower:
         return scores(label), hash(told)
 
 
-def real_steps(speculate: bool) -> tuple[Steps, Follower]:
+def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower]:
     """The steps as they are, on models that are not."""
     clock, book, follower = FakeClock(), SpeakerBook(0.45, 8, 0.05, 0.1), Follower()
 
@@ -187,7 +193,7 @@ def real_steps(speculate: bool) -> tuple[Steps, Follower]:
 
     observe = Observer(listen, VoiceNamer(embed, book), clock, "no camera")
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
-    ahead = AheadSteps(observe.ahead, recognise.ahead) if speculate else None
+    ahead = AheadSteps(observe.ahead, recognise.ahead, partials) if speculate else None
     return Steps(steps().cutter, observe, recognise, ahead), follower
 
 
@@ -222,3 +228,27 @@ async def test_a_turn_that_pauses_for_good_is_judged_once_and_before_it_is_over(
     assert follower.calls == 1
     assert out.gauges.ahead.hits == 1
     assert [event.type for event in collect.events][-2] == "turn.ended"
+
+
+async def test_partials_show_a_turn_under_way_and_change_nothing_else(tmp_path):
+    pattern = "#####...##...######" + "." * LIMITS.silence + "..."
+
+    async def events(partials: bool, *sinks) -> list[Event]:
+        made, _ = real_steps(True, partials)
+        collect = Collect()
+        await pipeline.run(
+            Patient(pattern), lambda _: made, outlets(collect, *sinks), header, stamp, FakeClock(), Control()
+        )
+        return collect.events
+
+    with_partials = await events(True, Recorder(tmp_path / "kept", {}))
+    partials = [event for event in with_partials if isinstance(event, TurnPartial)]
+    assert [partial.text for partial in partials] == ["words 1920", "words 3520", "words 6400"]
+    assert {(partial.turn, partial.seq) for partial in partials} == {(1, 1)}
+    assert [bare(event) for event in with_partials if not isinstance(event, TurnPartial)] == [
+        bare(event) for event in await events(False)
+    ]
+    for partial in partials:
+        assert from_json(to_json(partial)) == partial
+        assert fold(fold(View(), with_partials[1]), partial).rows[0].text == partial.text
+    assert not any(isinstance(event, TurnPartial) for event in read_session(tmp_path / "kept").events)

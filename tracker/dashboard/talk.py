@@ -71,7 +71,8 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
     channels = view.started.channels if view.started else 1
     somebody = f"channel {row.channel + 1}" if channels > 1 else ""
     if row.state in ("speaking", "skipped"):
-        words = f"speaking {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
+        so_far = row.text or "speaking"
+        words = f"{so_far} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
         style = "dim italic" if row.state == "speaking" else "dim"
         said = [(line, style) for line in wrap(words, room + 1 + _JUDGED)]
         left.append_text(fit(Text(somebody, "dim"), name, glyphs))

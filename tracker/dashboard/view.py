@@ -16,6 +16,7 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
+    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
@@ -151,6 +152,9 @@ def fold(view: View, event: Event) -> View:
         case TurnStarted():
             view = _reach(view, event.start_ns)
             return _with(view, Row(event.turn, event.channel, event.start_ns))
+        case TurnPartial():
+            row = Row(event.turn, event.channel, event.start_ns, text=printable(event.text))
+            return _with(_reach(view, event.end_ns), row)
         case TurnEnded():
             return _judged(_reach(view, event.end_ns), event)
         case TurnSkipped():

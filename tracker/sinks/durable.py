@@ -10,7 +10,7 @@ import anyio
 
 from tracker.edges import Edge
 from tracker.errors import SinkError, sentence_of
-from tracker.events import Event
+from tracker.events import Event, TurnPartial
 from tracker.sinks import Sink
 
 _WAITING = 10_000
@@ -71,6 +71,9 @@ class Durable:
 
     async def _passing(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:
+            if isinstance(event, TurnPartial):
+                await written.offer(event)  # is not kept
+                continue
             self._held = event
             self._check()
             yield event  # comes back when the log asks for the next one: then this one is on the disk

@@ -12,17 +12,18 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
+    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
 
 
 def line_of(event: Event) -> str | None:
-    """One line about an event, or None for a turn that has only begun."""
+    """One line about an event, or None for a turn that is not over."""
     match event:
         case SessionStarted():
             return f"listening to {header(event)}"
-        case TurnStarted():
+        case TurnStarted() | TurnPartial():
             return None
         case TurnEnded():
             judged = f"{printable(event.emotion)} {event.confidence:.0%}"

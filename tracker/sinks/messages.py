@@ -15,6 +15,7 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
+    TurnPartial,
     TurnSkipped,
     TurnStarted,
     to_json,
@@ -106,6 +107,8 @@ def name_of(event: Event) -> str:
             return "listening"
         case TurnStarted() | TurnEnded() | TurnSkipped():
             return "turn"
+        case TurnPartial():
+            return "partial"
         case MomentMarked() | SpeakerRenamed():
             return "mark"
 
@@ -124,6 +127,13 @@ def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:
     )
     properties = (("schema", SCHEMA), ("session", event.session))
     return Message(topic, dumps(told), True, JSON, properties, expendable=True, expiry_s=expiry_s)
+
+
+def partial(topics: Topics, event: TurnPartial, text: bool) -> Message:
+    """What a turn under way comes to: lost where the connection or nobody is."""
+    properties = (("schema", SCHEMA), ("session", event.session))
+    payload = to_json(event if text else without_words(event))
+    return Message(topics["partial"], payload, retain=False, content_type=JSON, user_properties=properties, qos=0)
 
 
 def metrics(topics: Topics, counters: Counters) -> Message:

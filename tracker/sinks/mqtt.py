@@ -10,12 +10,12 @@ from typing import Protocol, final
 import anyio
 import anyio.lowlevel
 
-from tracker.events import Event, TurnEnded
+from tracker.events import Event, TurnEnded, TurnPartial
 from tracker.sinks.address import Address
 from tracker.sinks.backlog import Backlog
 from tracker.sinks.backoff import delays_s
 from tracker.sinks.connection import BrokerLost, Connect, Heard, Link
-from tracker.sinks.messages import metrics
+from tracker.sinks.messages import metrics, partial
 from tracker.sinks.outbox import Waiting
 from tracker.sinks.payloads import Counters
 from tracker.sinks.topics import Message, Topics, status
@@ -71,6 +71,7 @@ class Mqtt:
         *,
         earlier: Sequence[Backlog] = (),
         listeners: Sequence[Listener] = (),
+        text: bool = True,
         ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
         last_words_s: float = 5.0,
         rand: Callable[[], float] = random.random,
@@ -83,6 +84,8 @@ class Mqtt:
         self._report = report
         self._earlier = [*earlier]
         self._listeners = listeners
+        self._text = text
+        self._partial: TurnPartial | None = None  # the latest, not yet shown
         self._ready = ready
         self._last_words_s = last_words_s
         self._rand = rand
@@ -123,6 +126,10 @@ class Mqtt:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stay_connected, name="mqtt connection")
                 async for event in events:
+                    if isinstance(event, TurnPartial):
+                        self._partial = event
+                        self._notify()
+                        continue
                     while self._outbox.full and self._connected:
                         await self._changed.wait()
                     self._session = event.session
@@ -210,6 +217,9 @@ class Mqtt:
             while message := self._outbox.head:
                 await self._hand_over(link, self._outbox, message)
                 self._notify()
+            if self._partial:
+                shown, self._partial = partial(self._topics, self._partial, self._text), None
+                await link.publish(shown)
             await link.publish(metrics(self._topics, self.counters))
             if self._outbox.head:
                 continue

@@ -6,6 +6,7 @@ state             yes       1    session.started, then session.ended
 listening         yes       1    listening.paused, listening.resumed: the latest, where the session was ever paused
 notice            yes       1    what people who are listened to are told, while a session runs
 turn              no        1    turn.started, then turn.ended or turn.skipped, under one turn number
+partial           no        0    turn.partial, where that is wanted: what a turn under way comes to; the latest only
 mark              no        1    moment.marked, speaker.renamed
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and goes when the session ends
 late              no        1    events of an earlier run that could not be delivered then, exactly as they were
@@ -15,7 +16,7 @@ cmd/reply         no        1    its answers, where a command names no topic of 
 
 An event's payload is the same line of JSON everywhere; ``(session, seq)`` in it identifies the event. Topics carry ids,
 never names. Where MQTT 5 is spoken, user properties tell ``schema`` and ``session``, and ``late`` for what was kept
-while the broker was away. A later version may add ``turn.partial`` to ``turn``.
+while the broker was away.
 """
 
 from __future__ import annotations
