@@ -13,7 +13,7 @@ from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.once import Once
-from tracker.threads import ModelThread
+from tracker.threads import ModelThread, Sharing
 
 
 class Recogniser(Protocol):
@@ -51,16 +51,22 @@ class Recognise:
         dialogue: What was said so far.
         clock: For how long judging took.
         opening: The reading that the dialogue begins with.
+        reader: Where the LLM runs; shared by the sessions that use the same one.
     """
 
     def __init__(
-        self, recogniser: Recogniser, dialogue: Dialogue, clock: Clock, opening: Reading | None = None
+        self,
+        recogniser: Recogniser,
+        dialogue: Dialogue,
+        clock: Clock,
+        opening: Reading | None = None,
+        reader: Sharing | None = None,
     ) -> None:
         self._judge: Once[_Asked, tuple[EmotionScores, Reading | None]] = Once(
             lambda asked: recogniser.follow(*asked), key=lambda asked: asked
         )
         self._dialogue = dialogue
-        self._thread = ModelThread(clock)
+        self._thread = ModelThread(clock, reader)
         self._reading = opening
         self._voices: dict[str, VoiceProfile] = {}
 
