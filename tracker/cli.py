@@ -55,7 +55,10 @@ def options(
 
 @app.command()
 def run(
-    source: Annotated[str, typer.Argument(help="mic, mic:NAME, - (raw PCM on standard input), or a media file.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="mic, mic:NAME, - (raw PCM on standard input), or media files."),
+    ],
     pace: Pace = None,
     channels: Channels = None,
     json: Json = False,
@@ -66,12 +69,12 @@ def run(
     config: File = None,
     sets: Sets = None,
 ) -> None:
-    """Listen to a source and publish one event for every turn."""
-    from tracker.run import Wishes
+    """Listen to a source and publish one event for every turn; several sources are as many sessions at once."""
+    from tracker.outputs import Wishes
     from tracker.run import run as listen
 
     chosen = _settings(config, sets, {"input.pace": pace, "input.channels": channels}, mqtt)
-    _end(listen(source, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging())))
+    _end(*listen(sources, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging())))
 
 
 @app.command()
@@ -84,7 +87,7 @@ def demo(
 ) -> None:
     """Listen to half a minute of a telephone call, as if it were live, and record the session."""
     from tracker.assets.store import Store
-    from tracker.run import Wishes
+    from tracker.outputs import Wishes
     from tracker.run import run as listen
     from tracker.sinks.broker import port_or_any
 
@@ -95,9 +98,9 @@ def demo(
     assets.pull_assets(store, ["telephone-sample"])
     folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     sample = store.folder("telephone-sample") / "sample.wav"
-    ended = listen(str(sample), chosen, Wishes(json, folder, plain=_debugging()))
+    ended = listen([str(sample)], chosen, Wishes(json, folder, plain=_debugging()))
     typer.echo(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
-    _end(ended)
+    _end(*ended)
 
 
 @app.command()
@@ -117,7 +120,9 @@ def replay(
     sets: Sets = None,
 ) -> None:
     """Publish a recorded session's events again, unchanged, or run its audio through the models again."""
-    from tracker.run import Wishes, play, run_again
+    from tracker.outputs import Wishes
+    from tracker.run import run_again
+    from tracker.showing import play
 
     chosen, wishes = _settings(config, sets, {}, mqtt), Wishes(json, record, plain=_debugging())
     if through_models:
@@ -151,7 +156,7 @@ def watch(
     sets: Sets = None,
 ) -> None:
     """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
-    from tracker.run import watch as look_on
+    from tracker.showing import watch as look_on
 
     look_on(url, _settings(config, sets, {}, None), plain=_debugging())
 
@@ -273,9 +278,9 @@ def _hand_over(name: str, words: list[str]) -> None:
     program(words, prog_name=f"tracker {name}")
 
 
-def _end(last: SessionEnded) -> None:
-    """Leave with the code of an interrupted program where the session was cut short."""
-    if last.outcome == "aborted":
+def _end(*last: SessionEnded) -> None:
+    """Leave with the code of an interrupted program where a session was cut short."""
+    if any(event.outcome == "aborted" for event in last):
         raise typer.Exit(_ABORTED)
 
 

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from tracker.clock import SystemClock
 from tracker.config import Config
-from tracker.dashboard.keyboard import default_keyboard
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
-from tracker.sinks.terminal import Terminal
+from tracker.sinks.terminal import Terminal, default_keyboard
 
 
 @dataclass(frozen=True, slots=True)
