@@ -162,6 +162,29 @@ def watch(
 
 
 @app.command()
+def bench(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Media files, or silence.")],
+    runs: Annotated[int, typer.Option(help="Figures are medians over so many runs.", min=1, max=100)] = 1,
+    pace: Annotated[str, typer.Option(help="both, fast (flat out) or realtime.")] = "both",
+    at_once: Annotated[int, typer.Option(help="So many conversations at the same time, in real time.", min=0)] = 0,
+    stagger: Annotated[float, typer.Option(help="Seconds between their beginnings.", min=0)] = 0.0,
+    soak: Annotated[float, typer.Option(help="Hours of media to loop through instead, flat out.", min=0)] = 0.0,
+    baseline: Annotated[bool, typer.Option(help="Measure the naive baseline beside it.")] = True,
+    beam: Annotated[int, typer.Option(help="Width of the baseline's search for words.", min=1, max=20)] = 5,
+    start: Annotated[bool, typer.Option(help="Measure the start of the program, too.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
+    config: File = None,
+    sets: Sets = None,
+) -> None:
+    """Measure speed, cost and memory on this machine, against a naive baseline in the same run."""
+    from tracker.bench.cli import measure
+
+    chosen = _settings(config, sets, {}, "off")
+    if not measure(sources, chosen, runs, pace, at_once, stagger, soak, baseline, beam, start, json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     config: File = None,

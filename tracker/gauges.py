@@ -73,6 +73,7 @@ class Gauges:
         broker: Tells what the broker's connection is doing.
         recorder: Where the session is kept.
         ahead: How often it was worth to work ahead of the end of a turn.
+        media_ns: Media heard.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ class Gauges:
         self._sinks: list[Edge[Any]] = []
         self._ended = False
         self._peaks: dict[int, float] = {}
-        self._media_ns = 0
+        self.media_ns = 0
 
     def follow(self, source: Source, path: Sequence[Edge[Any]], sinks: Sequence[Edge[Any]]) -> None:
         """Look at these edges from now on."""
@@ -93,7 +94,7 @@ class Gauges:
 
     def hear(self, chunk: AudioChunk) -> None:
         """Note how loud a chunk is."""
-        self._media_ns = chunk.end_ns
+        self.media_ns = chunk.end_ns
         if len(chunk.samples):
             peak = float(np.abs(chunk.samples).max())
             self._peaks[chunk.channel] = max(peak, self._peaks.get(chunk.channel, 0.0))
@@ -109,7 +110,7 @@ class Gauges:
         self._peaks.clear()
         edges = [*self._path, *self._sinks]
         return Status(
-            media_ns=self._media_ns,
+            media_ns=self.media_ns,
             levels_db=() if self._ended else levels,
             paused=self.paused,
             queues=tuple(Queue(edge.name, edge.depth, edge.capacity, edge.dropped) for edge in edges),
