@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import PurePath
 
 import anyio
@@ -14,8 +13,12 @@ from tracker.config import Config
 from tracker.control import Control
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
+from tracker.gauges import Gauges
+from tracker.load import Load
+from tracker.metrics import to_json
 from tracker.outputs import Wishes, terminal_of
-from tracker.publishing import Broker, external, open_broker
+from tracker.prometheus import exposed
+from tracker.publishing import external, open_broker
 from tracker.purpose import kept
 from tracker.session import Session, load_models
 from tracker.signals import with_signals
@@ -76,11 +79,13 @@ def listen_to_all(
             return [lines]
         return [NamedLines(name, terminal.say)] if config.terminal.enabled else []
 
+    load = Load(clock)
+    made: dict[str, Session] = {}
+
     async def sessions(control: Control) -> list[SessionEnded]:
-        async with AsyncExitStack() as stack:
-            broker: Broker = await stack.enter_async_context(open_broker(config.mqtt))
-            made = {
-                name: Session(
+        async with open_broker(config.mqtt) as broker:
+            for name, source in sources.items():
+                made[name] = Session(
                     source,
                     _on_its_own_node(config, name),
                     models,
@@ -88,13 +93,17 @@ def listen_to_all(
                     recorders.get(name),
                     sinks(name),
                     _named(terminal.say, name),
-                    broker=broker,
+                    Gauges(load),
+                    broker,
                 )
-                for name, source in sources.items()
-            }
-            return await run_all(made, control, terminal.say)
+            with exposed(config.metrics.port, {name: session.look for name, session in made.items()}):
+                return await run_all(made, control, terminal.say)
 
-    return anyio.run(with_signals, sessions, terminal.say)
+    ended = anyio.run(with_signals, sessions, terminal.say)
+    if wishes.json:
+        for last, session in zip(ended, made.values(), strict=True):
+            print(to_json(last.session, session.look()), file=sys.stderr)
+    return ended
 
 
 async def run_all(

@@ -76,6 +76,7 @@ def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
         config.recognise.adapter,
         backbone=folder(BACKBONE),
         device=config.recognise.device,
+        threads=1,  # models run side by side; threads of one wait for each other where another one has the core
         abstain_below=config.recognise.abstain_below,
     )
     return Models(

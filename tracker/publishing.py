@@ -28,6 +28,7 @@ from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.outbox import Outbox, Waiting, all_of
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics, this_machine
+from tracker.vitals import Vitals
 
 _MB = 1 << 20
 _OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one
@@ -66,6 +67,7 @@ async def publishing(
     live: bool,
     listeners: Callable[[Topics], Sequence[Listener]] = lambda _: (),
     broker: Broker | None = None,
+    vitals: Callable[[], Vitals] = Vitals,
 ) -> AsyncIterator[list[Sink]]:
     """The sinks that record and publish; a broker of our own runs meanwhile where one is wanted.
 
@@ -76,6 +78,7 @@ async def publishing(
         live: Whether the events are new, and must not be lost; else they are a recorded session's.
         listeners: Take messages from the broker; made here for these topics.
         broker: One that several sessions share; None opens the one of the settings.
+        vitals: How the session goes in numbers, for its metrics.
 
     Raises:
         SinkError: The broker's URL or a file is no good.
@@ -116,7 +119,9 @@ async def publishing(
             connect = own.lingering(connect)
             if earlier:  # it was cut off: whoever listened then is about to come back
                 ready = partial(own.wait_for_listener, topics["late"], _COME_BACK_S)
-        mqtt = Mqtt(address, connect, topics, outbox, report, earlier=earlier, listeners=hear, ready=ready)
+        mqtt = Mqtt(
+            address, connect, topics, outbox, report, earlier=earlier, listeners=hear, ready=ready, vitals=vitals
+        )
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
         finally:  # done already, unless the session never began

@@ -14,6 +14,7 @@ from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.once import Once
 from tracker.threads import ModelThread, Sharing
+from tracker.turns.turn import Turn
 
 
 class Recogniser(Protocol):
@@ -31,6 +32,11 @@ class JudgedTurn:
     scores: EmotionScores
     recognise_ms: float
 
+    @property
+    def turn(self) -> Turn:
+        """The turn itself."""
+        return self.observed.turn
+
 
 @dataclass(frozen=True, slots=True)
 class SilentTurn:
@@ -38,6 +44,11 @@ class SilentTurn:
 
     observed: ObservedTurn
     detail: str
+
+    @property
+    def turn(self) -> Turn:
+        """The turn itself."""
+        return self.observed.turn
 
 
 _Asked = tuple[TurnInput, Reading | None]
@@ -86,10 +97,12 @@ class Recognise:
 
     async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge a turn that may be the next; what is remembered of the conversation stays as it is."""
-        judged = await self._judged(observed)
+        judged = await self._judged(observed, ahead=True)
         return judged[0] if isinstance(judged, tuple) else judged
 
-    async def _judged(self, observed: ObservedTurn) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
+    async def _judged(
+        self, observed: ObservedTurn, ahead: bool = False
+    ) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
@@ -98,7 +111,7 @@ class Recognise:
         asked = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video, voice)
         reading = self._reading
         try:
-            judged = await self._thread.run(lambda: self._judge((asked, reading)))
+            judged = await self._thread.run(lambda: self._judge((asked, reading)), ahead)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, reading = judged.result

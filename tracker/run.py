@@ -14,9 +14,13 @@ from tracker.config import Config, load_again
 from tracker.control import Control
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
+from tracker.gauges import Gauges
+from tracker.load import Load
 from tracker.many import listen_to_all, names_of
+from tracker.metrics import to_json
 from tracker.outputs import Wishes, shown, terminal_of
 from tracker.past import not_the_same, past_of, tracks_of
+from tracker.prometheus import exposed
 from tracker.publishing import external
 from tracker.purpose import kept, refuse_undeclared
 from tracker.session import Again, Session, load_models, obey
@@ -113,11 +117,16 @@ def _listen(
         for sentence in not_the_same(again.recorded, models.names):
             terminal.say(sentence)
     sinks = shown(config, wishes, terminal)
-    one = Session(source, config, models, clock, recorder, sinks, terminal.say, again=again)
+    gauges = Gauges(Load(clock))
+    one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again)
 
     async def session(control: Control) -> SessionEnded:
-        terminal.look_at(one.gauges.read)
+        terminal.look_at(gauges.read)
         terminal.steer("live", lambda ask: obey(control, ask))
-        return await one.run(control)
+        with exposed(config.metrics.port, {source.name: one.look}):
+            return await one.run(control)
 
-    return anyio.run(with_signals, session, terminal.say)
+    last = anyio.run(with_signals, session, terminal.say)
+    if wishes.json:
+        print(to_json(last.session, one.look()), file=sys.stderr)
+    return last

@@ -19,6 +19,7 @@ from tracker.control import Control
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
 from tracker.gauges import Gauges
+from tracker.metrics import Metrics
 from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
@@ -31,6 +32,7 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
+from tracker.vitals import Vitals
 
 if TYPE_CHECKING:
     from tracker.parts import Models
@@ -75,6 +77,10 @@ class Session:
     broker: Broker | None = None
     again: Again | None = None
 
+    def look(self) -> Vitals:
+        """How it goes in numbers."""
+        return self.gauges.vitals() if self.gauges.vitals else Vitals()
+
     async def run(self, control: Control) -> SessionEnded:
         """Listen until the source ends or is stopped.
 
@@ -83,6 +89,8 @@ class Session:
         """
         config, again, recorder, gauges = self.config, self.again, self.recorder, self.gauges
         gauges.recorder = f"{recorder.folder}" if recorder else ""
+        metrics = Metrics(gauges, lambda: self.models.transcriber.fallbacks)
+        gauges.vitals = metrics.read
 
         def listeners(topics: Topics) -> list[Listener]:
             return [Commands(topics, control)] if config.mqtt.commands else []
@@ -93,13 +101,14 @@ class Session:
             return await pipeline.run(
                 self.source,
                 self._steps,
-                Outlets([*self.shown, *sinks], audio, self.say, gauges),
+                Outlets([*self.shown, *sinks, metrics], audio, self.say, gauges),
                 self._header,
                 stamp,
                 self.clock,
                 control,
                 again.past.asked if again else (),
                 ended_as="stopped" if again and again.past.stopped else "completed",
+                may_speculate=gauges.load.may_work_ahead if gauges.load else lambda: True,
             )
 
     def _header(self, opened: Source) -> SessionHeader:

@@ -74,19 +74,22 @@ class ModelThread:
     Args:
         clock: Times the calls.
         sharing: Shared with other sessions that use the same model; None where there are none.
-        ahead: Whether the calls are work ahead of an endpoint, which gives way.
     """
 
-    def __init__(self, clock: Clock, sharing: Sharing | None = None, ahead: bool = False) -> None:
+    def __init__(self, clock: Clock, sharing: Sharing | None = None) -> None:
         self._clock = clock
         self._sharing = sharing or Sharing()
-        self._ahead = ahead
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
-    async def run(self, call: Callable[[], T]) -> Timed[T]:
-        """Run a call in a worker thread."""
+    async def run(self, call: Callable[[], T], ahead: bool = False) -> Timed[T]:
+        """Run a call in a worker thread.
+
+        Args:
+            call: What to run.
+            ahead: Whether it is work ahead of the end of a turn, which gives way.
+        """
         begun = self._clock.now_ns()
-        await self._sharing.enter(self, self._ahead)
+        await self._sharing.enter(self, ahead)
         try:
             result = await anyio.to_thread.run_sync(call, limiter=self._one_at_a_time)
         finally:

@@ -181,6 +181,10 @@ _ONLY = (
     ("resident memory, MB", "rss_mb"),
     ("turns / skipped / lost / dropped", ""),
     ("read again in the full window", "fallbacks"),
+    ("done ahead, paced", "ahead_hits"),
+    ("... for nothing", "ahead_wasted"),
+    ("... left out for lack of time", "ahead_left_out"),
+    ("... share of its time that was wasted", "ahead_wasted_share"),
 )
 
 

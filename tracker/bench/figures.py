@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 from typing import Any
 
+from tracker.ahead import Tally
 from tracker.events import TurnEnded
 from tracker.spread import Spread, spread
 
@@ -36,6 +37,7 @@ class Pass:
         endpoint_ms: Of each judged turn, from the decision that it was over to its event.
         speech_end_ms: Of each judged turn with an endpoint, from the last speech to its event.
         speakers: How many speakers were told apart.
+        ahead: How often it was worth to work ahead of the end of a turn.
     """
 
     media_s: float
@@ -48,6 +50,7 @@ class Pass:
     endpoint_ms: tuple[float, ...]
     speech_end_ms: tuple[float, ...]
     speakers: int
+    ahead: Tally = field(default_factory=Tally)
 
     @property
     def lost(self) -> int:
@@ -96,6 +99,7 @@ def joined(passes: Sequence[Pass]) -> Pass:
         endpoint_ms=tuple(ms for one in passes for ms in one.endpoint_ms),
         speech_end_ms=tuple(ms for one in passes for ms in one.speech_end_ms),
         speakers=sum(one.speakers for one in passes),
+        ahead=Tally(**{one.name: sum(getattr(each.ahead, one.name) for each in passes) for one in fields(Tally)}),
     )
 
 
@@ -177,6 +181,12 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
         "skipped": any_pass[0].skipped if any_pass else 0,
         "lost": sum(one.lost for one in any_pass),
         "dropped": sum(one.dropped for one in any_pass),
+        "ahead_hits": middle(one.ahead.hits if one else None for one in paced),
+        "ahead_wasted": middle(one.ahead.wasted if one else None for one in paced),
+        "ahead_left_out": middle(one.ahead.left_out if one else None for one in paced),
+        "ahead_wasted_share": middle(
+            ratio(one.ahead.wasted_ms, one.ahead.spent_ms) if one and one.ahead.spent_ms else None for one in paced
+        ),
         "media_s": round(any_pass[0].media_s, 2) if any_pass else 0.0,
         "runs": len(runs),
     }

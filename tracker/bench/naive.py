@@ -17,11 +17,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from adapters.backbone import choose_device, choose_dtype
-from adapters.contract import MELD_LABELS, Absent, EmotionScores, TurnInput
+from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
+from adapters.prefix import Reading
 from tracker.clock import Clock
 from tracker.config import Config
 from tracker.dialogue import Dialogue
-from tracker.observe.observe import Heard, Observer, VoiceNamer, channel_namer
+from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
 from tracker.observe.observed import Transcript
 from tracker.observe.speakers import SpeakerBook
 from tracker.parts import Models
@@ -68,16 +69,15 @@ class Naive:
         why_empty = None if text else "no words recognised"
         return Heard(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
 
-    def scores(self, turn: TurnInput) -> EmotionScores:
-        """How probable each emotion's name is as the next word."""
+    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
+        """How probable each emotion's name is as the next word; nothing that was read is kept."""
         lines = [f"{one.speaker}: {one.text}" for one in (*turn.history, turn.utterance)]
         ids = self._tokenizer("\n".join(lines) + _QUESTION, return_tensors="pt").input_ids
         with torch.inference_mode():
             logits = self._llm(input_ids=ids, use_cache=False).logits
         row = logits[0, -1, self._labels].double().softmax(-1)
-        return EmotionScores(
-            MELD_LABELS, tuple(row.tolist()), {"text": "used", "audio": _NO_VOICE, "video": "no camera"}
-        )
+        modalities: dict[Modality, str] = {"text": "used", "audio": _NO_VOICE, "video": "no camera"}
+        return EmotionScores(MELD_LABELS, tuple(row.tolist()), modalities), reading
 
 
 def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clock: Clock) -> Steps:
@@ -92,10 +92,13 @@ def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clo
     """
     real, told = real_steps(models, config, channels, clock), config.speakers
     book = SpeakerBook(told.same_above, told.max_speakers, told.short_turn_s, told.continuity)
-    name = VoiceNamer(models.embed, book) if channels == 1 else channel_namer
-    dialogue = Dialogue(config.dialogue.max_turns, config.dialogue.max_tokens, models.recogniser.count_tokens)
+    name: Namer = VoiceNamer(models.embed, book) if channels == 1 else ChannelNamer()
+    judge = models.recogniser
+    most = min(config.dialogue.max_tokens, judge.max_tokens)
+    dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     return replace(
         real,
         observe=Observer(naive.listen, name, clock, no_video="no camera"),
         recognise=Recognise(naive, dialogue, clock),
+        ahead=None,
     )

@@ -11,11 +11,14 @@ import anyio
 
 from adapters.contract import MELD_LABELS
 from tracker import pipeline
+from tracker.ahead import Tally
 from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
 from tracker.bench.sources import Noted
 from tracker.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.control import Control
 from tracker.events import Event, SessionEnded, TurnEnded
+from tracker.gauges import Gauges
+from tracker.load import Load
 from tracker.observe.observed import FailedTurn
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
@@ -47,7 +50,9 @@ class Arrivals:
                 self.turns.append(Arrived(event, self._clock.now_ns()))
 
 
-async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: int) -> Pass:
+async def measure(
+    source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: Load | None = None
+) -> Pass:
     """Run one session to its end.
 
     Args:
@@ -55,16 +60,22 @@ async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: in
         steps: The steps of this session.
         clock: The monotonic clock.
         hangover_ms: What a turn keeps after its last speech.
+        load: Of the process; None where this is the only session.
 
     Raises:
         SourceError: The source cannot be read.
     """
     noted, arrivals = Noted(source, clock), Arrivals(clock)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
-    last = await pipeline.run(noted, steps, Outlets([arrivals], None, _say_nothing), header, stamp, clock, Control())
+    load = load or Load(clock)
+    gauges = Gauges(load)
+    outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
+    last = await pipeline.run(
+        noted, steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead
+    )
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, noted.origin_ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
-    return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None])
+    return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
 
 
 async def measure_all(
@@ -83,10 +94,11 @@ async def measure_all(
         All of them together. All at once, the processor time is the process's, counted once.
     """
     passes: list[Pass] = []
+    load = Load(clock)
 
     async def one(source: Source, wait_s: float) -> None:
         await anyio.sleep(wait_s)
-        passes.append(await measure(source, steps, clock, hangover_ms))
+        passes.append(await measure(source, steps, clock, hangover_ms, load))
 
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
     if stagger_s is None:
@@ -107,10 +119,11 @@ def only_cutting(steps: StepsFor) -> StepsFor:
         return FailedTurn(turn, "not listened to")
 
     observe: Callable[[Turn], Awaitable[FailedTurn]] = unheard
-    return lambda channels: replace(steps(channels), observe=observe)
+    return lambda channels: replace(steps(channels), observe=observe, ahead=None)
 
 
-def _pass(last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float]) -> Pass:
+def _pass(last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float], ahead: Tally
+) -> Pass:
     return Pass(
         media_s=last.media_ns / NS_PER_S,
         wall_s=wall_s,
@@ -121,6 +134,7 @@ def _pass(last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arriv
         dropped=sum(last.dropped.values()),
         endpoint_ms=tuple(one.event.latency_ms.total for one in turns),
         speech_end_ms=tuple(since),
+        ahead=ahead,
         speakers=len({one.event.speaker for one in turns}),
     )
 

@@ -18,6 +18,7 @@ from tracker.config import Config
 from tracker.control import Control
 from tracker.events import Event, TurnEnded, TurnSkipped
 from tracker.gauges import Gauges
+from tracker.load import Load
 from tracker.memory import rss_mb
 from tracker.pipeline import Outlets
 from tracker.session import load_models, stamp
@@ -125,7 +126,8 @@ def soak(arguments: Sequence[str], hours: float, config: Config, report: Callabl
     seconds = hours * 3600
     makers = [maker(argument, config) for argument in arguments]
     source: Source = Silence(seconds) if list(arguments) == ["silence"] else Looped(makers, seconds)
-    models, clock, gauges = load_models(config), SystemClock(), Gauges()
+    models, clock = load_models(config), SystemClock()
+    gauges = Gauges(Load(clock))
     watch = Watch(gauges)
 
     async def session() -> None:

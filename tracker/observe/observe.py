@@ -146,14 +146,16 @@ class Observer:
 
     async def ahead(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """The same of a turn that may be the next; what is remembered of the speakers stays as it is."""
-        return await self._observe(turn, self._name.guess)
+        return await self._observe(turn, self._name.guess, ahead=True)
 
-    async def _observe(self, turn: Turn, name: Callable[[Turn], str]) -> ObservedTurn | FailedTurn:
+    async def _observe(
+        self, turn: Turn, name: Callable[[Turn], str], ahead: bool = False
+    ) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
             heard, speaker = await together(
-                lambda: self._ears.run(lambda: self._listen(turn)),
-                lambda: self._voices.run(lambda: name(turn)),
+                lambda: self._ears.run(lambda: self._listen(turn), ahead),
+                lambda: self._voices.run(lambda: name(turn), ahead),
             )
         except ExceptionGroup as failures:
             return FailedTurn(turn, sentence_of(failures.exceptions[0]))
