@@ -50,9 +50,7 @@ class Arrivals:
                 self.turns.append(Arrived(event, self._clock.now_ns()))
 
 
-async def measure(
-    source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: Load | None = None
-) -> Pass:
+async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: Load | None = None) -> Pass:
     """Run one session to its end.
 
     Args:
@@ -70,9 +68,7 @@ async def measure(
     load = load or Load(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
-    last = await pipeline.run(
-        noted, steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead
-    )
+    last = await pipeline.run(noted, steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead)
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, noted.origin_ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
     return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
@@ -122,7 +118,8 @@ def only_cutting(steps: StepsFor) -> StepsFor:
     return lambda channels: replace(steps(channels), observe=observe, ahead=None)
 
 
-def _pass(last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float], ahead: Tally
+def _pass(
+    last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float], ahead: Tally
 ) -> Pass:
     return Pass(
         media_s=last.media_ns / NS_PER_S,

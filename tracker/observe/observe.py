@@ -148,9 +148,7 @@ class Observer:
         """The same of a turn that may be the next; what is remembered of the speakers stays as it is."""
         return await self._observe(turn, self._name.guess, ahead=True)
 
-    async def _observe(
-        self, turn: Turn, name: Callable[[Turn], str], ahead: bool = False
-    ) -> ObservedTurn | FailedTurn:
+    async def _observe(self, turn: Turn, name: Callable[[Turn], str], ahead: bool = False) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
             heard, speaker = await together(
