@@ -7,15 +7,20 @@ import urllib.request
 import pytest
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
+from rich.cells import cell_len
 
 from tests.tracker import fakes
 from tests.tracker.fakes import FakeClock, FakeSource
 from tests.tracker.sessions import conversation, given_out
 from tracker import pipeline
 from tracker.control import Control
+from tracker.dashboard.layout import draw
+from tracker.dashboard.palette import UNICODE
+from tracker.dashboard.screen import Screen
+from tracker.dashboard.view import View, fold
 from tracker.errors import ConfigError
 from tracker.events import TurnEnded, TurnSkipped
-from tracker.gauges import Gauges
+from tracker.gauges import Gauges, Status
 from tracker.load import Load
 from tracker.metrics import Metrics, to_json
 from tracker.pipeline import Outlets
@@ -140,3 +145,22 @@ def test_one_line_of_json():
         "s-1",
         {"total": {"p50": 1, "p95": 2, "max": 3}},
     )
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 60)])
+def test_the_dashboard_shows_what_is_left_out_and_what_it_costs(width, height):
+    view = View()
+    for event in conversation()[:-1]:
+        view = fold(view, event)
+    busy = Vitals(
+        real_time_factor=0.31, rss_mb=1034.2, fallbacks=3, ahead_hits=9, ahead_wasted=2, overload="no_partials"
+    )
+    lines = draw(Screen(view, Status(vitals=busy)), width, height, UNICODE)
+    text = "\n".join(line.plain for line in lines)
+    assert {cell_len(line.plain) for line in lines} == {width}
+    assert "no work ahead, no partials" in text
+    if width > 80:
+        assert "0.31 of a core, 1034 MB" in text
+        assert "3 decoded twice, 9 done ahead, 2 for nothing" in text
+    calm = "\n".join(line.plain for line in draw(Screen(view, Status(vitals=Vitals())), width, height, UNICODE))
+    assert "ahead" not in calm

@@ -61,7 +61,7 @@ def _summary(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
         f"dropped {status.dropped + status.lost_samples}",
     ]
     if status.vitals and status.vitals.overload != "normal":
-        parts.append(overload_words(status.vitals.overload))
+        parts.insert(0, overload_words(status.vitals.overload))
     outputs = [f"mqtt {status.broker or 'off'}", f"rec {status.recorder or 'off'}"]
     if status.gave_up:
         outputs.append(f"{glyphs.no} left out: {', '.join(status.gave_up)}")
