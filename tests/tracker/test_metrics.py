@@ -161,6 +161,8 @@ def test_the_dashboard_shows_what_is_left_out_and_what_it_costs(width, height):
     assert "no work ahead, no partials" in text
     if width > 80:
         assert "0.31 of a core, 1034 MB" in text
-        assert "3 decoded twice, 9 done ahead, 2 for nothing" in text
+        assert "3 turns decoded twice" in text
+        assert "9 turns, 2 more for nothing" in text
     calm = "\n".join(line.plain for line in draw(Screen(view, Status(vitals=Vitals())), width, height, UNICODE))
-    assert "ahead" not in calm
+    assert "for nothing" not in calm
+    assert "no work ahead" not in calm

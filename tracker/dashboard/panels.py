@@ -185,11 +185,10 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
 def _cost(vitals: Vitals) -> Lines:
     """Processor and memory, what was done twice or for nothing, and what is left out for lack of time."""
     lines = [Text(f"cost      {vitals.real_time_factor:.2f} of a core, {vitals.rss_mb:.0f} MB")]
-    parts = [f"{vitals.fallbacks} decoded twice"] if vitals.fallbacks else []
+    if vitals.fallbacks:
+        lines.append(Text(f"again     {vitals.fallbacks} turns decoded twice"))
     if vitals.ahead_hits or vitals.ahead_wasted:
-        parts.append(f"{vitals.ahead_hits} done ahead, {vitals.ahead_wasted} for nothing")
-    if parts:
-        lines.append(Text(f"work      {', '.join(parts)}"))
+        lines.append(Text(f"ahead     {vitals.ahead_hits} turns, {vitals.ahead_wasted} more for nothing"))
     if vitals.overload != "normal":
         lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
     return lines
