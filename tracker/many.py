@@ -87,7 +87,7 @@ def listen_to_all(
             for name, source in sources.items():
                 made[name] = Session(
                     source,
-                    _on_its_own_node(config, name),
+                    on_its_own_node(config, name),
                     models,
                     clock,
                     recorders.get(name),
@@ -157,11 +157,11 @@ def _recorders(
         return {}
     if sentence := kept(config.record.audio, config.record.text):
         report(f"{wishes.record}: {sentence}")
-    settings = {name: _on_its_own_node(config, name).model_dump(mode="json") for name in names}
+    settings = {name: on_its_own_node(config, name).model_dump(mode="json") for name in names}
     return {name: Recorder(wishes.record / name, settings[name], config.record.text) for name in names}
 
 
-def _on_its_own_node(config: Config, name: str) -> Config:
+def on_its_own_node(config: Config, name: str) -> Config:
     """The settings of one session: topics of its own."""
     node = f"{config.mqtt.node or this_machine()}-{name}"
     return config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"node": node})})
