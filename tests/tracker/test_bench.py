@@ -1,23 +1,27 @@
 """What `tracker bench` counts, on scripted sessions; and that the real thing runs."""
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from tests.tracker import fakes
 from tests.tracker.command import telephone, tracker
 from tests.tracker.fakes import FakeClock, FakeSource
 from tests.tracker.sessions import Script
+from tracker.bench.bench import table
+from tracker.bench.cli import measure as measure_and_print
 from tracker.bench.figures import Arrived, Pass, Run, joined, since_speech_ms, summary
 from tracker.bench.passes import measure, measure_all, only_cutting
-from tracker.bench.soak import Sample, Watch, figures, growth_percent, lag_ratio
-from tracker.bench.sources import Looped, Noted, Silence
+from tracker.bench.soak import Sample, Watch, figures, growth_percent, lag_ratio, listen
+from tracker.bench.sources import Looped, Noted, Origin, Silence
 from tracker.clock import NS_PER_MS, NS_PER_S
+from tracker.config import Config
 from tracker.events import TurnEnded
-from tracker.gauges import Gauges
 from tracker.sources.pacing import Paced
 
 pytestmark = pytest.mark.anyio
@@ -115,12 +119,13 @@ async def test_a_loop_that_is_stopped_ends():
 
 
 async def test_silence_is_as_long_as_was_asked_for():
-    source = Noted(Silence(2.0), FakeClock())
+    origin = Origin(FakeClock())
+    source = Noted(Silence(2.0), origin)
     async with source.open() as chunks:
         heard = [chunk async for chunk in chunks]
     assert heard[-1].end_ns == 2 * NS_PER_S
     assert not any(chunk.samples.any() for chunk in heard)
-    assert source.origin_ns is not None
+    assert origin.ns is not None
 
 
 def samples(memory: list[float], lag: float | None = 100.0) -> list[Sample]:
@@ -141,19 +146,43 @@ def test_lag_is_compared_between_the_first_and_the_last_quarter():
     assert lag_ratio(samples([1.0] * 8, lag=None)) is None
 
 
-async def test_a_soak_counts_and_forgets():
-    gauges = Gauges()
-    watch = Watch(gauges, memory_mb=lambda: 700.0)
-    script = Script().start().says(1.0, 2.0, "Speaker 1", "hi").says(3.0, 4.0, "Speaker 2", "yes").skips(5.0, 6.0)
+async def test_a_soak_watches_every_minute_of_media():
+    memory = iter([700.0, 701.0, 702.0])
+    watch = Watch(memory_mb=lambda: next(memory))
+    source = Looped([lambda: FakeSource(TALK)], 125.0)
+    await listen(source, lambda _: fakes.steps(), FakeClock(), watch)
+    assert [one.media_s for one in watch.samples] == pytest.approx([60.0, 120.0, 125.0], abs=0.5)
+    found = figures(watch.samples, wall_s=12.5)
+    assert (found["turns"], found["speakers"], found["rss_mb"], found["real_time_factor"]) == (
+        313,
+        1,
+        702.0,
+        0.1,
+    )  # the last is cut off
 
-    async def events():
-        for event in script.events:
-            yield event
 
-    await watch.run(events())
-    watch.sample(660.0)
-    found = figures(watch.samples, wall_s=33.0)
-    assert (found["turns"], found["speakers"], found["rss_mb"], found["real_time_factor"]) == (3, 2, 700.0, 0.05)
+@pytest.mark.parametrize(("growth", "fine"), [(None, True), (2.9, True), (3.1, False)])
+def test_a_soak_fails_where_memory_grows(growth, fine, monkeypatch, capsys):
+    monkeypatch.setattr("tracker.bench.cli.soak", lambda *_: {"growth_percent": growth})
+    assert measure_and_print(["silence"], Config(), 1, "both", 0, 0.0, 1.0, True, 5, True, json=True) is fine
+    assert json.loads(capsys.readouterr().out) == {"growth_percent": growth}
+
+
+@pytest.mark.parametrize(("lost", "dropped", "fine"), [(0, 0, True), (1, 0, False), (0, 2, False)])
+def test_a_bench_fails_where_a_turn_is_lost(lost, dropped, fine, monkeypatch):
+    monkeypatch.setattr("tracker.bench.cli.bench", lambda *_: {"lost": lost, "dropped": dropped})
+    assert measure_and_print(["silence"], Config(), 1, "both", 0, 0.0, 0.0, True, 5, True, json=True) is fine
+
+
+def test_the_table_says_how_many_times_less():
+    runs = [Run(PASS, replace(PASS, cpu_s=0.6), replace(PASS, cpu_s=12.0), PASS)]
+    extra = {"rss_mb": 900.0, "fallbacks": 1, "start_to_listening_s": 7.5, "at_once": 1, "sources": ["call.wav"]}
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table(summary(runs) | extra))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    (row,) = (line for line in lines if "per turn, all in" in line)
+    assert [cell.strip() for cell in row.split("│")[2:5]] == ["0.4", "2", "5.0"]
+    assert any("6 / 1 / 0 / 0" in line for line in lines)
 
 
 @pytest.mark.models

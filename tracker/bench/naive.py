@@ -7,6 +7,7 @@ as it comes, with its search of 5 beams; with ``beam = 1``, what is dearer is pa
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class Naive:
     def __init__(self, whisper: Path, llm: Path, language: str, beam: int) -> None:
         self._language = language
         self._beam = beam
-        self._whisper = WhisperModel(str(whisper), device="cpu", compute_type="float32")
+        threads = min(4, os.cpu_count() or 1)  # as the tracker's
+        self._whisper = WhisperModel(str(whisper), device="cpu", compute_type="float32", cpu_threads=threads)
         self._tokenizer = AutoTokenizer.from_pretrained(llm)
         dtype = choose_dtype("auto", choose_device("cpu"))
         logging.disable_progress_bar()

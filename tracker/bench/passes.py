@@ -13,7 +13,7 @@ from adapters.contract import MELD_LABELS
 from tracker import pipeline
 from tracker.ahead import Tally
 from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
-from tracker.bench.sources import Noted
+from tracker.bench.sources import Noted, Origin
 from tracker.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.control import Control
 from tracker.events import Event, SessionEnded, TurnEnded
@@ -63,14 +63,16 @@ async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: in
     Raises:
         SourceError: The source cannot be read.
     """
-    noted, arrivals = Noted(source, clock), Arrivals(clock)
+    origin, arrivals = Origin(clock), Arrivals(clock)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
     load = load or Load(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
-    last = await pipeline.run(noted, steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead)
+    last = await pipeline.run(
+        Noted(source, origin), steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead
+    )
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
-    since = [since_speech_ms(one, noted.origin_ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
+    since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
     return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
 
 

@@ -10,19 +10,19 @@ from typing import Any, final
 import anyio
 
 from tracker import parts, pipeline
-from tracker.bench.bench import maker
+from tracker.bench.bench import SILENCE, maker
 from tracker.bench.passes import header
-from tracker.bench.sources import Looped, Silence
-from tracker.clock import NS_PER_S, SystemClock
+from tracker.bench.sources import Looped, Noted, Silence
+from tracker.clock import NS_PER_S, Clock, SystemClock
 from tracker.config import Config
 from tracker.control import Control
 from tracker.events import Event, TurnEnded, TurnSkipped
 from tracker.gauges import Gauges
 from tracker.load import Load
 from tracker.memory import rss_mb
-from tracker.pipeline import Outlets
+from tracker.pipeline import Outlets, Steps
 from tracker.session import load_models, stamp
-from tracker.sources.media import Source
+from tracker.sources.media import AudioChunk, Source
 
 MAY_GROW = 3.0
 """Percent by which memory may grow after `SETTLED_S`."""
@@ -75,14 +75,12 @@ class Watch:
     """A sink that counts and forgets, so that what grows is the tracker.
 
     Args:
-        gauges: Tell how much media was heard.
         memory_mb: Tells how much memory there is now.
     """
 
     name = "soak"
 
-    def __init__(self, gauges: Gauges, memory_mb: Callable[[], float] = rss_mb) -> None:
-        self._gauges = gauges
+    def __init__(self, memory_mb: Callable[[], float] = rss_mb) -> None:
         self._memory_mb = memory_mb
         self._speakers: set[str] = set()
         self._lags: list[float] = []
@@ -97,18 +95,30 @@ class Watch:
                 self._speakers.add(event.speaker)
                 self._lags.append(event.latency_ms.total)
 
-    async def watch(self) -> None:
-        """Take a sample for each minute of media, until cancelled."""
-        while True:
-            await anyio.sleep(0.05)
-            media_s = self._gauges.media_ns / NS_PER_S
-            if media_s >= (len(self.samples) + 1) * _EVERY_S:
-                self.sample(media_s)
+    def heard(self, chunk: AudioChunk) -> None:
+        """Take a sample after each minute of media."""
+        media_s = chunk.end_ns / NS_PER_S
+        if media_s >= (len(self.samples) + 1) * _EVERY_S:
+            self.sample(media_s)
 
     def sample(self, media_s: float) -> None:
         """Take a sample now."""
         lag, self._lags = median(self._lags) if self._lags else None, []
         self.samples.append(Sample(media_s, self._memory_mb(), lag, len(self._speakers), self._turns))
+
+
+async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, watch: Watch) -> None:
+    """Run one session under watch, to its end.
+
+    Raises:
+        SourceError: The source cannot be read.
+    """
+    load = Load(clock)
+    outlets = Outlets([watch], None, lambda _: None, Gauges(load))
+    last = await pipeline.run(
+        Noted(source, watch.heard), steps, outlets, header, stamp, clock, Control(), may_speculate=load.may_work_ahead
+    )
+    watch.sample(last.media_ns / NS_PER_S)
 
 
 def soak(arguments: Sequence[str], hours: float, config: Config, report: Callable[[str], None]) -> dict[str, Any]:
@@ -125,29 +135,11 @@ def soak(arguments: Sequence[str], hours: float, config: Config, report: Callabl
     """
     seconds = hours * 3600
     makers = [maker(argument, config) for argument in arguments]
-    source: Source = Silence(seconds) if list(arguments) == ["silence"] else Looped(makers, seconds)
-    models, clock = load_models(config), SystemClock()
-    gauges = Gauges(Load(clock))
-    watch = Watch(gauges)
-
-    async def session() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch.watch, name="samples")
-            last = await pipeline.run(
-                source,
-                lambda channels: parts.steps(models, config, channels, clock),
-                Outlets([watch], None, report, gauges),
-                header,
-                stamp,
-                clock,
-                Control(),
-            )
-            watch.sample(last.media_ns / NS_PER_S)
-            group.cancel_scope.cancel()
-
+    source: Source = Silence(seconds) if list(arguments) == [SILENCE] else Looped(makers, seconds)
+    models, clock, watch = load_models(config), SystemClock(), Watch()
     report(f"{hours:g} hours of media, as fast as they go")
     begun_ns = clock.now_ns()
-    anyio.run(session)
+    anyio.run(listen, source, lambda channels: parts.steps(models, config, channels, clock), clock, watch)
     return figures(watch.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
 
 

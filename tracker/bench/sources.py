@@ -1,4 +1,4 @@
-"""Sources for measuring: one that notes when media time 0 was, one that never ends, and silence."""
+"""Sources for measuring: one of which notes are taken, one that never ends, and silence."""
 
 from __future__ import annotations
 
@@ -16,24 +16,40 @@ from tracker.sources.media import RATE_HZ, AudioChunk, Source
 _CHUNK = RATE_HZ // 50
 
 
-@final
-class Noted:
-    """A source that notes on the clock when its media time 0 was.
+class Origin:
+    """Notes on the clock when a session's media time 0 was.
 
     Args:
-        source: What is wrapped.
         clock: The monotonic clock.
 
     Attributes:
-        origin_ns: The clock at media time 0, by the chunk that came soonest after its time; None before the first.
+        ns: The clock at media time 0, by the chunk that came soonest after its time; None before the first.
     """
 
-    def __init__(self, source: Source, clock: Clock) -> None:
-        self._source = source
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.ns: int | None = None
+
+    def __call__(self, chunk: AudioChunk) -> None:
+        """Take the next chunk as it comes."""
+        origin_ns = self._clock.now_ns() - chunk.end_ns
+        self.ns = origin_ns if self.ns is None else min(self.ns, origin_ns)
+
+
+@final
+class Noted:
+    """A source of which somebody takes notes.
+
+    Args:
+        source: What is wrapped.
+        note: Is shown each chunk as it comes.
+    """
+
+    def __init__(self, source: Source, note: Callable[[AudioChunk], None]) -> None:
+        self._source = source
+        self._note = note
         self.name = source.name
         self.live = source.live
-        self.origin_ns: int | None = None
 
     @property
     def channels(self) -> int:
@@ -52,17 +68,16 @@ class Noted:
         Raises:
             SourceError: As the wrapped source does.
         """
-        async with self._source.open() as chunks, aclosing(self._note(chunks)) as noted:
+        async with self._source.open() as chunks, aclosing(self._noted(chunks)) as noted:
             yield noted
 
     def stop(self) -> None:
         """Hear nothing more."""
         self._source.stop()
 
-    async def _note(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _noted(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         async for chunk in chunks:
-            origin_ns = self._clock.now_ns() - chunk.end_ns
-            self.origin_ns = origin_ns if self.origin_ns is None else min(self.origin_ns, origin_ns)
+            self._note(chunk)
             yield chunk
 
 
