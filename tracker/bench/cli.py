@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -43,21 +44,21 @@ def measure(
     told = Console(stderr=True)
     if soak_hours:
         found = soak(sources, soak_hours, config, told.print)
-        _print(found, json, _plain(found))
+        _print(found, json, _plain)
         return not (found["growth_percent"] or 0.0) > MAY_GROW
     found = bench(sources, config, Wanted(runs, pace, at_once, stagger_s, baseline, beam, start), told.print)  # type: ignore[arg-type]  # checked above
-    _print(found, json, table(found))
+    _print(found, json, table)
     return not (found["lost"] or found["dropped"])
 
 
-def _print(found: dict[str, object], json: bool, shown: Table) -> None:
+def _print(found: dict[str, Any], json: bool, shown: Callable[[dict[str, Any]], Table]) -> None:
     if json:
         print(json_format.dumps(found))
     else:
-        Console().print(shown)
+        Console().print(shown(found))
 
 
-def _plain(found: dict[str, object]) -> Table:
+def _plain(found: dict[str, Any]) -> Table:
     made = Table(show_header=False)
     for name, value in found.items():
         made.add_row(name.replace("_", " "), "-" if value is None else f"{value}")
