@@ -75,7 +75,7 @@ SENT = (
     Channel(
         "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
     ),
-    Channel("metrics", "metrics", "How the publishing goes.", (Counters,), qos=0),
+    Channel("metrics", "metrics", "How the publishing and the session go.", (Counters,), retain=True, qos=0),
 )
 
 

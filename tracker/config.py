@@ -196,6 +196,12 @@ class RecordConfig(_Section):
     events_days: Days = 0
 
 
+class MetricsConfig(_Section):
+    """Metrics for Prometheus."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+
 class AssetsConfig(_Section):
     """Where models come from."""
 
@@ -220,6 +226,7 @@ class Config(_Section):
     terminal: TerminalConfig = TerminalConfig()
     mqtt: MqttConfig = MqttConfig()
     record: RecordConfig = RecordConfig()
+    metrics: MetricsConfig = MetricsConfig()
     assets: AssetsConfig = AssetsConfig()
 
 

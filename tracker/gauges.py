@@ -14,7 +14,10 @@ import numpy as np
 
 from tracker.ahead import Tally
 from tracker.edges import Edge
+from tracker.load import Load
 from tracker.sources.media import AudioChunk, Source
+from tracker.turns.turn import Turn
+from tracker.vitals import Vitals
 
 SILENCE_DB = -80.0
 """The lowest level that is told, in decibels below full scale."""
@@ -43,6 +46,7 @@ class Status:
         broker: What the connection to the broker is doing; empty where there is none.
         recorder: Where the session is kept; empty where it is not.
         gave_up: Names of sinks that failed and are left out.
+        vitals: How the session goes in numbers; None where nobody counts.
     """
 
     media_ns: int = 0
@@ -53,6 +57,7 @@ class Status:
     broker: str = ""
     recorder: str = ""
     gave_up: tuple[str, ...] = ()
+    vitals: Vitals | None = None
 
     @property
     def dropped(self) -> int:
@@ -73,9 +78,14 @@ class Gauges:
         broker: Tells what the broker's connection is doing.
         recorder: Where the session is kept.
         ahead: How often it was worth to work ahead of the end of a turn.
+        media_ns: Media heard.
+        load: What waits in the whole process, or None where nobody asks.
+        vitals: Tells how the session goes in numbers, or None where nobody counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load: Load | None = None) -> None:
+        self.load = load
+        self.vitals: Callable[[], Vitals] | None = None
         self.paused = False
         self.broker: Callable[[], str] = str
         self.recorder = ""
@@ -85,7 +95,7 @@ class Gauges:
         self._sinks: list[Edge[Any]] = []
         self._ended = False
         self._peaks: dict[int, float] = {}
-        self._media_ns = 0
+        self.media_ns = 0
 
     def follow(self, source: Source, path: Sequence[Edge[Any]], sinks: Sequence[Edge[Any]]) -> None:
         """Look at these edges from now on."""
@@ -93,30 +103,52 @@ class Gauges:
 
     def hear(self, chunk: AudioChunk) -> None:
         """Note how loud a chunk is."""
-        self._media_ns = chunk.end_ns
+        self.media_ns = chunk.end_ns
         if len(chunk.samples):
             peak = float(np.abs(chunk.samples).max())
             self._peaks[chunk.channel] = max(peak, self._peaks.get(chunk.channel, 0.0))
 
+    def over(self, turn: Turn) -> None:
+        """A turn is over, and waits to be judged."""
+        if self.load:
+            self.load.over(self, turn)
+
+    def published(self, turn: Turn) -> None:
+        """What became of a turn is published."""
+        if self.load:
+            self.load.published(self, turn)
+
     def end(self) -> None:
         """The path has ended; that the edges close is as it should be."""
         self._ended = True
+        if self.load:
+            self.load.leave(self)
+
+    def queues(self) -> tuple[Queue, ...]:
+        """Every edge, as it is now."""
+        edges = [*self._path, *self._sinks]
+        return tuple(Queue(edge.name, edge.depth, edge.capacity, edge.dropped) for edge in edges)
+
+    @property
+    def lost_samples(self) -> int:
+        """Samples that the source lost."""
+        return self._source.dropped if self._source else 0
 
     def read(self) -> Status:
         """Look, and begin a new measurement of the levels."""
         channels = self._source.channels if self._source else 0
         levels = tuple(decibels(self._peaks.get(channel, 0.0)) for channel in range(channels))
         self._peaks.clear()
-        edges = [*self._path, *self._sinks]
         return Status(
-            media_ns=self._media_ns,
+            media_ns=self.media_ns,
             levels_db=() if self._ended else levels,
             paused=self.paused,
-            queues=tuple(Queue(edge.name, edge.depth, edge.capacity, edge.dropped) for edge in edges),
-            lost_samples=self._source.dropped if self._source else 0,
+            queues=self.queues(),
+            lost_samples=self.lost_samples,
             broker=self.broker(),
             recorder=self.recorder,
             gave_up=() if self._ended else tuple(edge.name for edge in self._sinks if edge.closed),
+            vitals=self.vitals() if self.vitals else None,
         )
 
 

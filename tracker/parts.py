@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.sources.media import RATE_HZ
+from tracker.threads import Sharing
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import FRAME_MS, Limits
@@ -32,6 +33,15 @@ from tracker.turns.voice import VoiceDetector
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
 _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One line per model, in which the sessions of the process wait for it."""
+
+    ears: Sharing = field(default_factory=Sharing)
+    voices: Sharing = field(default_factory=Sharing)
+    reader: Sharing = field(default_factory=Sharing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Models:
     embed: VoiceEmbedder
     recogniser: recogniser.Recogniser
     names: dict[str, str]
+    shared: Shared = field(default_factory=Shared)
 
 
 def needed_assets(config: Config) -> list[str]:
@@ -70,6 +81,7 @@ def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
             config.recognise.adapter,
             backbone=folder(BACKBONE),
             device=config.recognise.device,
+            threads=1,  # models run side by side; threads of one wait for each other where another one has the core
             abstain_below=config.recognise.abstain_below,
         )
         judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.opening)
@@ -110,7 +122,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         channels: How many channels the source has; with more than one, each is a speaker of its own.
         clock: Times the steps.
     """
-    one_voice_each = channels > 1
+    one_voice_each, shared = channels > 1, models.shared
     name: Namer = ChannelNamer()
     if not one_voice_each:
         speakers = config.speakers
@@ -121,8 +133,8 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
-    observe = Observer(listen, name, clock, no_video=unused or "no camera")
-    recognise = Recognise(judge, dialogue, clock, judge.opening)
+    observe = Observer(listen, name, clock, unused or "no camera", shared.ears, shared.voices)
+    recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
     return Steps(
         cutter=TurnCutter(
             channels,

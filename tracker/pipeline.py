@@ -284,7 +284,9 @@ class _Path:
                 if self._ahead:
                     self._ahead.end(record)
                 self._in_hand += 1
-                await self._turns.send(replace(record, decided_at_ns=self._clock.now_ns()))
+                record = replace(record, decided_at_ns=self._clock.now_ns())
+                self._gauges.over(record)
+                await self._turns.send(record)
 
     def _has_time(self) -> bool:
         """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
@@ -309,7 +311,9 @@ class _Path:
     async def _publish(self) -> None:
         async for record in self._judged:
             await self._publisher.publish(record)
-            self._in_hand -= not isinstance(record, TurnOpened)
+            if not isinstance(record, TurnOpened):
+                self._in_hand -= 1
+                self._gauges.published(record.turn)
 
 
 def _policy(source: Source) -> Policy:

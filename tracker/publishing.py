@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,15 @@ from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.outbox import Outbox, Waiting, all_of
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics, this_machine
+from tracker.vitals import Vitals
 
 _MB = 1 << 20
 _OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one
 _COME_BACK_S = 30.0
 
 Report = Callable[[str], None]
+Broker = tuple[Address | None, OwnBroker | None]
+"""Where to publish, and the broker there where it is our own."""
 
 
 def external(mqtt: MqttConfig) -> Address | None:
@@ -63,6 +66,8 @@ async def publishing(
     *,
     live: bool,
     listeners: Callable[[Topics], Sequence[Listener]] = lambda _: (),
+    broker: Broker | None = None,
+    vitals: Callable[[], Vitals] = Vitals,
 ) -> AsyncIterator[list[Sink]]:
     """The sinks that record and publish; a broker of our own runs meanwhile where one is wanted.
 
@@ -72,12 +77,14 @@ async def publishing(
         recorder: Records the session, or None.
         live: Whether the events are new, and must not be lost; else they are a recorded session's.
         listeners: Take messages from the broker; made here for these topics.
+        broker: One that several sessions share; None opens the one of the settings.
+        vitals: How the session goes in numbers, for its metrics.
 
     Raises:
         SinkError: The broker's URL or a file is no good.
         SessionError: What is to be published cannot be kept.
     """
-    async with _broker(config.mqtt) as (address, own):
+    async with nullcontext(broker) if broker else open_broker(config.mqtt) as (address, own):
         if not address:
             yield [recorder] if recorder else []
             return
@@ -93,13 +100,13 @@ async def publishing(
         earlier: list[Backlog] = []
         check: Callable[[], None] = _no_check
         if live and config.mqtt.outbox_mb:
-            broker = _OWN if own else str(address)
+            whose = _OWN if own else str(address)
             for name in journal.make_room(root, config.mqtt.outbox_mb * _MB):
                 report(f"the outbox was full; what the run {name} had not delivered is gone")
-            earlier = _earlier(root, broker, config.mqtt.text)
+            earlier = _earlier(root, whose, config.mqtt.text)
             # A recording without words cannot deliver them later.
             kept = recorder if recorder and (config.record.text or not config.mqtt.text) else None
-            entry = journal.begin(root, _name(), kept.folder if kept else None, broker, topics)
+            entry = journal.begin(root, _name(), kept.folder if kept else None, whose, topics)
             arrival = Arrivals(own, SystemClock()) if own else WITH_THE_BROKER
             outbox = Backlog(entry, all_of(composers), arrival=arrival)
             if not kept:
@@ -122,6 +129,7 @@ async def publishing(
             listeners=hear,
             text=config.mqtt.text,
             ready=ready,
+            vitals=vitals,
         )
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
@@ -188,7 +196,12 @@ def _composers(config: Config, topics: Topics) -> list[Composer]:
 
 
 @asynccontextmanager
-async def _broker(mqtt: MqttConfig) -> AsyncIterator[tuple[Address | None, OwnBroker | None]]:
+async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
+    """The broker of the settings; one of our own runs meanwhile.
+
+    Raises:
+        SinkError: The URL or a file is no good, or our own broker cannot listen.
+    """
     if mqtt.enabled and not mqtt.url:
         async with embedded_broker(mqtt.port) as own:
             yield own.address, own

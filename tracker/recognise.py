@@ -13,7 +13,8 @@ from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.once import Once
-from tracker.threads import ModelThread
+from tracker.threads import ModelThread, Sharing
+from tracker.turns.turn import Turn
 
 
 class Recogniser(Protocol):
@@ -31,6 +32,11 @@ class JudgedTurn:
     scores: EmotionScores
     recognise_ms: float
 
+    @property
+    def turn(self) -> Turn:
+        """The turn itself."""
+        return self.observed.turn
+
 
 @dataclass(frozen=True, slots=True)
 class SilentTurn:
@@ -38,6 +44,11 @@ class SilentTurn:
 
     observed: ObservedTurn
     detail: str
+
+    @property
+    def turn(self) -> Turn:
+        """The turn itself."""
+        return self.observed.turn
 
 
 _Asked = tuple[TurnInput, Reading | None]
@@ -51,16 +62,22 @@ class Recognise:
         dialogue: What was said so far.
         clock: For how long judging took.
         opening: The reading that the dialogue begins with.
+        reader: Where the LLM runs; shared by the sessions that use the same one.
     """
 
     def __init__(
-        self, recogniser: Recogniser, dialogue: Dialogue, clock: Clock, opening: Reading | None = None
+        self,
+        recogniser: Recogniser,
+        dialogue: Dialogue,
+        clock: Clock,
+        opening: Reading | None = None,
+        reader: Sharing | None = None,
     ) -> None:
         self._judge: Once[_Asked, tuple[EmotionScores, Reading | None]] = Once(
             lambda asked: recogniser.follow(*asked), key=lambda asked: asked
         )
         self._dialogue = dialogue
-        self._thread = ModelThread(clock)
+        self._thread = ModelThread(clock, reader)
         self._reading = opening
         self._voices: dict[str, VoiceProfile] = {}
 
@@ -80,10 +97,12 @@ class Recognise:
 
     async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge a turn that may be the next; what is remembered of the conversation stays as it is."""
-        judged = await self._judged(observed)
+        judged = await self._judged(observed, ahead=True)
         return judged[0] if isinstance(judged, tuple) else judged
 
-    async def _judged(self, observed: ObservedTurn) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
+    async def _judged(
+        self, observed: ObservedTurn, ahead: bool = False
+    ) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
@@ -92,7 +111,7 @@ class Recognise:
         asked = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video, voice)
         reading = self._reading
         try:
-            judged = await self._thread.run(lambda: self._judge((asked, reading)))
+            judged = await self._thread.run(lambda: self._judge((asked, reading)), ahead)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, reading = judged.result

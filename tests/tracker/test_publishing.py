@@ -1,14 +1,17 @@
 """Publishing as the settings put it together, without a broker."""
 
+import anyio
 import platformdirs
 import pytest
 
 from tests.tracker.sessions import conversation, given_out
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
-from tracker.publishing import external, flush, publishing, topics_of
+from tracker.many import on_its_own_node
+from tracker.publishing import Broker, external, flush, open_broker, publishing, topics_of
 from tracker.recording import EVENTS
 from tracker.sinks.recorder import Recorder
+from tracker.vitals import Vitals
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +110,25 @@ def test_settings_that_do_not_go_together(setting, fault):
 def test_the_node_is_the_machines_name_or_what_the_settings_say():
     assert topics_of(load(None, {}, ["mqtt.node=attic"]).mqtt).root == "emotion-tracker/attic"
     assert len(topics_of(load(None, {}).mqtt).root.split("/")) == 2
+
+
+async def test_sessions_of_one_process_share_our_own_broker_each_on_its_own_node():
+    said: list[str] = []
+    config = load(None, {}, ["mqtt.port=0", "mqtt.node=desk"])
+    events, delivered = {name: conversation(name) for name in ("call", "meeting")}, {}
+
+    async def publish(name: str, broker: Broker) -> None:
+        own = on_its_own_node(config, name)
+        vitals = Vitals(skipped=len(name))
+        async with publishing(own, said.append, live=True, broker=broker, vitals=lambda: vitals) as (sink,):
+            await sink.run(given_out(events[name]))
+            delivered[name] = sink.sink.counters.delivered
+
+    async with open_broker(config.mqtt) as broker, anyio.create_task_group() as group:
+        for name in events:
+            group.start_soon(publish, name, broker)
+    assert all(count >= len(events[name]) for name, count in delivered.items())
+    assert {line.rpartition(" ")[2] for line in said} == {
+        "emotion-tracker/desk-call/#",
+        "emotion-tracker/desk-meeting/#",
+    }

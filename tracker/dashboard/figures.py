@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tracker.dashboard.view import Feeling
 from tracker.events import Latency
+from tracker.spread import percentile
 
 STAGES = ("endpoint", "transcribe", "speaker", "observe", "recognise", "total")
 
@@ -31,17 +32,6 @@ def strip(feelings: Sequence[Feeling], now_ns: int, span_ns: int, cells: int) ->
             if lasted > longest[cell]:
                 found[cell], longest[cell] = feeling, lasted
     return found
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so many of the values do not exceed; the nearest rank.
-
-    Args:
-        values: At least one.
-        share: Above 0, up to 1.
-    """
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1))]
 
 
 def stage(latencies: Sequence[Latency], name: str) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from tracker.dashboard import panels, talk
 from tracker.dashboard.boxes import Lines, beside, ends, fit, pane, title
 from tracker.dashboard.palette import Glyphs
 from tracker.dashboard.screen import Screen
-from tracker.dashboard.words import clock_time
+from tracker.dashboard.words import clock_time, overload_words
 
 _SIDE_FROM = 110
 _WIDE_FROM = 160
@@ -60,6 +60,8 @@ def _summary(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
         f"waiting {status.waiting}",
         f"dropped {status.dropped + status.lost_samples}",
     ]
+    if status.vitals and status.vitals.overload != "normal":
+        parts.insert(0, overload_words(status.vitals.overload))
     outputs = [f"mqtt {status.broker or 'off'}", f"rec {status.recorder or 'off'}"]
     if status.gave_up:
         outputs.append(f"{glyphs.no} left out: {', '.join(status.gave_up)}")

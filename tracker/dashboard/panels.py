@@ -9,8 +9,9 @@ from tracker.dashboard.figures import STAGES, stage, strip
 from tracker.dashboard.palette import Glyphs, emotion_colour, letter, speaker_colour
 from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import Speaker
-from tracker.dashboard.words import clock_time, header, outcome
+from tracker.dashboard.words import clock_time, header, outcome, overload_words
 from tracker.gauges import SILENCE_DB, Status
+from tracker.vitals import Vitals
 
 _NS_PER_MIN = 60_000_000_000
 
@@ -174,8 +175,22 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
         Text.assemble("broker    ", (status.broker or "off", "dim" if not status.broker else "")),
         Text.assemble("recorder  ", (status.recorder or "off", "dim" if not status.recorder else "")),
     ]
+    if vitals := status.vitals:
+        lines += _cost(vitals)
     if status.gave_up:
         lines.append(Text(f"{glyphs.no} left out: {', '.join(status.gave_up)}", "bold red"))
+    return lines
+
+
+def _cost(vitals: Vitals) -> Lines:
+    """Processor and memory, what was done twice or for nothing, and what is left out for lack of time."""
+    lines = [Text(f"cost      {vitals.real_time_factor:.2f} of a core, {vitals.rss_mb:.0f} MB")]
+    if vitals.fallbacks:
+        lines.append(Text(f"again     {vitals.fallbacks} turns decoded twice"))
+    if vitals.ahead_hits or vitals.ahead_wasted:
+        lines.append(Text(f"ahead     {vitals.ahead_hits} turns, {vitals.ahead_wasted} more for nothing"))
+    if vitals.overload != "normal":
+        lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
     return lines
 
 

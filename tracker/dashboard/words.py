@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
+from tracker.overload import Level
 
 
 def header(event: SessionStarted) -> str:
@@ -35,6 +36,19 @@ def skip_reason(event: TurnSkipped) -> str:
     reason = event.reason.replace("_", " ")
     detail = printable(event.detail)
     return f"{reason}: {detail}" if detail and detail != reason else reason
+
+
+def overload_words(level: Level) -> str:
+    """What is left out for lack of time."""
+    match level:
+        case "normal":
+            return "nothing is left out"
+        case "no_ahead":
+            return "no work ahead"
+        case "no_partials":
+            return "no work ahead, no partials"
+        case "waiting":
+            return "behind, turns wait"
 
 
 def clock_time(media_ns: int) -> str:

@@ -15,7 +15,7 @@ from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook, Vector, Voice
 from tracker.observe.transcribe import Transcriber
 from tracker.once import Once
-from tracker.threads import ModelThread, together
+from tracker.threads import ModelThread, Sharing, together
 from tracker.turns.turn import Turn
 
 
@@ -120,15 +120,25 @@ class Observer:
         name: The speaker.
         clock: For how long things took.
         no_video: Why there are no face features.
+        ears: Where the speech model runs; shared by the sessions that use the same one.
+        voices: Where the voice embedding runs.
     """
 
-    def __init__(self, listen: Listener, name: Namer, clock: Clock, no_video: str) -> None:
+    def __init__(
+        self,
+        listen: Listener,
+        name: Namer,
+        clock: Clock,
+        no_video: str,
+        ears: Sharing | None = None,
+        voices: Sharing | None = None,
+    ) -> None:
         self._listen = Once(listen, key=lambda turn: turn.span)
         self._name = name
         self._clock = clock
         self._video = Absent(no_video)
-        self._ears = ModelThread(clock)
-        self._voices = ModelThread(clock)
+        self._ears = ModelThread(clock, ears)
+        self._voices = ModelThread(clock, voices)
 
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """All that can be found out about a turn; a model that fails costs this turn only."""
@@ -136,14 +146,14 @@ class Observer:
 
     async def ahead(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """The same of a turn that may be the next; what is remembered of the speakers stays as it is."""
-        return await self._observe(turn, self._name.guess)
+        return await self._observe(turn, self._name.guess, ahead=True)
 
-    async def _observe(self, turn: Turn, name: Callable[[Turn], str]) -> ObservedTurn | FailedTurn:
+    async def _observe(self, turn: Turn, name: Callable[[Turn], str], ahead: bool = False) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
             heard, speaker = await together(
-                lambda: self._ears.run(lambda: self._listen(turn)),
-                lambda: self._voices.run(lambda: name(turn)),
+                lambda: self._ears.run(lambda: self._listen(turn), ahead),
+                lambda: self._voices.run(lambda: name(turn), ahead),
             )
         except ExceptionGroup as failures:
             return FailedTurn(turn, sentence_of(failures.exceptions[0]))

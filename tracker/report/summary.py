@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tracker.dashboard.figures import STAGES, percentile, stage
+from tracker.dashboard.figures import STAGES, stage
 from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped
+from tracker.spread import percentile
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import AsyncIterable
 from typing import TextIO, final
 
@@ -17,6 +18,8 @@ from tracker.events import Event, to_json
 class JsonLines:
     """Writes one line per event, each at once. A reader that has gone away (``| head``) ends it quietly.
 
+    Several sessions may run it at the same time: their lines come one after the other.
+
     Args:
         stream: Where to; normally standard output.
     """
@@ -25,6 +28,7 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._whole_lines = threading.Lock()
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Write every event until they end or nobody reads.
@@ -43,8 +47,9 @@ class JsonLines:
                 raise SinkError(f"the JSON lines cannot be written: {error.strerror}") from error
 
     def _write(self, line: str) -> None:
-        self._stream.write(line)
-        self._stream.flush()
+        with self._whole_lines:
+            self._stream.write(line)
+            self._stream.flush()
 
     def _let_go(self) -> None:
         """Leave nothing that Python would flush at exit, fail again at, and complain about."""

@@ -19,6 +19,7 @@ from tracker.sinks.messages import metrics, partial
 from tracker.sinks.outbox import Waiting
 from tracker.sinks.payloads import Counters
 from tracker.sinks.topics import Message, Topics, status
+from tracker.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Mqtt:
         listeners: Take messages from the broker.
         ready: Awaited once before the first event goes out, unless the session is over before.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
+        vitals: How the session goes in numbers.
         rand: Jitter of the waits between attempts, from 0 up to 1.
         sleep: Waits seconds.
     """
@@ -74,6 +76,7 @@ class Mqtt:
         text: bool = True,
         ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
         last_words_s: float = 5.0,
+        vitals: Callable[[], Vitals] = Vitals,
         rand: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
@@ -88,6 +91,7 @@ class Mqtt:
         self._partial: TurnPartial | None = None  # the latest, not yet shown
         self._ready = ready
         self._last_words_s = last_words_s
+        self._vitals = vitals
         self._rand = rand
         self._sleep = sleep
         self._session = ""
@@ -220,7 +224,7 @@ class Mqtt:
             if self._partial:
                 shown, self._partial = partial(self._topics, self._partial, self._text), None
                 await link.publish(shown)
-            await link.publish(metrics(self._topics, self.counters))
+            await link.publish(metrics(self._topics, self.counters, self._vitals()))
             if self._outbox.head:
                 continue
             if self._over.is_set():

@@ -10,7 +10,7 @@ partial           no        0    turn.partial, where that is wanted: what a turn
 mark              no        1    moment.marked, speaker.renamed
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and goes when the session ends
 late              no        1    events of an earlier run that could not be delivered then, exactly as they were
-metrics           no        0    counters of the publishing itself, whenever nothing is left to deliver
+metrics           yes       0    how the publishing and the session go, whenever nothing is left to deliver
 cmd/<command>     -         1    what the tracker takes: pause, resume, stop, mark; only where that is allowed
 cmd/reply         no        1    its answers, where a command names no topic of its own for them
 

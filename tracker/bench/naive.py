@@ -1,0 +1,106 @@
+"""The baseline: every turn in a window of 30 s, the whole dialogue read again through the whole LLM, nothing ahead.
+
+It cuts the same turns and tells speakers apart by the same voices, so that only words and judgement differ. It works
+with the same weights and number formats, on as many threads, and takes no voice into account. `transcribe()` is called
+as it comes, with its search of 5 beams; with ``beam = 1``, what is dearer is padding and reading again alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from faster_whisper import WhisperModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from adapters.backbone import choose_device, choose_dtype
+from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
+from adapters.prefix import Reading
+from tracker.clock import Clock
+from tracker.config import Config
+from tracker.dialogue import Dialogue
+from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
+from tracker.observe.observed import Transcript
+from tracker.observe.speakers import SpeakerBook
+from tracker.parts import Models
+from tracker.parts import steps as real_steps
+from tracker.pipeline import Steps
+from tracker.recognise import Recognise
+from tracker.turns.turn import Turn
+
+_NO_VOICE = "not heard by the baseline"
+_QUESTION = "\nOne word for the emotion of the last turn:"
+
+
+class Naive:
+    """The models of the baseline.
+
+    Args:
+        whisper: The asset that the tracker's transcriber is loaded from.
+        llm: The asset that its LLM is loaded from.
+        language: BCP 47 tag of what is spoken.
+        beam: Width of the search for words.
+    """
+
+    def __init__(self, whisper: Path, llm: Path, language: str, beam: int) -> None:
+        self._language = language
+        self._beam = beam
+        threads = min(4, os.cpu_count() or 1)  # as the tracker's
+        self._whisper = WhisperModel(str(whisper), device="cpu", compute_type="float32", cpu_threads=threads)
+        self._tokenizer = AutoTokenizer.from_pretrained(llm)
+        dtype = choose_dtype("auto", choose_device("cpu"))
+        logging.disable_progress_bar()
+        self._llm = AutoModelForCausalLM.from_pretrained(llm, dtype=dtype).eval()
+        self._labels = [self._tokenizer.encode(f" {label}")[0] for label in MELD_LABELS.labels]
+
+    def warm_up(self) -> None:
+        """Do once what is done only the first time."""
+        for _ in self._whisper.transcribe(np.zeros(16_000, np.float32), language=self._language)[0]:
+            pass
+        with torch.inference_mode():
+            self._llm(input_ids=torch.zeros(1, 8, dtype=torch.long))
+
+    def listen(self, turn: Turn) -> Heard:
+        """The words of a turn, as faster-whisper hears them."""
+        segments, _ = self._whisper.transcribe(turn.samples, language=self._language, beam_size=self._beam)
+        text = " ".join(segment.text.strip() for segment in segments)
+        why_empty = None if text else "no words recognised"
+        return Heard(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
+
+    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
+        """How probable each emotion's name is as the next word; nothing that was read is kept."""
+        lines = [f"{one.speaker}: {one.text}" for one in (*turn.history, turn.utterance)]
+        ids = self._tokenizer("\n".join(lines) + _QUESTION, return_tensors="pt").input_ids
+        with torch.inference_mode():
+            logits = self._llm(input_ids=ids, use_cache=False).logits
+        row = logits[0, -1, self._labels].double().softmax(-1)
+        modalities: dict[Modality, str] = {"text": "used", "audio": _NO_VOICE, "video": "no camera"}
+        return EmotionScores(MELD_LABELS, tuple(row.tolist()), modalities), reading
+
+
+def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clock: Clock) -> Steps:
+    """The steps of one session of the baseline.
+
+    Args:
+        naive: Its models.
+        models: The tracker's, for cutting turns and telling voices apart.
+        config: The settings.
+        channels: How many channels the source has.
+        clock: Times the steps.
+    """
+    real, told = real_steps(models, config, channels, clock), config.speakers
+    book = SpeakerBook(told.same_above, told.max_speakers, told.short_turn_s, told.continuity)
+    name: Namer = VoiceNamer(models.embed, book) if channels == 1 else ChannelNamer()
+    judge = models.recogniser
+    most = min(config.dialogue.max_tokens, judge.max_tokens)
+    dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
+    return replace(
+        real,
+        observe=Observer(naive.listen, name, clock, no_video="no camera"),
+        recognise=Recognise(naive, dialogue, clock),
+        ahead=None,
+    )

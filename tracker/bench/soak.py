@@ -1,0 +1,167 @@
+"""Hours of media as fast as they go: does memory grow, does the tracker fall behind, do speakers multiply?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, final
+
+import anyio
+
+from tracker import parts, pipeline
+from tracker.bench.bench import SILENCE, maker
+from tracker.bench.passes import header
+from tracker.bench.sources import Looped, Noted, Silence
+from tracker.clock import NS_PER_S, Clock, SystemClock
+from tracker.config import Config
+from tracker.control import Control
+from tracker.events import Event, TurnEnded, TurnSkipped
+from tracker.gauges import Gauges
+from tracker.load import Load
+from tracker.memory import rss_mb
+from tracker.pipeline import Outlets, Steps
+from tracker.session import load_models, stamp
+from tracker.sources.media import AudioChunk, Source
+
+MAY_GROW = 3.0
+"""Percent by which memory may grow after `SETTLED_S`."""
+SETTLED_S = 600.0
+_EVERY_S = 60.0
+_AROUND = 3  # samples that a figure is the median of
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How things were after so much media.
+
+    Attributes:
+        media_s: Media heard.
+        rss_mb: Resident memory.
+        lag_ms: The median, since the sample before, from a turn's end being decided to its event; None without turns.
+        speakers: Speakers told apart so far.
+        turns: Turns published so far.
+    """
+
+    media_s: float
+    rss_mb: float
+    lag_ms: float | None
+    speakers: int
+    turns: int
+
+
+def growth_percent(samples: Sequence[Sample]) -> float | None:
+    """By how much memory has grown from the first ten minutes of media to the end; None where it was too short.
+
+    Each end is the median of three samples, a minute apart, so that one allocation does not decide.
+    """
+    settled = [one.rss_mb for one in samples if one.media_s >= SETTLED_S]
+    if len(settled) < 2 * _AROUND:
+        return None
+    first, last = median(settled[:_AROUND]), median(settled[-_AROUND:])
+    return 100 * (last - first) / first
+
+
+def lag_ratio(samples: Sequence[Sample]) -> float | None:
+    """How many times longer turns took in the last quarter than in the first; None without turns in both."""
+    quarter = max(1, len(samples) // 4)
+    first = [one.lag_ms for one in samples[:quarter] if one.lag_ms is not None]
+    last = [one.lag_ms for one in samples[-quarter:] if one.lag_ms is not None]
+    return median(last) / median(first) if first and last and median(first) > 0 else None
+
+
+@final
+class Watch:
+    """A sink that counts and forgets, so that what grows is the tracker.
+
+    Args:
+        memory_mb: Tells how much memory there is now.
+    """
+
+    name = "soak"
+
+    def __init__(self, memory_mb: Callable[[], float] = rss_mb) -> None:
+        self._memory_mb = memory_mb
+        self._speakers: set[str] = set()
+        self._lags: list[float] = []
+        self._turns = 0
+        self.samples: list[Sample] = []
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Count every event."""
+        async for event in events:
+            self._turns += isinstance(event, TurnEnded | TurnSkipped)
+            if isinstance(event, TurnEnded):
+                self._speakers.add(event.speaker)
+                self._lags.append(event.latency_ms.total)
+
+    def heard(self, chunk: AudioChunk) -> None:
+        """Take a sample after each minute of media."""
+        media_s = chunk.end_ns / NS_PER_S
+        if media_s >= (len(self.samples) + 1) * _EVERY_S:
+            self.sample(media_s)
+
+    def sample(self, media_s: float) -> None:
+        """Take a sample now."""
+        lag, self._lags = median(self._lags) if self._lags else None, []
+        self.samples.append(Sample(media_s, self._memory_mb(), lag, len(self._speakers), self._turns))
+
+
+async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, watch: Watch) -> None:
+    """Run one session under watch, to its end.
+
+    Raises:
+        SourceError: The source cannot be read.
+    """
+    load = Load(clock)
+    outlets = Outlets([watch], None, lambda _: None, Gauges(load))
+    last = await pipeline.run(
+        Noted(source, watch.heard), steps, outlets, header, stamp, clock, Control(), may_speculate=load.may_work_ahead
+    )
+    watch.sample(last.media_ns / NS_PER_S)
+
+
+def soak(arguments: Sequence[str], hours: float, config: Config, report: Callable[[str], None]) -> dict[str, Any]:
+    """Loop the sources until so many hours of media were heard.
+
+    Args:
+        arguments: Files, or ``silence``.
+        hours: Of media.
+        config: The settings.
+        report: Says one sentence to the user.
+
+    Raises:
+        TrackerError: A source or a model cannot be had, or the session failed.
+    """
+    seconds = hours * 3600
+    makers = [maker(argument, config) for argument in arguments]
+    source: Source = Silence(seconds) if list(arguments) == [SILENCE] else Looped(makers, seconds)
+    models, clock, watch = load_models(config), SystemClock(), Watch()
+    report(f"{hours:g} hours of media, as fast as they go")
+    begun_ns = clock.now_ns()
+    anyio.run(listen, source, lambda channels: parts.steps(models, config, channels, clock), clock, watch)
+    return figures(watch.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
+
+
+def figures(samples: Sequence[Sample], wall_s: float) -> dict[str, Any]:
+    """What a soak came to.
+
+    Args:
+        samples: In the order of time; at least one.
+        wall_s: Seconds that it took.
+    """
+    last = samples[-1]
+    settled = next((one for one in samples if one.media_s >= SETTLED_S), None)
+    growth, lag = growth_percent(samples), lag_ratio(samples)
+    return {
+        "media_hours": round(last.media_s / 3600, 3),
+        "wall_s": round(wall_s, 1),
+        "real_time_factor": round(wall_s / last.media_s, 4) if last.media_s else None,
+        "turns": last.turns,
+        "rss_settled_mb": settled and round(settled.rss_mb, 1),
+        "rss_mb": round(last.rss_mb, 1),
+        "growth_percent": None if growth is None else round(growth, 2),
+        "lag_last_to_first_quarter": lag and round(lag, 2),
+        "speakers_settled": settled and settled.speakers,
+        "speakers": last.speakers,
+    }

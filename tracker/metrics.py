@@ -1,0 +1,95 @@
+"""How a session goes, in numbers: where the time goes, what waits, what was dropped or left out, what it costs.
+
+Everything here depends on the machine, so none of it is in the session's events: it is shown in the dashboard,
+published as MQTT ``metrics``, scraped by Prometheus, and printed as one line on standard error after ``--json``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterable, Callable
+from dataclasses import asdict
+from typing import Any, final
+
+from tracker.clock import NS_PER_S
+from tracker.events import Event, Latency, TurnEnded, TurnSkipped
+from tracker.gauges import Gauges
+from tracker.memory import rss_mb
+from tracker.spread import spread
+from tracker.vitals import Vitals
+
+STAGES = tuple(Latency.model_fields)
+_REMEMBERED = 1000  # turns
+
+
+@final
+class Metrics:
+    """A sink that counts, and tells how things are whenever it is asked.
+
+    Args:
+        gauges: Of the session.
+        fallbacks: How many turns were decoded twice.
+        memory_mb: Resident memory.
+        cpu_s: Processor seconds of the process.
+    """
+
+    name = "metrics"
+
+    def __init__(
+        self,
+        gauges: Gauges,
+        fallbacks: Callable[[], int] = lambda: 0,
+        memory_mb: Callable[[], float] = rss_mb,
+        cpu_s: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._gauges = gauges
+        self._fallbacks = fallbacks
+        self._memory_mb = memory_mb
+        self._cpu_s = cpu_s
+        self._begun_cpu_s = cpu_s()
+        self._turns = self._skipped = 0
+        self._latencies: deque[Latency] = deque(maxlen=_REMEMBERED)
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Count every event."""
+        async for event in events:
+            self._skipped += isinstance(event, TurnSkipped)
+            if isinstance(event, TurnEnded):
+                self._turns += 1
+                self._latencies.append(event.latency_ms)
+
+    def read(self) -> Vitals:
+        """How things are now; may be asked from any thread."""
+        gauges, latencies = self._gauges, list(self._latencies)
+        media_s, cpu_s = gauges.media_ns / NS_PER_S, self._cpu_s() - self._begun_cpu_s
+        stages = {name: spread([float(getattr(one, name)) for one in latencies]) for name in STAGES}
+        queues = gauges.queues()
+        dropped = {queue.name: queue.dropped for queue in queues if queue.dropped}
+        if gauges.lost_samples:
+            dropped["samples"] = gauges.lost_samples
+        return Vitals(
+            turns=self._turns,
+            skipped=self._skipped,
+            media_s=round(media_s, 2),
+            stages_ms={name: found for name, found in stages.items() if found},
+            queues={queue.name: queue.depth for queue in queues},
+            dropped=dropped,
+            fallbacks=self._fallbacks(),
+            ahead_hits=gauges.ahead.hits,
+            ahead_wasted=gauges.ahead.wasted,
+            ahead_wasted_ms=round(gauges.ahead.wasted_ms, 1),
+            ahead_left_out=gauges.ahead.left_out,
+            overload=gauges.load.look() if gauges.load else "normal",
+            waiting_turns=gauges.load.waiting if gauges.load else 0,
+            real_time_factor=round(cpu_s / media_s, 4) if media_s else 0.0,
+            cpu_s=round(cpu_s, 2),
+            rss_mb=round(self._memory_mb(), 1),
+        )
+
+
+def to_json(session: str, vitals: Vitals) -> str:
+    """One look as one line of JSON."""
+    told: dict[str, Any] = {"type": "metrics", "session": session, **asdict(vitals)}
+    return json.dumps(told)

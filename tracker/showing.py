@@ -1,0 +1,77 @@
+"""What runs no model: a recorded session played again, and sessions elsewhere looked at. Both block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from tracker import replay
+from tracker.clock import SystemClock
+from tracker.config import Config
+from tracker.control import Control
+from tracker.outputs import Wishes, shown, terminal_of
+from tracker.player import Player
+from tracker.publishing import external, publishing
+from tracker.signals import with_signals
+from tracker.sinks.address import parse_url
+from tracker.sinks.credentials import login, trust
+from tracker.watch import Watcher
+
+
+def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> None:
+    """Give a recorded session's events to the sinks again.
+
+    Args:
+        folder: The recorded session.
+        config: The settings.
+        wishes: What this run shall do.
+        speed: 1 is as it was, 2 twice as fast; None does not wait.
+
+    Raises:
+        TrackerError: The session cannot be read, or the broker's URL is no good.
+    """
+    recorded = replay.read_session(folder)
+    terminal = terminal_of(config, wishes)
+    external(config.mqtt)
+    if recorded.stop is None:
+        terminal.say(f"{folder}: the recording was cut off; what there is follows")
+
+    async def again(control: Control) -> None:
+        async with publishing(config, terminal.say, live=False) as sinks:
+            if speed is None:
+                events = replay.replay(recorded.events, SystemClock(), speed)
+            else:
+                player = Player(recorded.events, SystemClock(), speed)
+                terminal.follow(player.look)
+                terminal.steer("replay", lambda ask: control.stop() if ask.what == "stop" else player.obey(ask))
+                events = player.events()
+            await replay.publish(events, [*shown(config, wishes, terminal), *sinks], terminal.say, control.drained)
+
+    anyio.run(with_signals, again, terminal.say)
+
+
+def watch(url: str, config: Config, plain: bool) -> None:
+    """Show what a broker tells of sessions elsewhere, until stopped.
+
+    Args:
+        url: The broker's.
+        config: The settings.
+        plain: Show lines even where a picture could be drawn.
+
+    Raises:
+        SinkError: The URL or a file is no good.
+    """
+    address, mqtt = parse_url(url), config.mqtt
+    who = login(mqtt.credentials_file)
+    tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None
+    terminal = terminal_of(config, Wishes(plain=plain))
+
+    async def look_on(control: Control) -> None:
+        watcher = Watcher(address, mqtt.base_topic, terminal, who, tls)
+        terminal.watch()
+        terminal.look_at(watcher.status)
+        terminal.steer("watch", watcher.obey)
+        await watcher.run(control.drained)
+
+    anyio.run(with_signals, look_on, terminal.say)

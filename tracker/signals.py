@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM: the first one drains, the next one ends at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskStatus
+
+from tracker.control import Control
+
+T = TypeVar("T")
+
+
+async def with_signals(work: Callable[[Control], Awaitable[T]], report: Callable[[str], None]) -> T:
+    """Run something that ends early when asked: the first Ctrl-C or SIGTERM drains, the next one ends at once."""
+    control = Control()
+    result: list[T] = []
+    failure: Exception | None = None
+
+    async def obey(*, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGINT and not control.drained.is_set():
+                    report("finishing what was heard; Ctrl-C again ends at once")
+                control.stop()
+
+    async with anyio.create_task_group() as group:
+        await group.start(obey, name="signals")
+        try:
+            result.append(await work(control))
+        except Exception as error:  # kept out of the group, which would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure:
+        raise failure
+    return result[0]
