@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -134,8 +134,8 @@ class Recogniser:
     def _follow(
         self, turns: Sequence[TurnInput], readings: Sequence[Reading | None]
     ) -> tuple[list[EmotionScores], list[Reading | None]]:
-        voice = [self._voice(turn) for turn in turns]
-        face = [self._face(turn) for turn in turns]
+        voice = [_summary(turn.audio, self.card.audio, summarise, of="voice") for turn in turns]
+        face = [_summary(turn.video, self.card.video, summarise_face, of="face") for turn in turns]
         profiles = [turn.voice or _UNHEARD for turn in turns]
         heard = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice])
         before = torch.from_numpy(np.stack([profile.total for profile in profiles]))
@@ -210,28 +210,6 @@ class Recogniser:
             told = torch.cat([told, answer[0][:, None]], dim=1)
         return told, Reading(ids, prefix)
 
-    def _voice(self, turn: TurnInput) -> Float[Tensor, " summary"] | str:
-        """Summary of the turn's voice, or why there is none."""
-        heard = turn.audio
-        if isinstance(heard, Absent):
-            return heard.reason
-        _assert_spec(heard, self.card.audio)
-        if len(heard.values) == 0 or not np.isfinite(heard.values).all():
-            return "no usable voice features"
-        return torch.from_numpy(summarise(heard.values))
-
-    def _face(self, turn: TurnInput) -> Float[Tensor, " face"] | str:
-        """Summary of the turn's face, or why there is none."""
-        seen = turn.video
-        if isinstance(seen, Absent):
-            return seen.reason
-        if self.card.video is None:
-            return "not read by this adapter"
-        _assert_spec(seen, self.card.video)
-        if len(seen.values) == 0 or not np.isfinite(seen.values).all():
-            return "no usable face features"
-        return torch.from_numpy(summarise_face(seen.values))
-
     def _scored(self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str) -> EmotionScores:
         """A judgement; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())
@@ -254,9 +232,19 @@ def _used(evidence: Tensor | str) -> str:
     return evidence if isinstance(evidence, str) else "used"
 
 
-def _assert_spec(features: Features, expected: FeatureSpec) -> None:
-    if features.spec != expected:
-        raise AdapterError(f"the adapter was trained on {expected}, but was given {features.spec}")
+def _summary(
+    given: Features | Absent, spec: FeatureSpec | None, summarise: Callable[[np.ndarray], np.ndarray], of: str
+) -> Float[Tensor, " summary"] | str:
+    """One vector of a turn's voice or face, or why there is none; ``spec`` is what the adapter was trained on."""
+    if isinstance(given, Absent):
+        return given.reason
+    if spec is None:
+        return "not read by this adapter"
+    if given.spec != spec:
+        raise AdapterError(f"the adapter was trained on {spec}, but was given {given.spec}")
+    if len(given.values) == 0 or not np.isfinite(given.values).all():
+        return f"no usable {of} features"
+    return torch.from_numpy(summarise(given.values))
 
 
 def locate(name: str | Path) -> Path:
