@@ -6,7 +6,7 @@ Letters: ``b`` rows, ``dim`` the width of an input row, ``classes``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int
@@ -110,10 +110,12 @@ def fit_weigh(weigh: Weigh, cases: Sequence[Witnesses], labels: Int[Tensor, " b"
         labels: Class ids of the turns.
     """
     optimiser = torch.optim.LBFGS(weigh.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+    together = Witnesses(*(torch.cat([getattr(case, part.name) for case in cases]) for part in fields(Witnesses)))
+    repeated = labels.repeat(len(cases))
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = torch.stack([nll_loss(weigh(case), labels) for case in cases]).mean()
+        loss: Tensor = nll_loss(weigh(together), repeated)
         loss.backward()
         return loss
 

@@ -1,14 +1,24 @@
 """Weighing witnesses: what may be learned about voices and faces that are not always what is felt."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from typer.testing import CliRunner
 
+from adapters import modalities, probe_faces
 from adapters.calibrate import cases_of, judge_cases, weigh_witnesses
+from adapters.faces import FaceRows
+from adapters.features.visual import CHANNELS, SPEC
+from adapters.modalities import CASES, part, table_rows
+from adapters.probe_faces import probe
 from adapters.readout.judge import Belief, Weigh, Witnesses
 from adapters.simulate import CONFLICT, SHARES, draw
 from adapters.witnesses import Said
@@ -86,7 +96,7 @@ def test_cases_without_faces_have_none() -> None:
 @pytest.fixture(scope="module")
 def weighed() -> tuple[Weigh, Tensor]:
     random = torch.Generator().manual_seed(0)
-    turns = torch.multinomial(PRIOR, 1500, True, generator=random)
+    turns = torch.multinomial(PRIOR, 800, True, generator=random)
     weigh = Weigh(7)
     weigh_witnesses(weigh, [drawn(turns, seed) for seed in range(2)], turns)
     return weigh.requires_grad_(False), turns
@@ -113,3 +123,54 @@ def test_every_witness_helps_and_none_spoils_the_others(weighed: tuple[Weigh, Te
     assert brier["words, voice and face, in conflict"] > alone
     assert all(results[name]["ece"] < 0.05 for name in ("words", "words, voice and face (simulated)"))
     assert len(sets.limits) == 7
+
+
+def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
+    """Where the halves want opposite weights, weights that judge the other half do worse than chance would."""
+    turns = torch.arange(7).repeat(40)
+    words = witness(turns, 0.9, 0)
+    words[140:] = words[140:].roll(1, dims=1)  # the second half is always told the class before
+    silent = torch.zeros(len(turns), 7).log_softmax(-1)
+    said = Said(words, words, silent, None)
+    own = Weigh(7)
+    weigh_witnesses(own, [part(said, slice(0, 140))], turns[:140])
+    assert float(own.weights[1, 0].detach()) > 0.5
+    (accuracy,) = [values[2] for name, values in table_rows([said], said, said, turns) if name == "T"]
+    assert accuracy < 0.3
+
+
+def test_the_table_of_modalities() -> None:
+    turns = torch.multinomial(PRIOR, 400, True, generator=torch.Generator().manual_seed(1))
+    usual, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
+    table = dict(table_rows([drawn(turns, 0)], usual, conflicting, turns))
+    assert list(table) == [case.name for case in CASES]
+    accuracy = {name: values[2] for name, values in table.items()}
+    assert accuracy["T+A+V, both in conflict"] < accuracy["T+A+V, every face in conflict"] < accuracy["T+A+V"]
+
+
+def test_adapters_that_read_no_faces_have_no_rows_for_them() -> None:
+    turns = torch.arange(70) % 7
+    blind = replace(drawn(turns, 0), face=None)
+    names = [name for name, _ in table_rows([blind], blind, blind, turns)]
+    assert names == ["T", "A", "T+A", "T+A, every voice in conflict"]
+
+
+def test_a_probe_of_faces() -> None:
+    labels = torch.arange(140) % 7
+    features = torch.randn(140, 1, SPEC.dim, generator=torch.Generator().manual_seed(0))
+    features[:, 0, :7] += 6 * torch.eye(7)[labels]
+    features[:, 0, CHANNELS:] = torch.eye(7)[(labels + 1) % 7]
+    result = probe(FaceRows(features, labels, torch.arange(140) >= 70))
+    assert (result["fitted_to"], result["judged_on"]) == (70, 70)
+    assert result["linear_probe"]["accuracy"] > 0.8
+    assert result["own_classes"] == {"accuracy": 0.0, "uar": 0.0}
+
+
+@pytest.mark.parametrize("command", [modalities.main, probe_faces.main])
+def test_without_data_it_is_one_line(command: Callable[..., None], tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, ["--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
