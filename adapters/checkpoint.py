@@ -21,10 +21,12 @@ from adapters.conformal import EmotionSets
 from adapters.contract import FeatureSpec, LabelSet
 from adapters.errors import AdapterError
 from adapters.prompt import PromptSpec
-from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.judge import Judge, JudgeShape, Weigh
 from adapters.readout.pseudo import PseudoShape
 
-FORMAT = 2
+FORMAT = 3
+_READ = (2, FORMAT)  # 2 knew no faces
+_CERTAIN = 60.0  # log odds at which nothing is left of a doubt in float32
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
 
@@ -50,6 +52,7 @@ class Card:
         weights_sha256: Of the weights' file; filled in when saved.
         about: Data, licences, splits, seeds, figures, limits, intended use.
         sets: What sets of emotions are made with, where that was fitted.
+        video: The face features that it sees, or None where it does not read faces.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Card:
     weights_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     sets: EmotionSets | None = None
+    video: FeatureSpec | None = None
 
     @property
     def adapter_id(self) -> str:
@@ -96,8 +100,9 @@ def read_card(folder: Path) -> Card:
         raise AdapterError(f"no adapter at {folder}: {_CARD} is missing")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] != FORMAT:
+        if raw["format"] not in _READ:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
+        video = raw.get("video")
         return Card(
             name=raw["name"],
             labels=LabelSet(raw["labels"]["name"], tuple(raw["labels"]["labels"])),
@@ -107,7 +112,8 @@ def read_card(folder: Path) -> Card:
             shape=_shape(raw["shape"]),
             weights_sha256=raw["weights_sha256"],
             about=raw["about"],
-            sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"])),
+            sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"]), faces=video is not None),
+            video=None if video is None else FeatureSpec(**video),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
@@ -136,12 +142,13 @@ def verify(folder: Path) -> Card:
     return card
 
 
-def load(folder: Path, audio: FeatureSpec) -> tuple[Judge, Card]:
+def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, Card]:
     """Read an adapter, checked from end to end.
 
     Args:
         folder: Where it is.
         audio: The voice features that it will be given.
+        video: The face features that it will be given, should it read faces.
 
     Raises:
         AdapterError: Something is missing, damaged, or made for other features.
@@ -150,11 +157,27 @@ def load(folder: Path, audio: FeatureSpec) -> tuple[Judge, Card]:
     path = folder / _WEIGHTS
     if card.audio != audio:
         raise AdapterError(f"{folder} hears {card.audio}, this version extracts {audio}: train it again")
+    if card.video not in (None, video):
+        raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
     judge = Judge(card.shape)
-    weights = load_file(path)
+    weights = _renamed(load_file(path))
     _assert_same(path, judge.state_dict(), weights)
     judge.load_state_dict({name: value.float() for name, value in weights.items()})
     return judge.train(False).requires_grad_(False), card
+
+
+def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of format 2, which had one for each case of words and voice, and took every voice at its word."""
+    before = {(1, 0): "words_alone", (3, 0): "words_beside_voice", (3, 1): "voice_beside_words", (2, 1): "voice_alone"}
+    if not all(f"weigh.{name}" in weights for name in before.values()):
+        return weights
+    weigh = {
+        f"weigh.{name}": value.clone() for name, value in Weigh(len(weights["weigh.no_words"])).state_dict().items()
+    }
+    for place, name in before.items():
+        weigh["weigh.weights"][place] = weights.pop(f"weigh.{name}")
+    weigh["weigh.voice.a"].fill_(-_CERTAIN)
+    return weigh | weights
 
 
 def _assert_same(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

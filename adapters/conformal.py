@@ -24,7 +24,11 @@ from jaxtyping import Bool, Float, Int
 
 from adapters.errors import AdapterError
 
-CASES = ("words", "words and voice", "voice")
+CASES = (
+    *("words", "words and voice", "voice"),
+    *("face", "words and face", "words, voice and face", "voice and face"),  # of adapters that read faces
+)
+_WITHOUT_FACES = CASES[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class EmotionSets:
 
     Attributes:
         coverage: The promised share, in (0, 1).
-        limits: For each of `CASES`, how badly each class may fit and still be in a set, in [0, 1].
+        limits: For each of `CASES` that the adapter knows, how badly each class may fit and still be in a set, in
+            [0, 1].
     """
 
     coverage: float
@@ -73,24 +78,29 @@ def contains(probabilities: Float[np.ndarray, "n classes"], limits: tuple[float,
     return held
 
 
-def case_of(words: bool, voice: bool) -> str | None:
+def case_of(words: bool, voice: bool, face: bool) -> str | None:
     """Which case a turn is, by what it was judged by; None where there was nothing."""
-    if words:
-        return "words and voice" if voice else "words"
-    return "voice" if voice else None
+    used = [name for name, there in (("words", words), ("voice", voice), ("face", face)) if there]
+    return " and ".join(filter(None, (", ".join(used[:-1]), *used[-1:]))) or None
 
 
-def read(raw: Any, classes: int) -> EmotionSets | None:
+def read(raw: Any, classes: int, faces: bool) -> EmotionSets | None:
     """Take sets from a card, or None where it has none.
+
+    Args:
+        raw: What the card says.
+        classes: How many there are.
+        faces: Whether the adapter reads faces.
 
     Raises:
         ValueError: They do not fit the card.
     """
     if raw is None:
         return None
-    limits = {case: tuple(map(float, raw["limits"][case])) for case in CASES}
+    cases = CASES if faces else _WITHOUT_FACES
+    limits = {case: tuple(map(float, raw["limits"][case])) for case in cases}
     coverage = float(raw["coverage"])
     values = [value for row in limits.values() for value in row]
     if any(len(row) != classes for row in limits.values()) or not all(0.0 <= v <= 1.0 for v in [coverage, *values]):
-        raise ValueError(f"sets of {classes} classes want as many limits between 0 and 1 for each of {CASES}")
+        raise ValueError(f"sets of {classes} classes want as many limits between 0 and 1 for each of {cases}")
     return EmotionSets(coverage, limits)

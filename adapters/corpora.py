@@ -78,7 +78,7 @@ class VoiceRows:
         )
 
 
-def _kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
+def kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
     """A tensor from the cache, or made and put there."""
     sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
     path = training_folder() / f"{kind}-{sha}.safetensors"
@@ -130,7 +130,7 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
     lines = [line for dialogue in corpus.dialogues for line in dialogue]
     texts = [(line.utterance.speaker, line.utterance.text) for line in lines]
     key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
-    states = _kept("words", key, make)
+    states = kept("words", key, make)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
     return WordRows(states[labels >= 0].float(), labels[labels >= 0])
 
@@ -153,7 +153,7 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         return torch.from_numpy(np.stack(heard))
 
     sizes = [(clip.path.name, clip.path.stat().st_size) for clip in clips]
-    summaries = _kept("voices", (SPEC, VERSION, sizes, [window.recording for window in talk]), make)
+    summaries = kept("voices", (SPEC, VERSION, sizes, [window.recording for window in talk]), make)
     return VoiceRows(
         summaries,
         torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),

@@ -21,7 +21,8 @@ from adapters.cache import asset_folder
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows
 from adapters.errors import AdapterError
-from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.features import acoustic, visual
+from adapters.features.acoustic import SpeechEncoder
 from adapters.readout.voice import VoiceReader
 from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.recogniser import PRETRAINED
@@ -43,7 +44,7 @@ def leave_out(recipe: Recipe, rows: VoiceRows, corpus: str, seed: int) -> dict[s
 
 def held_out_actors(name: str, rows: VoiceRows, seed: int) -> dict[str, float]:
     """Unweighted average recall of a checkpoint's voice reader, 7 classes, by turns heard before."""
-    judge, _ = checkpoint.load(PRETRAINED / name, SPEC)
+    judge, _ = checkpoint.load(PRETRAINED / name, acoustic.SPEC, visual.SPEC)
     judged = rows.where(rows.held_out.numpy() & (rows.corpora == "ravdess"))
     return _recalls(judge.voice, judged, list(range(len(MELD_LABELS))), seed)
 

@@ -15,12 +15,14 @@ import typer
 
 from adapters import recogniser
 from adapters.cache import asset_folder
-from adapters.contract import MELD_LABELS, EmotionScores, LabelSet, TurnInput, Utterance
-from adapters.datasets import emodb, emorynlp, iemocap, meld, nemo, ravdess, urdu
+from adapters.contract import MELD_LABELS, EmotionScores, Features, LabelSet, TurnInput, Utterance
+from adapters.datasets import emodb, emorynlp, fer2013, iemocap, meld, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
 from adapters.datasets.records import Clip, Clips, Dialogues
 from adapters.errors import AdapterError
+from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
+from adapters.features.visual import ExpressionReader
 from adapters.recogniser import Recogniser
 from adapters.scores import figures
 
@@ -35,6 +37,7 @@ VOICES: dict[str, Callable[[Path], Clips]] = {
     "nemo": nemo.load,
     "urdu": urdu.load,
 }
+OTHERS = ("ordinary", "fer2013")
 
 
 def folder_of(data: Path, dataset: str) -> Path:
@@ -78,8 +81,19 @@ def ordinary_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput],
     return turns, [MELD_LABELS.labels.index("neutral")] * len(turns)
 
 
+def face_turns(faces: fer2013.Faces, reader: ExpressionReader) -> tuple[list[TurnInput], list[int]]:
+    """Every picture, by the face alone, as a turn of one frame."""
+    frames = reader(faces.images)
+    turns = [TurnInput(Utterance("Speaker 1", ""), video=Features(visual.SPEC, frame[None])) for frame in frames]
+    return turns, faces.labels.tolist()
+
+
 def read_turns(
-    data: Path, dataset: str, split: str, encoder: Callable[[], SpeechEncoder]
+    data: Path,
+    dataset: str,
+    split: str,
+    encoder: Callable[[], SpeechEncoder],
+    expressions: Callable[[], ExpressionReader],
 ) -> tuple[list[TurnInput], list[int], LabelSet, Counter[str]]:
     """Turns of one split, their class ids, what those stand for, and the rows that were refused.
 
@@ -98,11 +112,15 @@ def read_turns(
             raise AdapterError(f"{dataset} in {folder} has no clips in split {split!r}: take all, or dev of ravdess")
         turns, labels = voice_turns(chosen, encoder())
         known, refused = MELD_LABELS, clips.refused
+    elif dataset == "fer2013":
+        faces = fer2013.load(folder, split)
+        turns, labels = face_turns(faces, expressions())
+        known, refused = MELD_LABELS, faces.refused
     elif dataset == "ordinary":
         turns, labels = ordinary_turns(data, encoder())
         known, refused = MELD_LABELS, Counter()
     else:
-        raise AdapterError(f"unknown data set {dataset!r}: take {', '.join((*DIALOGUES, 'ordinary', *VOICES))}")
+        raise AdapterError(f"unknown data set {dataset!r}: take {', '.join((*DIALOGUES, *VOICES, *OTHERS))}")
     if not turns:
         raise AdapterError(f"{dataset} {split} in {folder} has no turns to judge; refused: {dict(refused)}")
     return turns, labels, known, refused
@@ -154,8 +172,8 @@ def evaluate(judge: Recogniser, turns: list[TurnInput], labels: list[int]) -> di
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set, or of the data set itself.")],
-    dataset: Annotated[str, typer.Option(help=f"{', '.join((*DIALOGUES, *VOICES))} or ordinary.")] = "meld",
-    split: Annotated[str, typer.Option(help="train, dev or test; all for a voice corpus.")] = "dev",
+    dataset: Annotated[str, typer.Option(help=f"One of {', '.join((*DIALOGUES, *VOICES, *OTHERS))}.")] = "meld",
+    split: Annotated[str, typer.Option(help="train, dev or test; all for voices; FER2013's own names.")] = "dev",
     checkpoint: Annotated[
         str, typer.Option(help="Folder of the adapter, the name of one that ships, or hf:owner/name.")
     ] = "default",
@@ -169,8 +187,11 @@ def main(
     def encoder() -> SpeechEncoder:
         return SpeechEncoder(asset_folder("whisper-tiny.en"), threads=threads or 0)
 
+    def expressions() -> ExpressionReader:
+        return ExpressionReader(asset_folder("mini-xception-fer"))
+
     try:
-        turns, labels, known, refused = read_turns(data, dataset, split, encoder)
+        turns, labels, known, refused = read_turns(data, dataset, split, encoder, expressions)
         judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
         if judge.card.labels != known:
             raise AdapterError(

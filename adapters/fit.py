@@ -1,4 +1,4 @@
-"""Fitting the two readers and the scales that weigh them.
+"""Fitting the readers and the scales that weigh them.
 
 Letters: ``b`` rows, ``dim`` the width of an input row, ``classes``.
 """
@@ -6,15 +6,15 @@ Letters: ``b`` rows, ``dim`` the width of an input row, ``classes``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, nll_loss
 
 from adapters.progress import progress
-from adapters.readout.judge import Weigh
+from adapters.readout.judge import Weigh, Witnesses
 from adapters.readout.members import Members
 from adapters.recipe import FitSpec
 
@@ -101,36 +101,21 @@ def fit_members(
     return Curves(tuple(losses), tuple(held_out))
 
 
-def fit_weigh(
-    weigh: Weigh,
-    words: Float[Tensor, "b classes"],
-    words_beside: Float[Tensor, "b classes"],
-    voice: Float[Tensor, "b classes"],
-    voice_alone: Float[Tensor, "b classes"],
-    labels: Int[Tensor, " b"],
-) -> None:
-    """Fit weights and absent-modality vectors by maximum likelihood, each turn with words, with both, and with voice.
+def fit_weigh(weigh: Weigh, cases: Sequence[Witnesses], labels: Int[Tensor, " b"]) -> None:
+    """Fit weights and what stands for absent words by maximum likelihood.
 
     Args:
         weigh: What is fitted.
-        words: The words' log probabilities of held-out turns.
-        words_beside: Likewise, where the LLM was told of the voice.
-        voice: The log probabilities of voices simulated for them, which may be neutral or contradict.
-        voice_alone: Likewise, for the turns without words.
-        labels: Class ids.
+        cases: The same held-out turns again and again, with some witnesses or others; each counts the same.
+        labels: Class ids of the turns.
     """
-    yes, no = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool)
     optimiser = torch.optim.LBFGS(weigh.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-    nll = nn.NLLLoss()
+    together = Witnesses(*(torch.cat([getattr(case, part.name) for case in cases]) for part in fields(Witnesses)))
+    repeated = labels.repeat(len(cases))
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        cases = (
-            weigh(words, yes, voice, no),
-            weigh(words_beside, yes, voice, yes),
-            weigh(words, no, voice_alone, yes),
-        )
-        loss: Tensor = torch.stack([nll(case, labels) for case in cases]).sum()
+        loss: Tensor = nll_loss(weigh(together), repeated)
         loss.backward()
         return loss
 

@@ -21,7 +21,7 @@ tags:
 
 # {name}
 
-Says which emotion each turn of a conversation carries, from its words, the turns before it and the voice: one of
+Says which emotion each turn of a conversation carries, from its words, the turns before it and {senses}: one of
 {labels}. A small trained adapter ({parameters}) on a frozen language model, whose weights are not part of it.
 
 ```python
@@ -43,6 +43,7 @@ def describe(card: Card) -> str:
         _HEADER.format(
             base=base,
             name=card.name,
+            senses="the voice" if card.video is None else "voice and face",
             labels=", ".join(card.labels.labels),
             parameters=f"{count:,} weights" if isinstance(count, int) else "a few million weights",
         ),
@@ -93,6 +94,7 @@ def _made_for(card: Card) -> str:
     rows: list[tuple[str, ...]] = [
         ("language model", f"{card.backbone.name}, fingerprint {card.backbone.fingerprint}"),
         ("voice features", str(card.audio)),
+        ("face features", "none" if card.video is None else str(card.video)),
         ("seed", str(card.about.get("seed", "not stated"))),
         ("SHA-256 of adapter.safetensors", card.weights_sha256),
     ]

@@ -85,6 +85,9 @@ class Recipe:
         words: How the words' members are fitted.
         voice: How the voice's members are fitted.
         pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
+        face_hidden: Width of a member that sees faces.
+        face_turns: Turns of each label that are put together from pictures (see `adapters.faces`).
+        face: How the face's members are fitted; without it faces are not read.
     """
 
     name: str
@@ -99,6 +102,9 @@ class Recipe:
     words: FitSpec = field()
     voice: FitSpec = field()
     pseudo: PseudoSpec | None = None
+    face_hidden: int = 48
+    face_turns: int = 1500
+    face: FitSpec | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -111,6 +117,8 @@ def read_recipe(path: Path) -> Recipe:
         raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     parts = {"words": _part(path, FitSpec, raw.pop("words", {})), "voice": _part(path, FitSpec, raw.pop("voice", {}))}
+    if "face" in raw:
+        parts["face"] = _part(path, FitSpec, raw.pop("face"))
     if "pseudo" in raw:
         parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
     recipe: Recipe = _part(path, Recipe, {**raw, **parts})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,11 +17,22 @@ from adapters.backbone import Backbone
 from adapters.cache import backbone_source
 from adapters.checkpoint import Card
 from adapters.conformal import case_of, contains
-from adapters.contract import Absent, EmotionScores, Features, FeatureSpec, Modality, TurnInput, Utterance, VoiceProfile
+from adapters.contract import (
+    MODALITIES,
+    Absent,
+    EmotionScores,
+    Features,
+    FeatureSpec,
+    Modality,
+    TurnInput,
+    Utterance,
+    VoiceProfile,
+)
 from adapters.errors import AdapterError
-from adapters.features import acoustic
+from adapters.features import acoustic, visual
 from adapters.prefix import Reading
 from adapters.prompt import Prompter
+from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool
 from adapters.readout.pseudo import answers
@@ -59,6 +70,8 @@ class Recogniser:
         self.adapter_id = card.adapter_id
         self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
         self.feature_specs: dict[Modality, FeatureSpec] = {"audio": card.audio}
+        if card.video is not None:
+            self.feature_specs["video"] = card.video
         self.parameters = sum(value.numel() for value in judge.parameters())
         self._judge = judge
         self._backbone = backbone
@@ -121,7 +134,8 @@ class Recogniser:
     def _follow(
         self, turns: Sequence[TurnInput], readings: Sequence[Reading | None]
     ) -> tuple[list[EmotionScores], list[Reading | None]]:
-        voice = [self._voice(turn) for turn in turns]
+        voice = [_summary(turn.audio, self.card.audio, summarise, of="voice") for turn in turns]
+        face = [_summary(turn.video, self.card.video, summarise_face, of="face") for turn in turns]
         profiles = [turn.voice or _UNHEARD for turn in turns]
         heard = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice])
         before = torch.from_numpy(np.stack([profile.total for profile in profiles]))
@@ -143,11 +157,13 @@ class Recogniser:
                 before=before,
                 turns=counts,
                 has_voice=has_voice,
+                face=torch.stack([torch.zeros(FACE_DIM) if isinstance(f, str) else f for f in face]),
+                has_face=torch.tensor([not isinstance(f, str) for f in face]),
             )
             probabilities = self._judge(evidence).exp().double()
         scored = [
-            self._scored(turn, row / row.sum(), w is not None, v)
-            for turn, row, w, v in zip(turns, probabilities, words, voice, strict=True)
+            self._scored(row / row.sum(), w is not None, _used(v), _used(f))
+            for row, w, v, f in zip(probabilities, words, voice, face, strict=True)
         ]
         return scored, [reading for _, reading in read]
 
@@ -166,7 +182,8 @@ class Recogniser:
         sets = self.card.sets
         if sets is None:
             raise AdapterError(f"{self.adapter_id} was trained without sets of emotions: train it again")
-        case = case_of(scores.modalities["text"] == "used", scores.modalities["audio"] == "used")
+        text, audio, video = (scores.modalities[modality] == "used" for modality in MODALITIES)
+        case = case_of(text, audio, video)
         row = np.array(scores.probabilities)
         held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
         return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
@@ -193,38 +210,41 @@ class Recogniser:
             told = torch.cat([told, answer[0][:, None]], dim=1)
         return told, Reading(ids, prefix)
 
-    def _voice(self, turn: TurnInput) -> Float[Tensor, " summary"] | str:
-        """Summary of the turn's voice, or why there is none."""
-        heard = turn.audio
-        if isinstance(heard, Absent):
-            return heard.reason
-        _assert_spec(heard, self.card.audio)
-        if len(heard.values) == 0 or not np.isfinite(heard.values).all():
-            return "no usable voice features"
-        return torch.from_numpy(summarise(heard.values))
-
-    def _scored(
-        self, turn: TurnInput, row: Float[Tensor, " classes"], words: bool, voice: Float[Tensor, " summary"] | str
-    ) -> EmotionScores:
-        video = turn.video.reason if isinstance(turn.video, Absent) else "not read by this adapter"
-        heard = voice if isinstance(voice, str) else "used"
+    def _scored(self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str) -> EmotionScores:
+        """A judgement; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())
         abstained = None
-        if not words and isinstance(voice, str):
-            abstained = f"nothing to judge by: {_NO_WORDS}; {voice}"
+        if not words and voice != "used" and face != "used":
+            missing = [_NO_WORDS, voice] if self.card.video is None else [_NO_WORDS, voice, face]
+            abstained = f"nothing to judge by: {'; '.join(missing)}"
         elif confidence < self._abstain_below:
             abstained = f"confidence {confidence:.2f} under {self._abstain_below:.2f}"
         return EmotionScores(
             labels=self.card.labels,
             probabilities=tuple(row.tolist()),
-            modalities={"text": "used" if words else _NO_WORDS, "audio": heard, "video": video},
+            modalities={"text": "used" if words else _NO_WORDS, "audio": voice, "video": face},
             abstained=abstained,
         )
 
 
-def _assert_spec(features: Features, expected: FeatureSpec) -> None:
-    if features.spec != expected:
-        raise AdapterError(f"the adapter hears {expected}, but was given {features.spec}")
+def _used(evidence: Tensor | str) -> str:
+    """``used``, or the reason why there is none."""
+    return evidence if isinstance(evidence, str) else "used"
+
+
+def _summary(
+    given: Features | Absent, spec: FeatureSpec | None, summarise: Callable[[np.ndarray], np.ndarray], of: str
+) -> Float[Tensor, " summary"] | str:
+    """One vector of a turn's voice or face, or why there is none; ``spec`` is what the adapter was trained on."""
+    if isinstance(given, Absent):
+        return given.reason
+    if spec is None:
+        return "not read by this adapter"
+    if given.spec != spec:
+        raise AdapterError(f"the adapter was trained on {spec}, but was given {given.spec}")
+    if len(given.values) == 0 or not np.isfinite(given.values).all():
+        return f"no usable {of} features"
+    return torch.from_numpy(summarise(given.values))
 
 
 def locate(name: str | Path) -> Path:
@@ -267,7 +287,7 @@ def load(
         raise AdapterError("abstain_below is not a number")
     if threads is not None:
         torch.set_num_threads(threads)
-    judge, card = checkpoint.load(locate(folder), acoustic.SPEC)
+    judge, card = checkpoint.load(locate(folder), acoustic.SPEC, visual.SPEC)
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm = Backbone.load(source, card.shape.layers, device=device, dtype=dtype)
     found, wanted = llm.fingerprint, card.backbone.fingerprint

@@ -1,13 +1,15 @@
-"""Voices for dialogues that have none: a simulated multimodal set.
+"""Voices and faces for dialogues that have none: a simulated multimodal set.
 
-No conversational audio with emotion labels can be had, so held-out voices are put over MELD's turns. People often sound
-neutral whatever they say, and sometimes sound otherwise than they speak: the shares below say how often. Every figure
-made with this is a figure about this simulation.
+No conversational audio or video with emotion labels can be had, so held-out voices and faces are put to MELD's turns.
+People often sound and look neutral whatever they say, and sometimes otherwise than they speak: the shares below say how
+often. Every figure made with this is a figure about this simulation.
 
-Letters: ``turns`` of the dialogues, ``voices`` that may be drawn.
+Letters: ``turns`` of the dialogues, ``pool`` voices or faces that may be drawn.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,24 +18,29 @@ from torch import Tensor
 
 from adapters.contract import MELD_LABELS
 
-SHARES = {"matching": 0.5, "neutral": 0.4, "contradicting": 0.1}
+SHARES = {"matching": 0.5, "neutral": 0.4, "contradicting": 0.1}  # of voices, and of faces
+CONFLICT = {"matching": 0.0, "neutral": 0.0, "contradicting": 1.0}  # any emotion, whatever is said
+PRESENT = {"words": 0.95, "voice": 0.8, "face": 0.6}  # how often each is there, where all three may be missing
 _NEUTRAL = MELD_LABELS.labels.index("neutral")
 
 
-def draw_voices(turns: Int[Tensor, " turns"], voices: Int[Tensor, " voices"], seed: int) -> Int[Tensor, " turns"]:
-    """Choose a voice for each turn.
+def draw(
+    turns: Int[Tensor, " turns"], pool: Int[Tensor, " pool"], seed: int, shares: Mapping[str, float] = SHARES
+) -> Int[Tensor, " turns"]:
+    """Choose a voice or a face for each turn.
 
     Args:
         turns: Class ids of the turns.
-        voices: Class ids of the voices; every class must be there.
+        pool: Class ids of what may be chosen; every class must be there.
         seed: Of the draw.
+        shares: How many match, are neutral, and contradict, in the order of `SHARES`.
 
     Returns:
-        For each turn the index of its voice.
+        For each turn an index into the pool.
     """
     random = np.random.default_rng(seed)
-    pools = [np.flatnonzero(voices.numpy() == label) for label in range(len(MELD_LABELS))]
-    kinds = random.choice(len(SHARES), size=len(turns), p=list(SHARES.values()))
+    pools = [np.flatnonzero(pool.numpy() == label) for label in range(len(MELD_LABELS))]
+    kinds = random.choice(len(shares), size=len(turns), p=list(shares.values()))
     others = random.integers(len(pools), size=len(turns))
     wanted = np.choose(kinds, [turns.numpy(), np.full(len(turns), _NEUTRAL), others])
     return torch.tensor([int(random.choice(pools[label])) for label in wanted])

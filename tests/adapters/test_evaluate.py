@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from adapters import checkpoint
 from adapters.backbone import Backbone
+from adapters.cache import asset_folder
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import CASES, EmotionSets
 from adapters.contract import MELD_LABELS
@@ -108,3 +110,17 @@ def test_labels_of_another_set_are_refused(meld: Path, options: list[str]) -> No
     result = run("--data", str(meld), "--dataset", "emorynlp", "--split", "test", *options)
     assert result.exit_code == 1
     assert "but emorynlp is labelled with neutral, joyful" in result.stderr
+
+
+@pytest.mark.models
+def test_pictures_are_judged_by_the_face_alone(meld: Path, options: list[str]) -> None:
+    if not asset_folder("mini-xception-fer").is_dir():
+        pytest.skip("no weights: pull mini-xception-fer")
+    faces = np.random.default_rng(0).integers(0, 256, size=(14, 48, 48), dtype=np.uint8)
+    (meld / "fer2013").mkdir()
+    np.savez(meld / "fer2013" / "PublicTest.npz", images=faces, labels=np.arange(14) % 7)
+    result = run("--data", str(meld), "--dataset", "fer2013", "--split", "PublicTest", *options)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures.keys() == KEYS
+    assert (figures["n"], figures["abstained"]) == (14, 1.0)  # this adapter reads no faces

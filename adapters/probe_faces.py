@@ -1,0 +1,60 @@
+"""``python -m adapters.probe_faces``: how well the face network's features tell FER2013's emotions apart.
+
+A linear probe is fitted to Training and judged on PublicTest, beside the network's own classes. One JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from jaxtyping import Int
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from adapters.cache import asset_folder
+from adapters.errors import AdapterError
+from adapters.faces import FaceRows, face_rows
+from adapters.features.visual import CHANNELS, ExpressionReader
+
+_REGULARISED = 0.01  # scikit-learn's C
+
+
+def probe(rows: FaceRows) -> dict[str, Any]:
+    """Accuracy and unweighted average recall of a linear probe, and of the network's own classes."""
+    features, labels, held_out = rows.features[:, 0].numpy(), rows.labels.numpy(), rows.held_out.numpy()
+    linear = make_pipeline(StandardScaler(), LogisticRegression(C=_REGULARISED, max_iter=500))
+    linear.fit(features[~held_out], labels[~held_out])
+    true = labels[held_out]
+    return {
+        "fitted_to": int((~held_out).sum()),
+        "judged_on": len(true),
+        "linear_probe": _figures(linear.predict(features[held_out]), true),
+        "own_classes": _figures(features[held_out, CHANNELS:].argmax(1), true),
+    }
+
+
+def _figures(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dict[str, float]:
+    return {
+        "accuracy": float(np.mean(guesses == true)),
+        "uar": float(recall_score(true, guesses, average="macro", zero_division=0.0)),
+    }
+
+
+def main(data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")]) -> None:
+    """Probe the features."""
+    try:
+        rows = face_rows(data, lambda: ExpressionReader(asset_folder("mini-xception-fer")))
+    except AdapterError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps(probe(rows), indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)
