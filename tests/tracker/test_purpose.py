@@ -37,6 +37,8 @@ def test_judgements_alone_are_kept_unless_more_is_asked_for():
     assert kept(False, False) == "keeping judgements; set record.audio = true and record.text = true to keep more"
     assert kept(True, False) == "keeping judgements and audio; set record.text = true to keep more"
     assert kept(True, True) == ""
+    assert kept(True, False, True) == "keeping judgements and audio and pictures; set record.text = true to keep more"
+    assert not record.video
 
 
 def test_older_logs_say_no_purpose_and_newer_ones_do():
