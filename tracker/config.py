@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
 from tracker.purpose import Purpose, Reason
-from tracker.sources.video import parse_camera
+from tracker.sources.video import parse_camera, without_login
 
 ENV_PREFIX = "TRACKER_"
 SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
@@ -87,6 +87,11 @@ class VideoConfig(_Section):
     rate_hz: Annotated[float, Field(ge=0.5, le=15)] = 5.0
     min_face_px: Annotated[int, Field(ge=16, le=1000)] = 40
     offset_ms: Annotated[int, Field(ge=-2000, le=2000)] = 0
+
+    @field_serializer("source")
+    def _without_login(self, source: str) -> str:
+        """What is written into recorded sessions holds no password."""
+        return without_login(source)
 
 
 class TurnsConfig(_Section):
