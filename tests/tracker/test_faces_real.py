@@ -8,7 +8,7 @@ import pytest
 
 from adapters.contract import MELD_LABELS
 from adapters.features.visual import CHANNELS, ExpressionReader
-from tests.tracker.command import asset, telephone, tracker, turns
+from tests.tracker.command import Done, asset, telephone, tracker, turns
 from tests.tracker.mjpeg import MjpegCamera, jpegs
 from tracker.compare import bare
 from tracker.observe.faces.align import POINTS, cut
@@ -29,6 +29,11 @@ BEGIN_S, LENGTH_S = 7.0, 12.0  # of the call: three turns of two speakers
 
 def ffmpeg(*arguments: str) -> None:
     subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments], check=True)
+
+
+def complaints(done: Done) -> list[str]:
+    """What was said beside the figures at the end."""
+    return [line for line in done.said.splitlines() if not line.startswith('{"type": "metrics"')]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +94,7 @@ def test_a_face_is_cut_out_as_fer2013_has_it(actor):
 
 def test_a_conversation_is_seen_and_judged_the_same_again(clips, tmp_path):
     done = tracker("run", str(clips / "talk.mp4"), *OFFLINE, *KEPT, "--record", "kept", folder=tmp_path)
-    assert (done.code, done.said) == (0, "")
+    assert (done.code, complaints(done)) == (0, [])
     said = turns(done.events)
     assert len(said) >= 3
     for turn in said:
@@ -103,7 +108,7 @@ def test_a_conversation_is_seen_and_judged_the_same_again(clips, tmp_path):
     assert set(course[:-1]) & {"sadness", "fear", "disgust"}
     assert done.last.dropped == {}
     again = tracker("replay", "kept", "--through-models", "--json", "--mqtt", "off", folder=tmp_path)
-    assert (again.code, again.said) == (0, "")
+    assert (again.code, complaints(again)) == (0, [])
     assert [bare(event) for event in again.events] == [bare(event) for event in done.events]
 
 
@@ -126,7 +131,7 @@ def test_a_network_camera_is_watched_beside_a_sound_as_if_live_and_may_go_away(a
     assert (done.code, done.last.outcome) == (0, "completed")
     assert "secret" not in done.out + done.said
     before = [turn for turn in turns(done.events) if turn.end_ns < 7.0e9]
-    after = [turn for turn in turns(done.events) if turn.start_ns > 7.4e9 and turn.end_ns < 11e9]
+    after = [turn for turn in turns(done.events) if turn.start_ns > 7.4e9]
     assert before
     assert after
     assert all(turn.faces is not None for turn in before)
