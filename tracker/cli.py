@@ -229,8 +229,8 @@ def export(
 
 @app.command()
 def devices() -> None:
-    """List the microphones."""
-    from tracker.sources.devices import list_devices
+    """List the microphones and cameras."""
+    from tracker.sources.devices import list_cameras, list_devices
 
     table = Table(box=None, pad_edge=False)
     for heading in ("index", "name", "system", "channels", "rate", ""):
@@ -242,6 +242,8 @@ def devices() -> None:
     if not found:
         raise TrackerError("no microphone was found; connect one, or give tracker run a media file")
     Console(width=150).print(table)
+    for path, name in list_cameras():
+        typer.echo(f"camera {path.removeprefix('/dev/video')}  {name} ({path})")
 
 
 @app.command()

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
 from tracker.purpose import Purpose, Reason
+from tracker.sources.video import parse_camera, without_login
 
 ENV_PREFIX = "TRACKER_"
 SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
 """Environment variables that are read where they are used and never become part of the configuration."""
 
-DECIDING = ("session", "input", "turns", "transcribe", "speakers", "dialogue", "recognise")
+DECIDING = ("session", "input", "video", "turns", "transcribe", "speakers", "dialogue", "recognise")
 """The sections that decide, together with the media and the models, what a session's turns are."""
 
 FrameMs = Annotated[int, Field(gt=0, multiple_of=20)]
@@ -42,6 +43,12 @@ def _topic(text: str) -> str:
 def _level(text: str) -> str:
     if any(sign in "/#+" or sign.isspace() for sign in text):
         raise ValueError("must be one level of a topic, without /, #, + and spaces")
+    return text
+
+
+def _camera(text: str) -> str:
+    if text not in ("", "auto"):
+        parse_camera(text)
     return text
 
 
@@ -71,6 +78,20 @@ class InputConfig(_Section):
     block_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     channels: Literal["mix", "separate"] = "mix"
     pace: Literal["realtime", "fast"] = "realtime"
+
+
+class VideoConfig(_Section):
+    """What is looked at."""
+
+    source: Annotated[str, AfterValidator(_camera)] = "auto"
+    rate_hz: Annotated[float, Field(ge=0.5, le=15)] = 5.0
+    min_face_px: Annotated[int, Field(ge=16, le=1000)] = 40
+    offset_ms: Annotated[int, Field(ge=-2000, le=2000)] = 0
+
+    @field_serializer("source")
+    def _without_login(self, source: str) -> str:
+        """What is written into recorded sessions holds no password."""
+        return without_login(source)
 
 
 class TurnsConfig(_Section):
@@ -187,6 +208,8 @@ class RecordConfig(_Section):
     """What a recorded session keeps, and for how long."""
 
     audio: bool = False
+    video: bool = False
+    blur_faces: bool = False
     text: bool = False
     folder: str = "sessions"
     audio_days: Days = 0
@@ -218,6 +241,7 @@ class Config(_Section):
 
     session: SessionConfig = SessionConfig()
     input: InputConfig = InputConfig()
+    video: VideoConfig = VideoConfig()
     turns: TurnsConfig = TurnsConfig()
     transcribe: TranscribeConfig = TranscribeConfig()
     speakers: SpeakersConfig = SpeakersConfig()

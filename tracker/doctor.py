@@ -53,6 +53,7 @@ def examine(config: Config) -> list[Finding]:
         ("versions", versions),
         ("models", lambda: models(config)),
         ("microphone", lambda: microphone(config.input.device)),
+        ("pictures", lambda: pictures(config.video.source)),
         ("broker", lambda: broker(config)),
         ("terminal", terminal),
         ("disk", lambda: disk(Path.cwd())),
@@ -108,6 +109,26 @@ def microphone(wanted: str) -> Iterator[Finding]:
         yield Finding("microphone", "note", sentence_of(error), "files and standard input can be listened to without")
         return
     yield Finding("microphone", "ok", f"{chosen.name}, {chosen.channels} channels, {chosen.default_rate_hz} Hz")
+
+
+def pictures(source: str) -> Iterator[Finding]:
+    """Whether pictures could be looked at, and whether the camera gives one."""
+    from tracker.sources.camera import check_camera, opencv_opener
+    from tracker.sources.opencv import load_opencv
+    from tracker.sources.video import parse_camera
+
+    try:
+        cv2 = load_opencv()
+        if source in ("", "auto"):
+            yield Finding("pictures", "ok", f"OpenCV {cv2.__version__}; no camera is set (video.source)")
+            return
+        camera = parse_camera(source)
+        check_camera(camera, opencv_opener(cv2))
+    except TrackerError as error:
+        do = "" if source in ("", "auto") else "a session with this video.source could not begin"
+        yield Finding("pictures", "note" if not do else "missing", sentence_of(error), do)
+        return
+    yield Finding("pictures", "ok", f"{camera} gives pictures")
 
 
 def broker(config: Config) -> Iterator[Finding]:

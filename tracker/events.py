@@ -76,6 +76,32 @@ class Latency(BaseModel):
     total: float = Field(ge=0, description="From the decision that the turn is over to this event.")
 
 
+class Expression(BaseModel):
+    """From a moment on, a face looked like this to the face network alone; a part of the evidence, no judgement."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_ns: MediaNs
+    label: str
+
+
+class Faces(BaseModel):
+    """How the speaker's face was seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    face: int = Field(ge=1, description="Which face of the session was taken for the speaker's.")
+    chosen_by: Literal["only", "mouth", "speaker", "size"] = Field(
+        description="It was the only one; its mouth moved with the voice; it was this speaker's before; the largest."
+    )
+    confidence: Probability = Field(
+        description="Its share of the evidence; for an only face, the share of the pictures that it is in."
+    )
+    seen: int = Field(ge=1, description="How many faces there were.")
+    pictures: int = Field(ge=1, description="How many pictures it was read in.")
+    course: list[Expression] = Field(description="Its expression, told where it changed.")
+
+
 class TurnEnded(_Event):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
@@ -98,6 +124,7 @@ class TurnEnded(_Event):
     abstained_reason: str | None
     sentiment: Sentiment
     modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
+    faces: Faces | None = Field(default=None, description="How the speaker's face was seen, where one was.")
     latency_ms: Latency
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from tracker.ahead import Tally
 from tracker.edges import Edge
 from tracker.load import Load
+from tracker.observe.faces.watch import VideoState
 from tracker.sources.media import AudioChunk, Source
 from tracker.turns.turn import Turn
 from tracker.vitals import Vitals
@@ -45,6 +46,7 @@ class Status:
         lost_samples: Samples that the source lost.
         broker: What the connection to the broker is doing; empty where there is none.
         recorder: Where the session is kept; empty where it is not.
+        video: How watching goes.
         gave_up: Names of sinks that failed and are left out.
         vitals: How the session goes in numbers; None where nobody counts.
     """
@@ -56,6 +58,7 @@ class Status:
     lost_samples: int = 0
     broker: str = ""
     recorder: str = ""
+    video: VideoState = field(default_factory=VideoState)
     gave_up: tuple[str, ...] = ()
     vitals: Vitals | None = None
 
@@ -81,6 +84,7 @@ class Gauges:
         media_ns: Media heard.
         load: What waits in the whole process, or None where nobody asks.
         vitals: Tells how the session goes in numbers, or None where nobody counts.
+        video: Tells how watching goes.
     """
 
     def __init__(self, load: Load | None = None) -> None:
@@ -88,6 +92,7 @@ class Gauges:
         self.vitals: Callable[[], Vitals] | None = None
         self.paused = False
         self.broker: Callable[[], str] = str
+        self.video: Callable[[], VideoState] = VideoState
         self.recorder = ""
         self.ahead = Tally()
         self._source: Source | None = None
@@ -147,6 +152,7 @@ class Gauges:
             lost_samples=self.lost_samples,
             broker=self.broker(),
             recorder=self.recorder,
+            video=self.video(),
             gave_up=() if self._ended else tuple(edge.name for edge in self._sinks if edge.closed),
             vitals=self.vitals() if self.vitals else None,
         )

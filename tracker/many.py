@@ -29,6 +29,7 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import slug, this_machine
 from tracker.sources.media import Source
 from tracker.sources.open import File, Stdin, parse_source
+from tracker.vision import NoPicture, Picture, vision_of
 
 
 def names_of(arguments: Sequence[str]) -> list[str]:
@@ -52,12 +53,13 @@ def names_of(arguments: Sequence[str]) -> list[str]:
 
 
 def listen_to_all(
-    sources: Mapping[str, Source], config: Config, wishes: Wishes, clock: SystemClock
+    sources: Mapping[str, tuple[Source, Picture]], config: Config, wishes: Wishes, clock: SystemClock
 ) -> list[SessionEnded]:
     """Run a session for each source, all at once; one that fails does not end the others.
 
     Args:
-        sources: By name; the name is the session's folder below the record's, and ends its node over MQTT.
+        sources: What is listened to and what is looked at, by name; the name is the session's
+            folder below the record's, and ends its node over MQTT.
         config: The settings that they share.
         wishes: What this run shall do.
         clock: The monotonic clock.
@@ -71,7 +73,7 @@ def listen_to_all(
     terminal = terminal_of(config, wishes)
     external(config.mqtt)
     recorders = _recorders(list(sources), config, wishes, terminal.say)
-    models = load_models(config)
+    models = load_models(config, any(not isinstance(picture, NoPicture) for _, picture in sources.values()))
     lines = JsonLines(sys.stdout) if wishes.json else None
 
     def sinks(name: str) -> list[Sink]:
@@ -84,17 +86,20 @@ def listen_to_all(
 
     async def sessions(control: Control) -> list[SessionEnded]:
         async with open_broker(config.mqtt) as broker:
-            for name, source in sources.items():
+            for name, (source, picture) in sources.items():
+                say, recorder = _named(terminal.say, name), recorders.get(name)
+                film = recorder.folder if recorder and config.record.video else None
                 made[name] = Session(
                     source,
                     on_its_own_node(config, name),
                     models,
                     clock,
-                    recorders.get(name),
+                    recorder,
                     sinks(name),
-                    _named(terminal.say, name),
+                    say,
                     Gauges(load),
                     broker,
+                    vision=vision_of(picture, film, config.record.blur_faces, say),
                 )
             with exposed(config.metrics.port, {name: session.look for name, session in made.items()}):
                 return await run_all(made, control, terminal.say)
@@ -155,7 +160,7 @@ def _recorders(
 ) -> dict[str, Recorder]:
     if not wishes.record:
         return {}
-    if sentence := kept(config.record.audio, config.record.text):
+    if sentence := kept(config.record.audio, config.record.text, config.record.video):
         report(f"{wishes.record}: {sentence}")
     settings = {name: on_its_own_node(config, name).model_dump(mode="json") for name in names}
     return {name: Recorder(wishes.record / name, settings[name], config.record.text) for name in names}

@@ -16,7 +16,9 @@ from tracker.ahead import AheadSteps
 from tracker.clock import Clock
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
+from tracker.eyes import eyes, looker
 from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.faces.look import Looker
 from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
 from tracker.observe.speakers import SpeakerBook
 from tracker.observe.transcribe import TextGate, Transcriber
@@ -29,9 +31,12 @@ from tracker.turns.activity import SpeakerActivity
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
+from tracker.vision import BLIND, Vision
 
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
+DETECTOR = "centerface"
+EXPRESSIONS = "mini-xception-fer"
 _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(np.float32)
 
 
@@ -55,19 +60,24 @@ class Models:
     recogniser: recogniser.Recogniser
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
+    looker: Callable[[], Looker] | None = None
 
 
-def needed_assets(config: Config) -> list[str]:
-    """The assets that a session with these settings loads."""
-    return [config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE]
+def needed_assets(config: Config, faces: bool = False) -> list[str]:
+    """The assets that a session with these settings loads, with those for faces where there is a picture."""
+    return [
+        *(config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE),
+        *((DETECTOR, EXPRESSIONS) if faces else ()),
+    ]
 
 
-def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
+def load_models(config: Config, folder: Callable[[str], Path], faces: bool = False) -> Models:
     """Load every model, and run each once, so that the first turn waits no longer than others; takes seconds.
 
     Args:
         config: Which ones, and on which device.
         folder: Where an asset lies, pulling it if need be.
+        faces: Whether a session has a picture.
 
     Raises:
         AssetError: A model is missing and cannot be had.
@@ -100,7 +110,9 @@ def load_models(config: Config, folder: Callable[[str], Path]) -> Models:
             "segmentation": SEGMENTATION,
             "backbone": judge.backbone_id,
             "adapter": judge.adapter_id,
+            **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
         },
+        looker=looker(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px) if faces else None,
     )
 
 
@@ -113,7 +125,7 @@ def _load_hearing(config: Config, folder: Path) -> tuple[SpeechEncoder, Transcri
     return encoder, transcriber
 
 
-def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
+def steps(models: Models, config: Config, channels: int, clock: Clock, vision: Vision = BLIND) -> Steps:
     """The steps of one new session.
 
     Args:
@@ -121,6 +133,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         config: The settings.
         channels: How many channels the source has; with more than one, each is a speaker of its own.
         clock: Times the steps.
+        vision: What is looked at.
     """
     one_voice_each, shared = channels > 1, models.shared
     name: Namer = ChannelNamer()
@@ -133,7 +146,9 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
-    observe = Observer(listen, name, clock, unused or "no camera", shared.ears, shared.voices)
+    vision, video = vision.without_faces(unused) if unused else vision, config.video
+    seeing = eyes(vision, models.looker, video.rate_hz, video.offset_ms, clock)
+    observe = Observer(listen, name, clock, seeing.faces, shared.ears, shared.voices)
     recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
     return Steps(
         cutter=TurnCutter(
@@ -145,6 +160,8 @@ def steps(models: Models, config: Config, channels: int, clock: Clock) -> Steps:
         observe=observe,
         recognise=recognise,
         ahead=AheadSteps(observe.ahead, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
+        watcher=seeing.watcher,
+        sight=seeing.sight,
     )
 
 

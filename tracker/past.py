@@ -21,7 +21,12 @@ from tracker.errors import SessionError
 from tracker.events import Asked, ListeningPaused
 from tracker.recording import audio_file
 from tracker.replay import RecordedSession
+from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
+from tracker.vision import FilmPicture, NoPicture, Picture
+
+NOT_KEPT = "picture not kept"
+"""Why a session is judged again without the faces that it was judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,26 @@ class Past:
         live: Whether it was heard as it happened.
         asked: What people asked for meanwhile, in order.
         stopped: Whether the session was stopped before its source ended.
+        unseen: Why there is nothing to look at, or what a picture that is missing meant.
+        saw: Whether faces were looked at.
+        blurred: Whether they cannot be seen in what was recorded.
     """
 
     source: str
     live: bool
     asked: tuple[Asked, ...]
     stopped: bool
+    unseen: str
+    saw: bool
+    blurred: bool
+
+    def picture(self, folder: Path) -> Picture:
+        """What is looked at again: the pictures as they were recorded, where they show faces."""
+        if not self.saw:
+            return NoPicture(self.unseen)
+        film = folder / FILM
+        kept = film.is_file() and not self.blurred
+        return FilmPicture(str(film), FILM, self.unseen) if kept else NoPicture(NOT_KEPT)
 
     @property
     def pauses(self) -> list[int]:
@@ -53,7 +72,19 @@ def past_of(session: RecordedSession) -> Past:
         live=session.start.live,
         asked=tuple(event for event in session.events if isinstance(event, Asked)),
         stopped=session.stop is not None and session.stop.outcome == "stopped",
+        unseen=_unseen(session),
+        saw="faces" in session.start.models,
+        blurred=bool(session.start.config.get("record", {}).get("blur_faces")),
     )
+
+
+def _unseen(session: RecordedSession) -> str:
+    """What a turn said that had nothing to look at."""
+    start, source = session.start, session.start.config.get("video", {}).get("source")
+    from_file = source == "auto" and start.source not in ("mic", "stdin")
+    if "faces" in start.models and not from_file:
+        return "camera off"
+    return "no picture" if from_file else "no camera"
 
 
 def tracks_of(folder: Path, session: RecordedSession) -> list[tuple[int, Path]]:
@@ -85,11 +116,13 @@ def not_the_same(session: RecordedSession, models: Mapping[str, str]) -> list[st
         session: The recorded one.
         models: What each part runs now.
     """
-    then = session.start.models
-    said = [
+    then, faces = session.start.models, ("faces", "expressions")
+    unseen = "faces" in then and "faces" not in models
+    said = ["its pictures were not kept, or with faces blurred: it is judged without faces now"] if unseen else []
+    said += [
         f"the {part} was {then.get(part, 'none')}, and is {models.get(part, 'none')} now"
         for part in dict.fromkeys([*then, *models])
-        if then.get(part) != models.get(part)
+        if then.get(part) != models.get(part) and not (unseen and part in faces)
     ]
     if session.stop is None:
         said.append("the recording was cut off: what it holds is judged")

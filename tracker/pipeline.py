@@ -1,6 +1,7 @@
 """The page: the whole path of a session, in the order in which data moves.
 
     source ─chunks→ segment ─turns→ observe ─observed→ recognise ─judged→ publish ─events→ every sink
+    pictures ─watch→ sight ──────────┘
 
 Each arrow is a bounded edge. A turn's opening travels down the same edges as the turn itself, so the order of events
 depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was asked to,
@@ -25,6 +26,8 @@ from tracker.edges import Edge, Policy
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
 from tracker.gauges import Gauges
+from tracker.observe.faces.sight import Sight
+from tracker.observe.faces.watch import NoWatcher, Watcher
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.publisher import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
@@ -44,12 +47,23 @@ _EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one session, loaded and ready; ``ahead`` is None where nothing is done ahead."""
+    """The steps of one session, loaded and ready.
+
+    Attributes:
+        cutter: Sound into turns.
+        observe: What can be found out about a turn.
+        recognise: The emotion that it expressed.
+        ahead: The same before a turn is over; None where nothing is done ahead.
+        watcher: Looks at the session's pictures, beside its sound.
+        sight: Keeps what was seen until it is observed.
+    """
 
     cutter: Cutter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
     ahead: AheadSteps | None = None
+    watcher: Watcher = field(default_factory=NoWatcher)
+    sight: Sight = field(default_factory=lambda: Sight(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,7 @@ async def run(
         ready = steps(source.channels)
         path = _Path(source, ready, publisher, audio, clock, outlets.gauges, may_speculate)
         outlets.gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
+        outlets.gauges.video = ready.watcher.state
         async with anyio.create_task_group() as watching:
             watching.start_soon(path.watch, control, name="control")
             await path.follow(chunks)
@@ -132,6 +147,8 @@ async def run(
         dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
         if source.dropped:
             dropped["samples"] = source.dropped
+        if left_out := ready.watcher.state().dropped + ready.sight.dropped:
+            dropped["pictures"] = left_out
         error = sentence_of(path.failure) if path.failure else None
         last = await publisher.finish(path.outcome(control, ended_as), error, ready.cutter.media_ns, dropped)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
@@ -182,6 +199,7 @@ class _Path:
             with self._scope:
                 async with anyio.create_task_group() as path:
                     path.start_soon(self._listen, chunks, name="listen")
+                    path.start_soon(self._steps.watcher.watch, name="watch")
                     path.start_soon(self._segment, name="segment")
                     path.start_soon(self._observe, name="observe")
                     path.start_soon(self._recognise, name="recognise")
@@ -214,6 +232,7 @@ class _Path:
                 self._listening = anyio.Event()
                 if isinstance(self._source, Pausable):
                     self._source.pause()
+                self._steps.watcher.pause()
                 await self._chunks.offer(_Silence())
                 await self._publisher.pause(self._heard_ns)
             case Resume() if self._paused_at_ns is not None:
@@ -221,6 +240,7 @@ class _Path:
                 self._paused_at_ns, self._gauges.paused = None, False
                 if isinstance(self._source, Pausable):
                     self._source.resume()
+                self._steps.watcher.resume()
                 self._listening.set()
             case Mark(note):
                 await self._publisher.mark(self._heard_ns, note)
@@ -243,6 +263,7 @@ class _Path:
                 chunk = as_kept(chunk)
                 self._heard_ns = max(self._heard_ns, chunk.end_ns)
                 self._gauges.hear(chunk)
+                self._steps.watcher.hear(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
         except SourceError as lost:
@@ -255,7 +276,9 @@ class _Path:
         cutter, thread = self._steps.cutter, ModelThread(self._clock)
 
         async def pass_on(cut: Callable[[], list[TurnRecord]]) -> None:
-            for record in (await thread.run(cut)).result:
+            records = (await thread.run(cut)).result
+            self._steps.sight.follow(records, cutter.media_ns)
+            for record in records:
                 await self._cut(record)
 
         try:
@@ -299,6 +322,7 @@ class _Path:
                 await self._observed.send(observed)
         finally:
             self._observed.close()
+            self._steps.watcher.stop()
 
     async def _recognise(self) -> None:
         try:

@@ -14,6 +14,8 @@ from tracker.edges import Edge
 from tracker.events import (
     Asked,
     Event,
+    Expression,
+    Faces,
     Latency,
     ListeningPaused,
     ListeningResumed,
@@ -30,6 +32,7 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
+from tracker.observe.faces.seen import Look
 from tracker.observe.observed import FailedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.turns.turn import Turn, TurnOpened
@@ -249,6 +252,7 @@ class Publisher:
             abstained_reason=scores.abstained,
             sentiment=sentiment(scores),
             modalities=modalities,
+            faces=_faces(observed.look) if observed.look else None,
             latency_ms=Latency(
                 endpoint=(turn.decided_ns - turn.end_ns) / NS_PER_MS,
                 observe=took["observe"],
@@ -258,6 +262,19 @@ class Publisher:
                 total=(self._clock.now_ns() - turn.decided_at_ns) / NS_PER_MS,
             ),
         )
+
+
+def _faces(look: Look) -> Faces:
+    choice = look.choice
+    course = [Expression(at_ns=one.at_ns, label=one.label) for one in look.course]
+    return Faces(
+        face=choice.track,
+        chosen_by=choice.by,
+        confidence=choice.confidence,
+        seen=choice.seen,
+        pictures=look.frames,
+        course=course,
+    )
 
 
 def sentiment(scores: EmotionScores) -> Sentiment:

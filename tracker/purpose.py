@@ -28,23 +28,27 @@ def words_only(purpose: Purpose, exception: Reason) -> bool:
 
 
 def refuse_undeclared(purpose: Purpose, notice: str) -> None:
-    """Refuse to listen to a microphone before it is said what for, and before people can be told.
+    """Refuse to listen to a microphone or watch a camera before it is said what for, and before people can be told.
 
     Raises:
         ConfigError: The purpose or the notice is missing.
     """
     if not purpose:
         raise ConfigError(
-            f"session.purpose: a microphone needs a declared purpose; set one of {', '.join(PURPOSES)} in config.toml"
+            "session.purpose: a microphone or camera needs a declared purpose; "
+            f"set one of {', '.join(PURPOSES)} in config.toml"
         )
     if not notice.strip():
-        raise ConfigError("session.notice: a microphone needs a text that tells people they are listened to; set it")
+        raise ConfigError(
+            "session.notice: a microphone or camera needs a text that tells people they are listened to; set it"
+        )
 
 
-def kept(audio: bool, text: bool) -> str:
-    """What a recording keeps and how to keep more, in a sentence; empty where it keeps everything."""
+def kept(audio: bool, text: bool, video: bool = False) -> str:
+    """What a recording keeps and how to keep more, in a sentence; empty where it keeps all that was heard."""
     if audio and text:
         return ""
-    what = ["judgements", *(["audio"] if audio else []), *(["words"] if text else [])]
+    also = (("audio", audio), ("words", text), ("pictures", video))
+    what = ["judgements", *(name for name, on in also if on)]
     more = " and ".join(f"record.{name} = true" for name, on in (("audio", audio), ("text", text)) if not on)
     return f"keeping {' and '.join(what)}; set {more} to keep more"

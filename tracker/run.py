@@ -22,14 +22,17 @@ from tracker.outputs import Wishes, shown, terminal_of
 from tracker.past import not_the_same, past_of, tracks_of
 from tracker.prometheus import exposed
 from tracker.publishing import external
-from tracker.purpose import kept, refuse_undeclared
+from tracker.purpose import kept, refuse_undeclared, words_only
 from tracker.session import Again, Session, load_models, obey
 from tracker.signals import with_signals
 from tracker.sinks.recorder import Recorder
+from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Source
 from tracker.sources.open import Microphone, Pace, check, parse_source, source_from
+from tracker.sources.opencv import load_opencv
 from tracker.sources.pacing import Paced
 from tracker.sources.recorded import RecordedSource
+from tracker.vision import CameraPicture, Picture, pictures_of, vision_of
 
 
 def run(arguments: Sequence[str], config: Config, wishes: Wishes) -> list[SessionEnded]:
@@ -51,14 +54,24 @@ def run(arguments: Sequence[str], config: Config, wishes: Wishes) -> list[Sessio
     """
     clock = SystemClock()
     names = names_of(arguments)
-    if any(isinstance(parse_source(argument), Microphone) for argument in arguments):
+    pictures = pictures_of(
+        arguments,
+        config.video.source,
+        config.input.pace,
+        words_only(config.session.purpose, config.session.exception),
+    )
+    cameras = [picture for picture in pictures if isinstance(picture, CameraPicture)]
+    if cameras or any(isinstance(parse_source(argument), Microphone) for argument in arguments):
         refuse_undeclared(config.session.purpose, config.session.notice)
     for argument in arguments:
         check(argument, sys.stdin.buffer, config.input.device)
+    for camera in cameras:
+        check_camera(camera.camera, opencv_opener(load_opencv()))
     sources = [_source(argument, config, wishes, clock) for argument in arguments]
     if len(sources) == 1:
-        return [_listen(sources[0], config, wishes, clock)]
-    return listen_to_all(dict(zip(names, sources, strict=True)), config, wishes, clock)
+        return [_listen(sources[0], pictures[0], config, wishes, clock)]
+    together = zip(names, zip(sources, pictures, strict=True), strict=True)
+    return listen_to_all(dict(together), config, wishes, clock)
 
 
 def run_again(folder: Path, config: Config, wishes: Wishes, sets: Sequence[str], pace: Pace) -> SessionEnded:
@@ -82,9 +95,9 @@ def run_again(folder: Path, config: Config, wishes: Wishes, sets: Sequence[str],
     if config.input.channels != recorded.start.config.get("input", {}).get("channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(past.source, tracks, recorded.start.channels, config.input.block_ms)
-    return _listen(
-        Paced(source, clock) if pace == "realtime" else source, config, wishes, clock, Again(recorded, past, tracks)
-    )
+    if pace == "realtime":
+        source = Paced(source, clock)
+    return _listen(source, past.picture(folder), config, wishes, clock, Again(recorded, past, tracks))
 
 
 def _source(argument: str, config: Config, wishes: Wishes, clock: SystemClock) -> Source:
@@ -102,7 +115,7 @@ def _source(argument: str, config: Config, wishes: Wishes, clock: SystemClock) -
 
 
 def _listen(
-    source: Source, config: Config, wishes: Wishes, clock: SystemClock, again: Again | None = None
+    source: Source, picture: Picture, config: Config, wishes: Wishes, clock: SystemClock, again: Again | None = None
 ) -> SessionEnded:
     """Take one session from its source to its outcome."""
     terminal = terminal_of(config, wishes)
@@ -110,15 +123,16 @@ def _listen(
     recorder = None
     if wishes.record:
         recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
-        if sentence := kept(config.record.audio, config.record.text):
-            terminal.say(f"{wishes.record}: {sentence}")
-    models = load_models(config)
+    vision = vision_of(picture, wishes.record if config.record.video else None, config.record.blur_faces, terminal.say)
+    if wishes.record and (sentence := kept(config.record.audio, config.record.text, vision.film is not None)):
+        terminal.say(f"{wishes.record}: {sentence}")
+    models = load_models(config, vision.anything)
     if again:
         for sentence in not_the_same(again.recorded, models.names):
             terminal.say(sentence)
     sinks = shown(config, wishes, terminal)
     gauges = Gauges(Load(clock))
-    one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again)
+    one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again, vision=vision)
 
     async def session(control: Control) -> SessionEnded:
         terminal.look_at(gauges.read)

@@ -32,6 +32,7 @@ from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
+from tracker.vision import BLIND, Vision
 from tracker.vitals import Vitals
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Session:
         gauges: What a display may look at.
         broker: The process's own one, where several sessions share it; None: as the settings say.
         again: The recorded session that is run again, or None.
+        vision: What is looked at.
     """
 
     source: Source
@@ -76,6 +78,7 @@ class Session:
     gauges: Gauges = field(default_factory=Gauges)
     broker: Broker | None = None
     again: Again | None = None
+    vision: Vision = BLIND
 
     def look(self) -> Vitals:
         """How it goes in numbers."""
@@ -122,15 +125,15 @@ class Session:
     def _steps(self, channels: int) -> Steps:
         from tracker import parts
 
-        made = parts.steps(self.models, self.config, channels, self.clock)
+        made = parts.steps(self.models, self.config, channels, self.clock, self.vision)
         if self.again and self.again.past.pauses:
             numbers = [number for number, _ in self.again.tracks]
             return replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
         return made
 
 
-def load_models(config: Config) -> Models:
-    """Everything that sessions share; pulls what is missing, and takes seconds.
+def load_models(config: Config, faces: bool = False) -> Models:
+    """Everything that sessions share, for faces too where one has a picture; pulls what is missing, and takes seconds.
 
     Raises:
         AssetError: A model is missing and cannot be had.
@@ -141,9 +144,9 @@ def load_models(config: Config) -> Models:
     from tracker.assets.store import Store
 
     store = Store(config.assets.paths)
-    pull_assets(store, parts.needed_assets(config))
+    pull_assets(store, parts.needed_assets(config, faces))
     with Console(stderr=True).status("loading the models"):
-        return parts.load_models(config, store.folder)
+        return parts.load_models(config, store.folder, faces)
 
 
 def obey(control: Control, ask: Ask) -> None:

@@ -14,6 +14,7 @@ from tracker.control import Control
 from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
 from tracker.events import Event, TurnPartial, from_json, to_json
+from tracker.observe.faces.observe import blind
 from tracker.observe.observe import Heard, Observer, VoiceNamer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook
@@ -191,7 +192,7 @@ def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower
     def listen(turn):
         return Heard(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
 
-    observe = Observer(listen, VoiceNamer(embed, book), clock, "no camera")
+    observe = Observer(listen, VoiceNamer(embed, book), clock, blind("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
     ahead = AheadSteps(observe.ahead, recognise.ahead, partials) if speculate else None
     return Steps(steps().cutter, observe, recognise, ahead), follower

@@ -59,7 +59,7 @@ def test_training_without_its_extra(monkeypatch, capsys):
         (("run", "silence.wav", "--mqtt", "mqtt://example.org"), 6, "transcripts could be read on the way"),
         (("run", "silence.wav", "--mqtt", "mqtt://me:secret@localhost"), 6, "must not carry a user or password"),
         (("run", "silence.wav", "--record", "."), 5, "is not empty"),
-        (("run", "mic"), 2, "session.purpose: a microphone needs a declared purpose; set one of personal"),
+        (("run", "mic"), 2, "session.purpose: a microphone or camera needs a declared purpose; set one of personal"),
         (("run", "mic", "--set", "session.purpose=other", "--set", "session.notice="), 2, "session.notice: "),
         (("replay", "."), 5, "is not a recorded session"),
         (("replay", ".", "--speed", "-1"), 2, "a number above 0, or max"),

@@ -122,3 +122,12 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
     assert load_again(now, {}) == now
     with pytest.raises(ConfigError, match=r"turns\.vad_mode: .*; turns\.later: there is no such setting"):
         load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})
+
+
+def test_a_cameras_password_is_not_written_down():
+    config = load(None, {}, ["video.source=rtsp://me:secret@cam.example/live"])
+    assert config.video.source == "rtsp://me:secret@cam.example/live"
+    assert config.model_dump(mode="json")["video"]["source"] == "rtsp://cam.example/live"
+    assert load(None, {}, ["video.source=0"]).video.source == "0"
+    with pytest.raises(ConfigError, match=r'video.source: must be "", "auto", a device'):
+        load(None, {}, ["video.source=file:///etc/passwd"])

@@ -16,11 +16,13 @@ from tracker.dashboard.boxes import fit, wrap
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
 from tracker.dashboard.palette import ASCII, UNICODE
+from tracker.dashboard.panels import machine, video
 from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.view import Feeling, View, fold
 from tracker.dashboard.words import header
 from tracker.events import TurnEnded
 from tracker.gauges import Queue, Status
+from tracker.observe.faces.watch import VideoState
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -197,3 +199,19 @@ def test_the_header_says_what_a_session_is_for():
     started = Script().start(live=True).events[0]
     assert header(started) == "telephone.wav, 1 channel, live"
     assert header(started.model_copy(update={"purpose": "research"})) == "telephone.wav, 1 channel, live, for research"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (VideoState("camera 0", live=True, on=True, rate_hz=5.0, drift_ppm=-12), "camera 0, 5.0/s, clocks -12 ppm"),
+        (VideoState("camera 0", live=True, on=True, rate_hz=4.2, dropped=3, lost=1), "dropped 3, lost 1 times"),
+        (VideoState("camera 0", live=True), "camera 0 is off"),
+        (VideoState("talk.mp4", on=True, rate_hz=9.9), "talk.mp4, 9.9/s"),
+    ],
+)
+def test_it_is_shown_what_is_watched_and_how_it_goes(state, told):
+    assert told in video(state).plain
+    shown = [line.plain for line in machine(Status(video=state), UNICODE)]
+    assert any("video" in line and told in line for line in shown)
+    assert not any("video" in line.plain for line in machine(Status(), UNICODE))

@@ -48,7 +48,7 @@ def test_a_call_becomes_its_speakers_turns(recorded):
         assert sum(turn.probabilities.values()) == pytest.approx(1, abs=1e-4)
         assert turn.confidence == max(turn.probabilities.values())
         assert turn.modalities["text"] == "used"
-        assert turn.modalities["video"] == "no camera"
+        assert turn.modalities["video"] == "no picture"
     assert (done.last.outcome, done.last.dropped) == ("completed", {})
 
 

@@ -6,6 +6,7 @@ import pytest
 from adapters.contract import Absent, TurnInput, Utterance
 from tests.tracker.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
+from tracker.observe.faces.observe import blind
 from tracker.observe.observe import ChannelNamer, Heard, Observer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.recognise import JudgedTurn, Recognise, SilentTurn
@@ -31,7 +32,7 @@ async def test_words_and_speaker_are_found_at_the_same_time():
         both_running.wait()
         return "Speaker 7"
 
-    seen = await Observer(listen, name, FakeClock(), "no camera")(turn())
+    seen = await Observer(listen, name, FakeClock(), blind("no camera"))(turn())
     assert isinstance(seen, ObservedTurn)
     assert (seen.transcript.text, seen.speaker, seen.video) == ("hello", "Speaker 7", Absent("no camera"))
     assert seen.took_ms["observe"] >= max(seen.took_ms["transcribe"], seen.took_ms["speaker"]) > 0
@@ -44,7 +45,7 @@ async def test_a_model_that_fails_costs_its_turn_only(which):
 
     listen = fail if which == "listen" else lambda _: HEARD
     name = fail if which == "name" else ChannelNamer()
-    observer = Observer(listen, name, FakeClock(), "no camera")  # type: ignore[arg-type]
+    observer = Observer(listen, name, FakeClock(), blind("no camera"))  # type: ignore[arg-type]
     for number in (1, 2):
         failed = await observer(turn(number))
         assert isinstance(failed, FailedTurn)

@@ -27,6 +27,7 @@ from tracker.sources.resample import as_kept
 from tracker.turns.paused import PausedCutter
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
+from tracker.vision import FilmPicture, NoPicture
 
 ACTIONS = {
     "pause": lambda control: (control.pause(), control.resume()),
@@ -183,6 +184,35 @@ def test_why_a_second_run_may_differ():
     (cut,) = not_the_same(recorded(events[:-1]), models)
     assert "cut off" in cut
     assert len(not_the_same(recorded(Script().start().end(1, outcome="aborted", dropped={"chunks": 1})), models)) == 2
+
+
+def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
+    def seen(source, config, models):
+        session = recorded(Script().start(source).end(1))
+        start = session.start.model_copy(update={"config": config, "models": {**session.start.models, **models}})
+        return replace(session, start=start)
+
+    faces = {"faces": "centerface", "expressions": "mini-xception-fer"}
+    auto, camera = {"video": {"source": "auto"}}, {"video": {"source": "0"}}
+    for source, config, reason in [
+        ("mic", auto, "no camera"),
+        ("call.wav", auto, "no picture"),
+        ("call.wav", {"video": {"source": ""}}, "no camera"),
+        ("old.wav", {}, "no camera"),  # from before there was a picture
+    ]:
+        past = past_of(seen(source, config, {}))
+        assert past.picture(tmp_path) == NoPicture(reason)
+    talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
+    assert past_of(talk).picture(tmp_path) == NoPicture("picture not kept")
+    (lost,) = not_the_same(talk, {name: model for name, model in talk.start.models.items() if name not in faces})
+    assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
+    film = tmp_path / "video.mkv"
+    film.touch()
+    assert past_of(talk).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "no picture")
+    assert past_of(live).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "camera off")
+    assert not_the_same(talk, talk.start.models) == []
+    hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
+    assert past_of(hidden).picture(tmp_path) == NoPicture("picture not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():

@@ -17,7 +17,7 @@ def test_at_work_and_in_education_words_alone_are_judged_unless_there_is_a_reaso
 
 def test_a_microphone_needs_a_purpose_and_a_notice():
     with pytest.raises(
-        ConfigError, match=r"session\.purpose: a microphone needs a declared purpose; set one of personal"
+        ConfigError, match=r"session\.purpose: a microphone or camera needs a declared purpose; set one of personal"
     ):
         refuse_undeclared("", "We listen.")
     with pytest.raises(ConfigError, match=r"session\.notice: .* set it"):
@@ -37,6 +37,8 @@ def test_judgements_alone_are_kept_unless_more_is_asked_for():
     assert kept(False, False) == "keeping judgements; set record.audio = true and record.text = true to keep more"
     assert kept(True, False) == "keeping judgements and audio; set record.text = true to keep more"
     assert kept(True, True) == ""
+    assert kept(True, False, True) == "keeping judgements and audio and pictures; set record.text = true to keep more"
+    assert not record.video
 
 
 def test_older_logs_say_no_purpose_and_newer_ones_do():

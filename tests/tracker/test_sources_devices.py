@@ -4,7 +4,7 @@ import pytest
 
 from tests.tracker.portaudio import FakePortAudio
 from tracker.errors import SourceError
-from tracker.sources.devices import AudioDevice, find_device, list_devices, load_portaudio
+from tracker.sources.devices import AudioDevice, find_device, list_cameras, list_devices, load_portaudio
 
 PORTAUDIO = FakePortAudio(
     ("Speakers", "ALSA", 0),
@@ -79,3 +79,13 @@ def test_what_to_install_where_there_is_no_portaudio(monkeypatch, error, advice)
     monkeypatch.setattr(sys, "meta_path", [_Unloadable(error), *sys.meta_path])
     with pytest.raises(SourceError, match=advice):
         load_portaudio()
+
+
+def test_cameras_are_listed_once_each_and_in_order(tmp_path):
+    for number, index, name in [(10, 0, "Second"), (0, 0, "First"), (1, 1, "First")]:
+        (tmp_path / f"video{number}").mkdir()
+        (tmp_path / f"video{number}" / "index").write_text(f"{index}\n")
+        (tmp_path / f"video{number}" / "name").write_text(f"{name}\n")
+    (tmp_path / "video7").mkdir()
+    assert list_cameras(tmp_path) == [("/dev/video0", "First"), ("/dev/video10", "Second")]
+    assert list_cameras(tmp_path / "elsewhere") == []

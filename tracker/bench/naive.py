@@ -23,6 +23,7 @@ from adapters.prefix import Reading
 from tracker.clock import Clock
 from tracker.config import Config
 from tracker.dialogue import Dialogue
+from tracker.observe.faces.observe import blind
 from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
 from tracker.observe.observed import Transcript
 from tracker.observe.speakers import SpeakerBook
@@ -100,7 +101,7 @@ def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clo
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     return replace(
         real,
-        observe=Observer(naive.listen, name, clock, no_video="no camera"),
+        observe=Observer(naive.listen, name, clock, blind("no camera")),
         recognise=Recognise(naive, dialogue, clock),
         ahead=None,
     )

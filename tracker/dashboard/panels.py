@@ -9,8 +9,9 @@ from tracker.dashboard.figures import STAGES, stage, strip
 from tracker.dashboard.palette import Glyphs, emotion_colour, letter, speaker_colour
 from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import Speaker
-from tracker.dashboard.words import clock_time, header, outcome, overload_words
+from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
 from tracker.gauges import SILENCE_DB, Status
+from tracker.observe.faces.watch import VideoState
 from tracker.vitals import Vitals
 
 _NS_PER_MIN = 60_000_000_000
@@ -175,6 +176,8 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
         Text.assemble("broker    ", (status.broker or "off", "dim" if not status.broker else "")),
         Text.assemble("recorder  ", (status.recorder or "off", "dim" if not status.recorder else "")),
     ]
+    if status.video.source:
+        lines.insert(2, Text.assemble("video     ", video(status.video)))
     if vitals := status.vitals:
         lines += _cost(vitals)
     if status.gave_up:
@@ -192,6 +195,20 @@ def _cost(vitals: Vitals) -> Lines:
     if vitals.overload != "normal":
         lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
     return lines
+
+
+def video(state: VideoState) -> Text:
+    """What is watched, and how it goes."""
+    if not state.on:
+        return Text(f"{printable(state.source)} is off", "bold red")
+    told = [printable(state.source), f"{state.rate_hz:.1f}/s"]
+    if state.dropped:
+        told.append(f"dropped {state.dropped}")
+    if state.lost:
+        told.append(f"lost {state.lost} times")
+    if state.live:
+        told.append(f"clocks {state.drift_ppm:+.0f} ppm")
+    return Text(", ".join(told), "red" if state.dropped else "")
 
 
 def counters(screen: Screen, glyphs: Glyphs) -> Text:

@@ -9,6 +9,7 @@ from tracker.dashboard.palette import Glyphs, emotion_colour, speaker_colour
 from tracker.dashboard.screen import Screen, selected, shown
 from tracker.dashboard.view import Row
 from tracker.dashboard.words import clock_time, printable
+from tracker.events import Faces
 
 _BAR = 8
 _JUDGED = 9 + 1 + _BAR + 5  # the emotion, its bar and its percentage
@@ -113,12 +114,22 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     lines.append(Text(f"sentiment {event.sentiment}{glyphs.dot}language {event.language}{glyphs.dot}ended by {ended}"))
     used = [f"{kind}: {printable(use)}" for kind, use in event.modalities.items()]
     lines.append(Text(glyphs.dot.join(used)))
+    if event.faces:
+        lines.append(Text(f"face {seen(event.faces, glyphs)}"))
     took = event.latency_ms
     lines += [
         Text(f"endpoint {took.endpoint:.0f} ms, then {took.total:.0f} ms to this event:"),
         Text(f"  transcribe {took.transcribe:.0f}, speaker {took.speaker:.0f}, recognise {took.recognise:.0f} ms"),
     ]
     return [fit(line, width, glyphs) for line in lines]
+
+
+def seen(faces: Faces, glyphs: Glyphs) -> str:
+    """Whose face was taken for the speaker's and how it looked."""
+    why = {"only": "the only one", "mouth": "its mouth moved", "speaker": "as before", "size": "the largest"}
+    course = ", ".join(printable(step.label) for step in faces.course)
+    which = f"{faces.face} of {faces.seen} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
+    return f"{which}{glyphs.dot}{faces.pictures} pictures: {course}"
 
 
 def help_lines(screen: Screen, width: int, glyphs: Glyphs) -> Lines:

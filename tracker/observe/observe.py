@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,8 @@ from adapters.features.acoustic import SpeechEncoder
 from tracker.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.errors import sentence_of
 from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.faces.look import Glimpse
+from tracker.observe.faces.seen import Seen
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook, Vector, Voice
 from tracker.observe.transcribe import Transcriber
@@ -42,6 +44,25 @@ class Namer(Protocol):
 
     def guess(self, turn: Turn) -> str:
         """The name that a turn would get if it were the next; nothing is remembered."""
+
+
+class Faces(Protocol):
+    """Sees turns (`FaceObserver`)."""
+
+    async def glimpses(self, turn: Turn) -> list[Glimpse]:
+        """What was seen during a turn, once it has been seen to its end."""
+
+    def see(self, turn: Turn, speaker: str, glimpses: Sequence[Glimpse]) -> Seen:
+        """The speaker's face of the next turn."""
+
+    def guess(self, turn: Turn, speaker: str, glimpses: Sequence[Glimpse]) -> Seen:
+        """The same of a turn that may be the next; nothing is remembered."""
+
+    def done(self, turn: Turn) -> None:
+        """A turn is over and will not be seen again."""
+
+
+See = Callable[[Turn, str, Sequence[Glimpse]], Seen]
 
 
 class SpeechListener:
@@ -119,7 +140,7 @@ class Observer:
         listen: Words and voice.
         name: The speaker.
         clock: For how long things took.
-        no_video: Why there are no face features.
+        faces: The speaker's face.
         ears: Where the speech model runs; shared by the sessions that use the same one.
         voices: Where the voice embedding runs.
     """
@@ -129,43 +150,59 @@ class Observer:
         listen: Listener,
         name: Namer,
         clock: Clock,
-        no_video: str,
+        faces: Faces,
         ears: Sharing | None = None,
         voices: Sharing | None = None,
     ) -> None:
         self._listen = Once(listen, key=lambda turn: turn.span)
         self._name = name
         self._clock = clock
-        self._video = Absent(no_video)
+        self._faces = faces
         self._ears = ModelThread(clock, ears)
         self._voices = ModelThread(clock, voices)
 
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """All that can be found out about a turn; a model that fails costs this turn only."""
-        return await self._observe(turn, self._name)
+        try:
+            return await self._observe(turn, self._name, self._faces.see)
+        finally:
+            self._faces.done(turn)
 
     async def ahead(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """The same of a turn that may be the next; what is remembered of the speakers stays as it is."""
-        return await self._observe(turn, self._name.guess, ahead=True)
+        return await self._observe(turn, self._name.guess, self._faces.guess, ahead=True)
 
-    async def _observe(self, turn: Turn, name: Callable[[Turn], str], ahead: bool = False) -> ObservedTurn | FailedTurn:
+    async def _observe(
+        self, turn: Turn, name: Callable[[Turn], str], see: See, ahead: bool = False
+    ) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
-            heard, speaker = await together(
-                lambda: self._ears.run(lambda: self._listen(turn), ahead),
-                lambda: self._voices.run(lambda: name(turn), ahead),
+            (heard, speaker), glimpses = await together(
+                lambda: together(
+                    lambda: self._ears.run(lambda: self._listen(turn), ahead),
+                    lambda: self._voices.run(lambda: name(turn), ahead),
+                ),
+                lambda: self._faces.glimpses(turn),
             )
         except ExceptionGroup as failures:
-            return FailedTurn(turn, sentence_of(failures.exceptions[0]))
+            return FailedTurn(turn, sentence_of(first_of(failures)))
+        seen = see(turn, speaker.result, glimpses)
         return ObservedTurn(
             turn=turn,
             speaker=speaker.result,
             transcript=heard.result.transcript,
             audio=heard.result.audio,
-            video=self._video,
+            video=seen.video,
+            look=seen.look,
             took_ms={
                 "observe": (self._clock.now_ns() - begun) / NS_PER_MS,
                 "transcribe": heard.ms,
                 "speaker": speaker.ms,
             },
         )
+
+
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure itself, out of groups within groups."""
+    first = failures.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.contract import Absent, Features
+from tracker.observe.faces.seen import Look
 from tracker.turns.turn import Turn
 
 
@@ -35,6 +36,7 @@ class ObservedTurn:
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
         took_ms: Milliseconds by observer: ``transcribe``, ``speaker``, and ``observe`` for all of them together.
+        look: How the face was seen, where one was.
     """
 
     turn: Turn
@@ -43,6 +45,7 @@ class ObservedTurn:
     audio: Features | Absent
     video: Features | Absent
     took_ms: Mapping[str, float]
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""The microphones that PortAudio knows, and which one is meant."""
+"""The microphones that PortAudio knows, and which one is meant; the cameras that Linux knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tracker.errors import SourceError
@@ -81,6 +82,22 @@ def list_devices(portaudio: PortAudio = None) -> list[AudioDevice]:
         for device in found
         if device["max_input_channels"] > 0
     ]
+
+
+def list_cameras(system: Path = Path("/sys/class/video4linux")) -> list[tuple[str, str]]:
+    """The cameras that Linux knows: each one's path and name; elsewhere none can be told, and ``0`` is the first.
+
+    Args:
+        system: Where the kernel lists them. A camera has several nodes; the one of index 0 gives its pictures.
+    """
+    found = []
+    for node in sorted(system.glob("video*"), key=lambda node: int(node.name.removeprefix("video"))):
+        try:
+            if (node / "index").read_text().strip() == "0":
+                found.append((f"/dev/{node.name}", (node / "name").read_text().strip()))
+        except OSError:  # taken out this moment
+            continue
+    return found
 
 
 def find_device(devices: Sequence[AudioDevice], wanted: str = "") -> AudioDevice:

@@ -1,0 +1,103 @@
+"""The pictures of a recorded session: JPEG after JPEG in a Matroska file, written while they are looked at.
+
+What is seen is what can be seen again: every picture is looked at as its JPEG gives it back, recorded or not, so that
+a session gives the same faces when it runs through the models once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from tracker.clock import NS_PER_MS
+from tracker.sources.decode import open_regular
+from tracker.sources.video import Image, OpenCV, VideoFrame
+
+FILM = "video.mkv"
+_QUALITY = 90
+_LONGEST_SIDE = 960  # pixels
+
+
+def as_kept(frame: VideoFrame, cv2: OpenCV) -> VideoFrame:
+    """A picture as a recording gives it back: of whole milliseconds, not too large, compressed once."""
+    if frame.jpeg:
+        return frame
+    image, scale = frame.image, _LONGEST_SIDE / max(frame.image.shape[:2])
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    jpeg = compressed(image, cv2)
+    return VideoFrame(frame.at_ns // NS_PER_MS * NS_PER_MS, uncompressed(jpeg, cv2), jpeg)
+
+
+def compressed(image: Image, cv2: OpenCV) -> bytes:
+    """A picture as JPEG."""
+    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1])
+
+
+def uncompressed(jpeg: bytes, cv2: OpenCV) -> Image:
+    """A JPEG as a picture; None, against its type, where it is none."""
+    image: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    return image
+
+
+class Film:
+    """Writes pictures; the file is made with the first one. Use from one thread at a time.
+
+    Args:
+        path: Where.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._container: Any = None
+
+    def write(self, frame: VideoFrame) -> None:
+        """Add a picture, with its JPEG.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._container is None:
+            self._container = av.open(str(self._path), "w", format="matroska", options={"cluster_time_limit": "1000"})
+            self._stream = self._container.add_stream("mjpeg", rate=Fraction(5))
+            self._stream.height, self._stream.width = frame.image.shape[:2]
+            self._stream.pix_fmt = "yuvj420p"
+            self._stream.codec_context.time_base = Fraction(1, 1000)
+        packet = av.Packet(frame.jpeg)
+        packet.stream, packet.time_base = self._stream, Fraction(1, 1000)
+        packet.pts = packet.dts = frame.at_ns // NS_PER_MS
+        packet.is_keyframe = True
+        self._container.mux(packet)
+
+    def close(self) -> None:
+        """Complete the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def film_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
+    """The pictures of a film, at the media times at which they were looked at; a cut-off end is the end.
+
+    Raises:
+        SourceError: There is no such file, or it may not be read.
+    """
+    with open_regular(path) as file:
+        try:
+            with av.open(file, "r") as container:
+                for packet in container.demux(video=0):
+                    image = uncompressed(bytes(packet), cv2) if packet.pts is not None and packet.size else None
+                    if image is not None and packet.pts is not None and packet.time_base is not None:
+                        at_ms = round(packet.pts * packet.time_base * 1000)
+                        yield VideoFrame(at_ms * NS_PER_MS, image, bytes(packet))
+        except (av.FFmpegError, OSError, ValueError, IndexError):
+            return

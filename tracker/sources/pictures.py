@@ -1,0 +1,90 @@
+"""The picture of a media file, a few frames a second, on the same media clock as its sound (see `decode`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame as Decoded
+from av.video.stream import VideoStream
+
+from tracker.clock import NS_PER_S
+from tracker.sources.decode import open_regular
+from tracker.sources.video import Image, VideoFrame
+
+_LONGEST_SIDE = 960  # pixels; a larger picture is shrunk while its colours are converted
+
+
+def has_picture(path: str) -> bool:
+    """Whether a file has a picture that can be decoded; the cover of a song is none.
+
+    Raises:
+        SourceError: There is no such file, or it may not be read.
+    """
+    with open_regular(path) as file:
+        try:
+            with av.open(file, "r", metadata_errors="replace") as container:
+                return _stream(container) is not None
+        except (av.FFmpegError, OSError, ValueError):
+            return False
+
+
+def pictures(path: str, rate_hz: float) -> Iterator[VideoFrame]:
+    """The frames that are shown at 0, 1/rate, 2/rate ... seconds; blocks while decoding.
+
+    Packets that cannot be decoded are left out, and what cannot be read any more is the end: a damaged picture costs
+    faces, never the session.
+
+    Args:
+        path: A file with a picture.
+        rate_hz: Frames a second; where the file has fewer, each is given once.
+
+    Raises:
+        SourceError: There is no such file, or it may not be read.
+    """
+    step_ns = round(NS_PER_S / rate_hz)
+    due, waiting = 0, None
+    for at_ns, frame in _decoded(path):
+        # A frame is shown until the next one comes.
+        if waiting is not None and at_ns > due * step_ns:
+            yield VideoFrame(due * step_ns, _image(waiting))
+            due = -(-at_ns // step_ns)
+        waiting = frame
+    if waiting is not None:
+        yield VideoFrame(due * step_ns, _image(waiting))
+
+
+def _decoded(path: str) -> Iterator[tuple[int, Decoded]]:
+    """Every frame and its media time; those before time 0 belong to it."""
+    with open_regular(path) as file:
+        try:
+            with av.open(file, "r", metadata_errors="replace") as container:
+                stream = _stream(container)
+                if stream is None:
+                    return
+                stream.codec_context.thread_count = 1
+                origin_s = (container.start_time or 0) / av.time_base
+                for packet in container.demux(stream):
+                    try:
+                        frames = packet.decode()
+                    except av.FFmpegError:
+                        continue
+                    for frame in frames:
+                        if frame.time is not None:
+                            yield max(0, round((frame.time - origin_s) * NS_PER_S)), frame
+        except (av.FFmpegError, OSError, ValueError):
+            return
+
+
+def _stream(container: av.container.InputContainer) -> VideoStream | None:
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _image(frame: Decoded) -> Image:
+    scale = min(1.0, _LONGEST_SIDE / max(frame.width, frame.height))
+    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    return np.ascontiguousarray(frame.reformat(width, height, "bgr24").to_ndarray())
