@@ -123,6 +123,10 @@ class Gauges:
         if self.load:
             self.load.published(self, turn)
 
+    def may_tell_partials(self) -> bool:
+        """Whether there is time for turns that are not over."""
+        return self.load is None or self.load.may_tell_partials()
+
     def end(self) -> None:
         """The path has ended; that the edges close is as it should be."""
         self._ended = True

@@ -2,7 +2,7 @@
 
     normal       everything
     no_ahead     no work ahead of the end of a turn: it may be for nothing
-    no_partials  nothing is published of turns that are not over
+    no_partials  nothing is published of turns that are not over, though work on them had begun
     waiting      nothing more can be left out: turns wait, and every one is judged in its time
 
 A final turn is never lost. A recording waits at its source; a microphone's audio has ten seconds of room before the

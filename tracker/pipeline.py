@@ -190,7 +190,7 @@ class _Path:
         self._may_speculate = may_speculate
         self._ahead: Ahead | None = None
         if steps.ahead:
-            self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead, publisher.partial)
+            self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead, self._tell)
         self.failure: Exception | None = None
 
     async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:
@@ -314,6 +314,10 @@ class _Path:
     def _has_time(self) -> bool:
         """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
         return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._may_speculate()
+
+    async def _tell(self, partial: JudgedTurn) -> int:
+        """Publish what a turn under way comes to; returns how many missed it, one where there is no time for it."""
+        return await self._publisher.partial(partial) if self._gauges.may_tell_partials() else 1
 
     async def _observe(self) -> None:
         try:

@@ -1,8 +1,8 @@
 """The baseline: every turn in a window of 30 s, the whole dialogue read again through the whole LLM, nothing ahead.
 
 It cuts the same turns and tells speakers apart by the same voices, so that only words and judgement differ. It works
-with the same weights and number formats, on as many threads, and takes no voice into account. `transcribe()` is called
-as it comes, with its search of 5 beams; with ``beam = 1``, what is dearer is padding and reading again alone.
+with the same weights, on as many threads, and takes no voice into account. `transcribe()` is called as it comes: in
+float32, with its search of 5 beams (``beam = 1``: one).
 """
 
 from __future__ import annotations
