@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tracker.dashboard.view import Feeling, Speaker, View, fold
 from tracker.dashboard.words import printable
-from tracker.events import Event, TurnEnded, from_json
+from tracker.events import Event, TurnEnded, TurnPartial, from_json
 
 MAX_SESSIONS = 20
 """Sessions that are remembered; the one longest without news goes first."""
@@ -83,9 +83,10 @@ class Watched:
         except ValidationError:
             return self._take_other(topic, payload)
         seen = self._session(event.session, new=True)
-        if event.seq in seen.numbers:
-            return False
-        seen.numbers.add(event.seq)
+        if not isinstance(event, TurnPartial):
+            if event.seq in seen.numbers:
+                return False
+            seen.numbers.add(event.seq)
         seen.view = fold(_without_stand_in(seen.view, event), event)
         return True
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
-from tracker.events import from_json
+from tracker.events import TurnEnded, TurnPartial, from_json
 from tracker.sinks.address import Address, parse_url, refuse_plain
 from tracker.sinks.backoff import FIRST_S, LONGEST_S, delays_s
 from tracker.sinks.connection import BrokerLost, Heard
@@ -127,6 +127,29 @@ def test_whatever_the_connection_does_everything_arrives_in_order(events, fates)
     anyio.run(publish, broker, events)
     assert [from_json(message.payload) for message in broker.events] == events
     assert broker.received[-1] == status(TOPICS, online=False)
+
+
+async def test_what_a_turn_comes_to_so_far_is_told_where_there_is_time_and_never_kept():
+    broker = ScriptedBroker(None)
+    started, opened, ended, *rest = conversation("a")
+    assert isinstance(ended, TurnEnded)
+    fields = ("turn", "channel", "speaker", "start_ns", "end_ns", "start_time", "end_time", "text", "emotion")
+    told = {name: getattr(ended, name) for name in (*fields, "probabilities", "confidence")}
+    shown = TurnPartial(session=ended.session, seq=opened.seq, **told)
+
+    async def given():
+        for event in (started, opened, shown):
+            yield event
+            await anyio.wait_all_tasks_blocked()
+        for event in (shown, ended, *rest):  # the second comes too late to be of use
+            yield event
+
+    with anyio.fail_after(20):
+        await broker.sink(text=False).run(given())
+    (message,) = [m for m in broker.received if m.topic == "et/desk/partial"]
+    assert (message.qos, message.retain, message.seq) == (0, False, None)
+    assert from_json(message.payload) == shown.model_copy(update={"text": ""})
+    assert [from_json(m.payload) for m in broker.events] == [started, opened, ended, *rest]
 
 
 async def test_an_outage_is_said_once_and_its_end_once():

@@ -153,6 +153,8 @@ def fold(view: View, event: Event) -> View:
             view = _reach(view, event.start_ns)
             return _with(view, Row(event.turn, event.channel, event.start_ns))
         case TurnPartial():
+            if any(row.turn == event.turn and row.state != "speaking" for row in view.rows):
+                return view  # it was late
             row = Row(event.turn, event.channel, event.start_ns, text=printable(event.text))
             return _with(_reach(view, event.end_ns), row)
         case TurnEnded():

@@ -10,7 +10,7 @@ from typing import Protocol, final
 import anyio
 import anyio.lowlevel
 
-from tracker.events import Event, TurnEnded, TurnPartial
+from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
 from tracker.sinks.address import Address
 from tracker.sinks.backlog import Backlog
 from tracker.sinks.backoff import delays_s
@@ -134,6 +134,8 @@ class Mqtt:
                         self._partial = event
                         self._notify()
                         continue
+                    if isinstance(event, TurnEnded | TurnSkipped):
+                        self._partial = None  # whatever it was about: the newest is known
                     while self._outbox.full and self._connected:
                         await self._changed.wait()
                     self._session = event.session
