@@ -148,9 +148,9 @@ class Segmenter:
         return self._divide(self._turn, at - self._turn.start, "speaker_change")
 
     def would_split(self, at: int) -> Ended | None:
-        """How the turn under way would end if the speaker changed at a frame; None outside of it."""
+        """How the turn under way would end if the speaker changed at a frame; None outside of it, or in a pause."""
         turn = self._turn
-        if turn is None or not turn.opened or not turn.start < at < self._count:
+        if turn is None or not turn.opened or turn.paused or not turn.start < at < self._count:
             return None
         return self._cut(turn, at - turn.start, "speaker_change")
 
