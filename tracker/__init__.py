@@ -2,3 +2,9 @@
 
 Read `tracker/pipeline.py` first: it is the whole path on one page, and the folders are its steps.
 """
+
+import os
+
+# Threads that wait for work sleep. By default those of CTranslate2 and PyTorch keep their cores busy: with two
+# threads, hearing a turn took four times the processor time, and longer wherever something else ran.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
