@@ -100,7 +100,7 @@ class Ahead:
             self._tally.left_out += 1
 
     def resume(self, number: int) -> None:
-        """Speech went on: no more work is done on that turn; what was done may be of use if somebody else went on."""
+        """Speech went on: no work begins on that turn; what was begun is of use if it was somebody else who went on."""
         self._forget(number)
 
     def end(self, turn: Turn) -> None:
@@ -124,15 +124,20 @@ class Ahead:
                 self._give_up()
                 self._job = job = _Job(turn)
                 begun = self._clock.now_ns()
-                await self._work(turn)
+                await self._work(job)
                 job.ms = (self._clock.now_ns() - begun) / NS_PER_MS
                 self._tally.begun += 1
                 self._tally.spent_ms += job.ms
                 self._count(job)
 
-    async def _work(self, turn: Turn) -> None:
+    async def _work(self, job: _Job) -> None:
+        turn = job.turn
         observed = await self._steps.observe(turn)
-        if turn is not self._wanted or isinstance(observed, FailedTurn):
+        if (
+            job.hit is not None
+            or (self._wanted is not None and self._wanted is not turn)
+            or isinstance(observed, FailedTurn)
+        ):
             return
         judged = await self._steps.recognise(observed)
         if turn is self._wanted and self._steps.partials and isinstance(judged, JudgedTurn):

@@ -104,8 +104,9 @@ async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Work
     worker.ahead.pause(turn())
     await worker.let(go=0)
     worker.ahead.resume(1)
-    await worker.let(go=1)
-    assert worker.asked == [("observe", 1)]
+    await worker.let(go=2)
+    assert worker.asked == [("observe", 1), ("recognise", 1)]
+    assert worker.partials == []
     worker.ahead.end(turn())
     assert (worker.tally.hits, worker.tally.wasted) == (1, 0)
 
