@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from datetime import datetime
 from importlib import import_module
@@ -273,9 +272,6 @@ def evaluate(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line; what a user can mend is one line, and the exit code says what kind of thing it was."""
-    # OpenMP's threads spin while they wait, unless told before it is loaded: where anything else runs on the machine,
-    # that made a turn's words 3 to 16 times dearer on two cores. Asleep, they cost nothing and are as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if _debugging():
         sys.argv = [sys.argv[0], _DEBUG, *(word for word in sys.argv[1:] if word != _DEBUG)]
     try:

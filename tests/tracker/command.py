@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -46,11 +48,24 @@ def turns(events: Sequence[Event]) -> list[TurnEnded]:
     return [event for event in events if isinstance(event, TurnEnded)]
 
 
+_METRICS = '{"type": "metrics"'
+
+
 @dataclass(frozen=True)
 class Done:
+    """What a run has left: its exit code, standard output, and standard error with the lines of metrics set apart."""
+
     code: int
     out: str
-    said: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        return "".join(line for line in self.stderr.splitlines(keepends=True) if not line.startswith(_METRICS))
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith(_METRICS)]
 
     @property
     def events(self) -> list[Event]:

@@ -50,6 +50,7 @@ def test_a_call_becomes_its_speakers_turns(recorded):
         assert turn.modalities["text"] == "used"
         assert turn.modalities["video"] == "no picture"
     assert (done.last.outcome, done.last.dropped) == ("completed", {})
+    assert [one["turns"] for one in done.metrics] == [len(said)]
 
 
 def test_a_recorded_session_holds_it_all_and_replays_the_same(recorded):

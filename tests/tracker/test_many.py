@@ -1,7 +1,5 @@
 """Several conversations in one process."""
 
-import json
-
 import anyio
 import pytest
 
@@ -114,6 +112,5 @@ def test_conversations_at_once_give_the_events_that_each_gives_alone(tmp_path):
         assert ours == told(alone.events), started.source
     for name in ("sample", "copy"):
         assert (tmp_path / "kept" / name / "stop.json").is_file()
-    metrics = [json.loads(line) for line in both.said.splitlines() if line.startswith('{"type": "metrics"')]
-    assert {one["session"] for one in metrics} == set(sessions)
-    assert all(one["turns"] == len(turns(alone.events)) and one["rss_mb"] > 0 for one in metrics)
+    assert {one["session"] for one in both.metrics} == set(sessions)
+    assert all(one["turns"] == len(turns(alone.events)) and one["rss_mb"] > 0 for one in both.metrics)
