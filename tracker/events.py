@@ -95,7 +95,8 @@ class Faces(BaseModel):
         description="It was the only one; its mouth moved with the voice; it was this speaker's before; the largest."
     )
     confidence: Probability = Field(
-        description="Its share of the evidence; for an only face, the share of the pictures that it is in."
+        description="Its share of the evidence; for an only face, the share of the pictures that it is in, less where "
+        "it was rather another speaker's before."
     )
     seen: int = Field(ge=1, description="How many faces there were.")
     pictures: int = Field(ge=1, description="How many pictures it was read in.")

@@ -81,11 +81,22 @@ def test_still_mouths_leave_it_to_earlier_turns_and_then_to_size():
     book = FaceBook()
     for _ in range(3):
         book.learn("Speaker 1", Choice(2, "mouth", 0.9, 2))
-    choice = choose(seen, turn(0, 4), book.shares("Speaker 1", [1, 2]))
+    choice = choose(seen, turn(0, 4), book.odds("Speaker 1", [1, 2]))
     assert (choice.track, choice.by) == (2, "speaker")
     # ... and whose face it is not, somebody else's is.
-    other = choose(seen, turn(0, 4), book.shares("Speaker 2", [1, 2]))
+    other = choose(seen, turn(0, 4), book.odds("Speaker 2", [1, 2]))
     assert (other.track, other.by) == (1, "speaker")
+
+
+def test_an_only_face_is_less_surely_the_speakers_where_it_was_anothers():
+    book, seen = FaceBook(), [glimpse(i, face(1)) for i in range(5)]
+    first = choose(seen, turn(0, 4), book.odds("Speaker 1", [1]))
+    assert (first.by, first.confidence) == ("only", 1.0)
+    book.learn("Speaker 1", first)
+    assert choose(seen, turn(0, 4), book.odds("Speaker 1", [1])).confidence == 1.0
+    assert choose(seen, turn(0, 4), book.odds("Speaker 2", [1])).confidence < 0.7
+    away = [*seen[:3], glimpse(3), glimpse(4)]
+    assert choose(away, turn(0, 4), {}).confidence == 0.6
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.floats(0, 20)), min_size=1, max_size=12))

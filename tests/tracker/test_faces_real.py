@@ -9,14 +9,18 @@ import pytest
 from adapters.contract import MELD_LABELS
 from adapters.features.visual import CHANNELS, ExpressionReader
 from tests.tracker.command import Done, asset, telephone, tracker, turns
+from tests.tracker.faces import STEP_NS
+from tests.tracker.faces import turn as turn_of
 from tests.tracker.mjpeg import MjpegCamera, jpegs
 from tracker.compare import bare
 from tracker.observe.faces.align import POINTS, cut
+from tracker.observe.faces.choose import choose
 from tracker.observe.faces.detect import FaceDetector
 from tracker.observe.faces.look import Looker
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import pictures
+from tracker.sources.video import VideoFrame
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()
@@ -57,7 +61,7 @@ def clips(actor, data_dir, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def looker() -> Looker:
     reader = ExpressionReader(asset("mini-xception-fer"))
     return Looker(FaceDetector(asset("centerface"), cv2), reader, cv2, 40)
@@ -70,6 +74,23 @@ def test_a_face_is_followed_from_grief_to_laughter(actor, looker):
     labels = [MELD_LABELS.labels[int(glimpse.faces[0].features[CHANNELS:].argmax())] for glimpse in seen]
     assert labels[:15].count("sadness") + labels[:15].count("disgust") >= 12
     assert labels[-40:].count("joy") >= 36
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_of_two_faces_the_one_whose_mouth_moves_is_the_speakers(actor, side, looker):
+    """Beside a face that moves stands a larger one that does not."""
+    frames = list(pictures(actor, 5.0))
+    still = cv2.resize(frames[70].image, None, fx=1.2, fy=1.2)[36:396, 64:704]
+    seen = []
+    for index, frame in enumerate(frames[18:30]):
+        pair = [still, still]
+        pair[side] = frame.image
+        seen.append(looker(as_kept(VideoFrame(index * STEP_NS, np.hstack(pair)), cv2)))
+    assert [len(glimpse.faces) for glimpse in seen] == [2] * len(seen)
+    choice = choose(seen, turn_of(0, len(seen) - 1), {})
+    (box,) = [face.box for face in seen[-1].faces if face.track == choice.track]
+    assert (choice.by, box.centre[0] > 480) == ("mouth", side == 1)
+    assert 0.6 <= choice.confidence <= 1
 
 
 def test_a_face_is_cut_out_as_fer2013_has_it(actor):

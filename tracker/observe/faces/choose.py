@@ -37,7 +37,8 @@ class Choice:
         track: Which.
         by: ``only``: there was no other; ``mouth``: its mouth moved with the voice; ``speaker``: it was this
             speaker's before; ``size``: it was the largest.
-        confidence: In [0, 1]: its share of the evidence; for an only face, the share of the pictures that it is in.
+        confidence: In [0, 1]: its share of the evidence; for an only face, the share of the pictures that it is in,
+            less where it was rather another speaker's before.
         seen: How many faces there were.
     """
 
@@ -53,14 +54,13 @@ class FaceBook:
     def __init__(self) -> None:
         self._turns: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
-    def shares(self, speaker: str, tracks: Sequence[int]) -> dict[int, float]:
-        """How likely each face is a speaker's by earlier turns: its own with that speaker, others' with it against."""
+    def odds(self, speaker: str, tracks: Sequence[int]) -> dict[int, float]:
+        """How much speaks for each face as a speaker's: earlier turns with it, over those of others with it."""
         weights = {}
         for track in tracks:
             others = sum(turns[track] for name, turns in self._turns.items() if name != speaker)
             weights[track] = (_PRIOR + self._turns[speaker][track]) / (_PRIOR + others)
-        total = sum(weights.values())
-        return {track: weight / total for track, weight in weights.items()}
+        return weights
 
     def learn(self, speaker: str, choice: Choice) -> None:
         """A turn of a speaker's was seen in a face; guesses by size and by earlier turns teach nothing."""
@@ -77,12 +77,12 @@ def choose(glimpses: Sequence[Glimpse], turn: Turn, known: Mapping[int, float]) 
     Args:
         glimpses: Those of the turn; at least one has a face.
         turn: For its voice.
-        known: How likely each face is the speaker's by earlier turns.
+        known: How much speaks for each face by earlier turns (`FaceBook.odds`).
     """
     faces = by_track(glimpses)
     if len(faces) == 1:
         (track, seen), *_ = faces.items()
-        return Choice(track, "only", len(seen) / len(glimpses), 1)
+        return Choice(track, "only", len(seen) / len(glimpses) * min(1.0, known.get(track, 1.0)), 1)
     spoken = voiced(glimpses, turn)
     moved = {track: _SOME_MOTION + _motion(seen, spoken) for track, seen in faces.items()}
     mouth = _shares(moved)

@@ -53,7 +53,7 @@ class FaceObserver:
 
     def guess(self, turn: Turn, speaker: str, glimpses: Sequence[Glimpse]) -> Seen:
         """The speaker's face of a turn that may be the next; nothing is remembered but the result itself."""
-        known = self._book.shares(speaker, list(by_track(glimpses)))
+        known = self._book.odds(speaker, list(by_track(glimpses)))
         return self._once(_Asked(turn, tuple(glimpses), known))
 
     def _seen(self, asked: _Asked) -> Seen:
