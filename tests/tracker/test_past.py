@@ -125,7 +125,9 @@ def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pau
 
     def told(records):
         return [
-            (type(one).__name__, one.number, one.channel, one.start_ns, getattr(one, "end_ns", 0)) for one in records
+            (type(one).__name__, one.number, one.channel, one.start_ns, getattr(one, "end_ns", 0))
+            for one in records
+            if isinstance(one, TurnOpened | Turn)
         ]
 
     assert told(found) == told(wanted)
