@@ -27,6 +27,7 @@ from tracker.sources.resample import as_kept
 from tracker.turns.paused import PausedCutter
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
+from tracker.turns.turn import Turn, TurnOpened
 from tracker.vision import FilmPicture, NoPicture
 
 ACTIONS = {
