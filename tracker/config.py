@@ -210,6 +210,7 @@ class RecordConfig(_Section):
     audio: bool = False
     video: bool = False
     blur_faces: bool = False
+    features: bool = False
     text: bool = False
     folder: str = "sessions"
     audio_days: Days = 0

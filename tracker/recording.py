@@ -2,6 +2,7 @@
 
 start.json        how it began: when, from what, with which software, models and settings
 audio-N.flac      channel N as heard: 16 kHz, 16 bit; sample 0 is media time 0, lost audio is silence
+features-N.safetensors   what the adapter was given of turn N's voice and face, where wanted
 events.jsonl      what was published, one event a line, exactly as subscribers got it, or without the words
 stop.json         how it ended; written last, so where it is missing the recording was cut off
 pruned.json       what has been removed since, where anything has
@@ -54,6 +55,11 @@ class RecordedFile:
 def audio_file(channel: int) -> str:
     """The name of a channel's audio."""
     return f"audio-{channel}.flac"
+
+
+def features_file(turn: int) -> str:
+    """The name of a turn's features."""
+    return f"features-{turn:05d}.safetensors"
 
 
 class _File(BaseModel):

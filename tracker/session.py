@@ -27,6 +27,7 @@ from tracker.publishing import Broker, publishing
 from tracker.sinks import Sink
 from tracker.sinks.commands import Commands
 from tracker.sinks.durable import Durable
+from tracker.sinks.features import FeatureKeeper
 from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics
@@ -128,7 +129,9 @@ class Session:
         made = parts.steps(self.models, self.config, channels, self.clock, self.vision)
         if self.again and self.again.past.pauses:
             numbers = [number for number, _ in self.again.tracks]
-            return replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
+            made = replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
+        if self.recorder and self.config.record.features:
+            made = replace(made, recognise=FeatureKeeper(made.recognise, self.recorder.folder, self.say))
         return made
 
 
