@@ -22,6 +22,7 @@ from tracker.sinks.topics import Message, Topics, status
 from tracker.vitals import Vitals
 
 log = logging.getLogger(__name__)
+_GRACE_S = 3.0
 
 
 class Listener(Protocol):
@@ -54,7 +55,7 @@ class Mqtt:
         report: Says one sentence to the user.
         earlier: What earlier runs have left; delivered first, the oldest first.
         listeners: Take messages from the broker.
-        ready: Awaited once before the first event goes out, unless the session is over before.
+        ready: Awaited before the first event goes out on a connection; three seconds at most once the session is over.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
         vitals: How the session goes in numbers.
         rand: Jitter of the waits between attempts, from 0 up to 1.
@@ -200,6 +201,9 @@ class Mqtt:
             async with anyio.create_task_group() as group:
                 group.start_soon(link.listen, wanted, hear, name="mqtt listen")
                 await self._unless_over(self._ready)
+                if self._over.is_set():
+                    with anyio.move_on_after(_GRACE_S):
+                        await self._ready()
                 await self._deliver_earlier(link)
                 await self._deliver(link)
                 group.cancel_scope.cancel()
