@@ -29,6 +29,7 @@ SPEC = FeatureSpec("whisper-tiny.en-encoder+prosody", version=2, dim=STATES + le
 
 _HOP = 160  # samples per mel frame
 _MARGIN_S = 3.0  # silence after the turn
+_ROOM_S = 10.0  # where the decoder needs more of it
 _STEP_S = 0.5  # windows come in multiples of this
 _LONGEST_S = 30.0  # Whisper's positions end here
 
@@ -46,9 +47,9 @@ class Encoded:
     output: ctranslate2.StorageView
 
 
-def window_s(turn_s: float) -> float:
-    """Length in seconds of the window for a turn of ``turn_s`` seconds."""
-    return min(_LONGEST_S, math.ceil((turn_s + _MARGIN_S) / _STEP_S) * _STEP_S)
+def window_s(turn_s: float, margin_s: float = _MARGIN_S) -> float:
+    """Length in seconds of the window for a turn of ``turn_s`` seconds with so much silence after it."""
+    return min(_LONGEST_S, math.ceil((turn_s + margin_s) / _STEP_S) * _STEP_S)
 
 
 class SpeechEncoder:
@@ -85,8 +86,12 @@ class SpeechEncoder:
         """
         return self._encode(samples, window_s(len(samples) / RATE_HZ))
 
+    def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+        """Encode one turn with more silence after it, for words that the short window gave no room to."""
+        return self._encode(samples, window_s(len(samples) / RATE_HZ, _ROOM_S))
+
     def encode_full_window(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
-        """Encode one turn in Whisper's own window of 30 s, for words that the short one gave no room to."""
+        """Encode one turn in Whisper's own window of 30 s."""
         return self._encode(samples, _LONGEST_S)
 
     def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> Encoded:

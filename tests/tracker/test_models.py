@@ -50,6 +50,18 @@ def transcribe():
     return lambda samples: transcriber(samples, encoder.encode(samples))
 
 
+def test_a_word_alone_that_repeats_itself_is_heard_again_with_more_room(telephone, monkeypatch):
+    def never(_):
+        raise AssertionError("the full window was not needed")
+
+    encoder = SpeechEncoder(folder("whisper-tiny.en"))
+    monkeypatch.setattr(encoder, "encode_full_window", never)
+    transcriber = Transcriber(folder("whisper-tiny.en"), encoder, "en", TextGate())
+    hello = telephone[round(7.4 * 16_000) : round(8.16 * 16_000)]
+    assert transcriber(hello, encoder.encode(hello)).text == "Hello?"
+    assert transcriber.fallbacks == 1
+
+
 def turns_of(samples, activity=None) -> list[Turn]:
     cutter = TurnCutter(1, lambda: VoiceDetector(2, 0.5).frame, Limits(), activity)
     records = [*cutter.feed(AudioChunk(0, 0, samples)), *cutter.finish()]

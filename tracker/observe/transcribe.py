@@ -1,8 +1,8 @@
 """What was said: Whisper's decoder on the encoder states that the acoustic features are made of, too.
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
-repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again from the full 30 s
-window, and what that says counts: people do say "no, no, no".
+repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again with more room after
+the speech, and then from the full 30 s window; what that says counts: people do say "no, no, no".
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ class _Decoded:
     logprob: float
     complete: bool  # ended by itself rather than by the token limit
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the decoder may have gone astray for lack of room."""
+        return not self.complete or repeats(self.text)
+
 
 class Transcriber:
     """Decodes turns with one loaded Whisper; use from one thread at a time.
@@ -79,7 +84,7 @@ class Transcriber:
         gate: When words are not believed.
 
     Attributes:
-        fallbacks: Turns that had to be decoded again from the full window.
+        fallbacks: Turns that had to be decoded again.
     """
 
     def __init__(self, folder: Path, encoder: SpeechEncoder, language: str, gate: TextGate) -> None:
@@ -107,9 +112,11 @@ class Transcriber:
         """
         limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * len(samples) / 16_000)
         decoded = self._decode(encoded, limit)
-        if not decoded.complete or repeats(decoded.text):
+        if decoded.doubtful:
             self.fallbacks += 1
-            decoded = self._decode(self._encoder.encode_full_window(samples), limit)
+            decoded = self._decode(self._encoder.encode_with_room(samples), limit)
+            if decoded.doubtful:
+                decoded = self._decode(self._encoder.encode_full_window(samples), limit)
         reason = self._gate.why_not(decoded.text, decoded.no_speech, decoded.logprob)
         return Transcript("" if reason else decoded.text, self._language, reason)
 
