@@ -131,11 +131,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--bounds", type=int, nargs=2, default=[300, 900], help="of the adaptive endpoint, milliseconds"
     )
     parser.add_argument("--clips", type=int, default=30, help="of RAVDESS")
+    parser.add_argument("--first", type=int, default=0, help="clip, to choose others")
     asked = parser.parse_args(arguments)
     clips = sorted((asked.data / "ravdess").glob("*/*.flac"))
     recordings = {
         "conversations": [conversation(asked.data, *names) for names in (CALL, *MEETINGS)],
-        "sentences": [sentence(path) for path in clips[:: max(1, len(clips) // asked.clips)][: asked.clips]],
+        "sentences": [
+            sentence(path) for path in clips[asked.first :: max(1, len(clips) // asked.clips)][: asked.clips]
+        ],
     }
     activity = remembered(SpeakerActivity(asset_folder(SEGMENTATION)))
     complete = remembered(Completeness(asset_folder(TURN_COMPLETENESS)))
