@@ -105,19 +105,27 @@ class TurnsConfig(_Section):
     pre_roll_ms: FrameMs = 300
     hangover_ms: FrameMs = 100
     pause_ms: FrameMs = 200
+    endpoint: Literal["fixed", "adaptive"] = "fixed"
     end_silence_ms: FrameMs = 500
+    adaptive_min_ms: FrameMs = 300
+    adaptive_max_ms: FrameMs = 900
+    complete_above: Share = 0.7
     max_turn_s: Annotated[float, Field(ge=3, le=28)] = 20.0
     speculate: bool = True
     partials: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        window, pause, longest_s = self.start_window_ms, self.end_silence_ms, self.max_turn_s
+        window, longest_s, adaptive = self.start_window_ms, self.max_turn_s, self.endpoint == "adaptive"
+        silence, least, most = self.end_silence_ms, self.adaptive_min_ms, self.adaptive_max_ms
         least_s = 3 * (window + self.pre_roll_ms) / 1000
         _refuse(
             (self.start_voiced_ms > window, f"start_voiced_ms: must not exceed start_window_ms ({window})"),
             (self.partials and not self.speculate, "partials: need speculate = true"),
-            (self.pause_ms > pause, f"pause_ms: must not exceed end_silence_ms ({pause})"),
+            (not adaptive and self.pause_ms > silence, f"pause_ms: must not exceed end_silence_ms ({silence})"),
+            # The turn is judged at the pause, so it ends a frame later at the earliest.
+            (adaptive and self.pause_ms >= least, f"pause_ms: must be less than adaptive_min_ms ({least})"),
+            (least > most, f"adaptive_min_ms: must not exceed adaptive_max_ms ({most})"),
             (
                 longest_s < least_s,
                 f"max_turn_s: must be three times start_window_ms + pre_roll_ms or more ({least_s})",

@@ -28,13 +28,16 @@ from tracker.recognise import Recognise
 from tracker.sources.media import RATE_HZ
 from tracker.threads import Sharing
 from tracker.turns.activity import SpeakerActivity
-from tracker.turns.segment import TurnCutter
+from tracker.turns.complete import Completeness
+from tracker.turns.endpoint import Patience
+from tracker.turns.segment import Samples, TurnCutter, Wait
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
 from tracker.vision import BLIND, Vision
 
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
+TURN_COMPLETENESS = "smart-turn-v3"
 DETECTOR = "centerface"
 EXPRESSIONS = "mini-xception-fer"
 _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(np.float32)
@@ -61,6 +64,7 @@ class Models:
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     looker: Callable[[], Looker] | None = None
+    wait: Wait | None = None
 
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
@@ -68,6 +72,7 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
     return [
         *(config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
+        *((TURN_COMPLETENESS,) if _adaptive(config) else ()),
     ]
 
 
@@ -84,6 +89,7 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
         AdapterError: The adapter's checkpoint cannot be used.
     """
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
+    wait = waiting(config.turns, Completeness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
@@ -97,6 +103,8 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
         judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.opening)
         activity(_NOISE)
         embed(_NOISE)
+        if wait:
+            wait(_NOISE)
         encoder, transcriber = hearing.result()
     return Models(
         encoder=encoder,
@@ -111,8 +119,10 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
             "backbone": judge.backbone_id,
             "adapter": judge.adapter_id,
             **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
+            **({"endpoint": TURN_COMPLETENESS} if wait else {}),
         },
         looker=looker(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px) if faces else None,
+        wait=wait,
     )
 
 
@@ -156,6 +166,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
             lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
             limits(config.turns),
             None if one_voice_each else models.activity,
+            models.wait,
         ),
         observe=observe,
         recognise=recognise,
@@ -174,6 +185,16 @@ def limits(turns: TurnsConfig) -> Limits:
         hangover=turns.hangover_ms // FRAME_MS,
         least_voiced=turns.min_voiced_ms // FRAME_MS,
         pause=turns.pause_ms // FRAME_MS,
-        silence=turns.end_silence_ms // FRAME_MS,
+        silence=(turns.adaptive_max_ms if turns.endpoint == "adaptive" else turns.end_silence_ms) // FRAME_MS,
         maximum=round(turns.max_turn_s * 1000) // FRAME_MS,
     )
+
+
+def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> Wait:
+    """How long the pause of a turn may last, by how complete it sounds."""
+    patience = Patience(turns.adaptive_min_ms // FRAME_MS, turns.adaptive_max_ms // FRAME_MS, turns.complete_above)
+    return lambda samples: patience.silence(complete(samples))
+
+
+def _adaptive(config: Config) -> bool:
+    return config.turns.endpoint == "adaptive"

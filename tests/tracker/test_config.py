@@ -2,11 +2,12 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tracker.config import Config, load, load_again
 from tracker.errors import ConfigError
-from tracker.parts import limits
+from tracker.parts import TURN_COMPLETENESS, limits, needed_assets, waiting
 
 FILE = Path(__file__).parents[2] / "config.toml"
 
@@ -58,6 +59,13 @@ def test_all_faults_are_reported_together_with_their_keys(tmp_path):
     [
         (["turns.start_voiced_ms=400"], r"turns\.start_voiced_ms: must not exceed start_window_ms \(200\)"),
         (["turns.pause_ms=600"], r"turns\.pause_ms: must not exceed end_silence_ms \(500\)"),
+        (
+            ["turns.endpoint=adaptive", "turns.pause_ms=300"],
+            r"turns\.pause_ms: must be less than adaptive_min_ms \(300\)",
+        ),
+        (["turns.adaptive_min_ms=920"], r"turns\.adaptive_min_ms: must not exceed adaptive_max_ms \(900\)"),
+        (["turns.endpoint=quick"], r"turns\.endpoint: Input should be 'fixed' or 'adaptive'"),
+        (["turns.complete_above=1.1"], r"turns\.complete_above: Input should be less than or equal to 1"),
         (["turns.max_turn_s=3", "turns.pre_roll_ms=1200"], r"turns\.max_turn_s: must be .* or more \(4\.2\)"),
         (["turns.pause_ms=600", "turns.start_voiced_ms=400"], r"turns\.start_voiced_ms: .*; turns\.pause_ms: "),
         (["turns.speech_gate=nan"], r"turns\.speech_gate: Input should be a finite number"),
@@ -109,6 +117,19 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text, says):
 def test_milliseconds_become_frames():
     frames = limits(Config().turns)
     assert (frames.window, frames.needed, frames.pre_roll, frames.silence, frames.maximum) == (10, 7, 15, 25, 1000)
+
+
+def test_the_adaptive_endpoint_needs_its_model_and_has_bounds_of_its_own():
+    fixed = Config()
+    adaptive = load(None, {}, ["turns.endpoint=adaptive", "turns.adaptive_min_ms=400", "turns.end_silence_ms=100"])
+    assert TURN_COMPLETENESS not in needed_assets(fixed)
+    assert needed_assets(adaptive) == [*needed_assets(fixed), TURN_COMPLETENESS]
+    assert limits(adaptive.turns).silence == 45
+
+    def silence(complete: float) -> int:
+        return waiting(adaptive.turns, lambda _: complete)(np.zeros(0, np.float32))
+
+    assert [silence(complete) for complete in (0.0, 0.7, 0.71, 1.0)] == [45, 45, 20, 20]
 
 
 def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():

@@ -13,7 +13,7 @@ import soundfile
 
 from tests.sound import SoundCard, absent, until
 from tests.tracker.brokers import Mosquitto, subscribed
-from tests.tracker.command import Tracker, events_in, telephone, tracker, turns
+from tests.tracker.command import Tracker, asset, events_in, telephone, tracker, turns
 from tracker.compare import bare
 from tracker.events import SessionEnded, TurnSkipped, from_json
 from tracker.recording import EVENTS
@@ -167,6 +167,19 @@ def test_meetings(name, data_dir, tmp_path):
         for turn in said:
             spoken[turn.speaker] += turn.end_ns - turn.start_ns
         assert max(spoken.values()) > 25e9
+
+
+@pytest.mark.data
+def test_a_meetings_turns_end_sooner_where_they_sound_complete(data_dir, tmp_path):
+    asset("smart-turn-v3")
+    adaptive = ("--set", "turns.endpoint=adaptive", "--set", "turns.complete_above=0.6")
+    recording = str(data_dir / "meetings" / "trn04.flac")
+    done = tracker("run", recording, *OFFLINE, *KEPT, *adaptive, "--record", "kept", folder=tmp_path)
+    assert done.code == 0
+    assert done.events[0].models["endpoint"] == "smart-turn-v3"
+    # 300 and 900 ms of silence, of which 100 ms belong to the turn.
+    assert {turn.latency_ms.endpoint for turn in turns(done.events) if turn.ended_by == "pause"} == {200, 800}
+    assert bare_events(tracker("replay", "kept", *AGAIN, folder=tmp_path)) == bare_events(done)
 
 
 def sounds():

@@ -11,6 +11,7 @@ from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import STEP_S, SpeakerActivity
 from tracker.turns.changes import changes
+from tracker.turns.complete import Completeness
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Limits
 from tracker.turns.turn import Turn
@@ -36,6 +37,11 @@ def telephone() -> np.ndarray:
 @pytest.fixture(scope="module")
 def activity() -> SpeakerActivity:
     return SpeakerActivity(folder("pyannote-segmentation-3.0"))
+
+
+@pytest.fixture(scope="module")
+def complete() -> Completeness:
+    return Completeness(folder("smart-turn-v3"))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,26 @@ def test_the_floor_is_seen_to_pass(telephone, activity):
     found = changes(activity(telephone[14 * 16_000 : 24 * 16_000]), 30, 15)
     assert [round(14 + at * STEP_S, 1) for at in found] == pytest.approx([14.5, 18.0, 21.6], abs=0.2)
     assert len(activity(np.zeros(1000, np.float32))) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.3, 4.2, 8.0, 11.0])
+def test_a_turn_is_heard_as_the_network_was_trained_to(telephone, complete, seconds):
+    from transformers import WhisperFeatureExtractor
+
+    said = telephone[10 * 16_000 :][: int(seconds * 16_000)]
+    eight = np.pad(said, (max(0, 128_000 - len(said)), 0))[-128_000:]
+    reference = WhisperFeatureExtractor(chunk_length=8)(eight, sampling_rate=16_000, do_normalize=True)
+    np.testing.assert_allclose(complete.features(said), reference["input_features"][0], atol=1e-4)
+
+
+def test_a_finished_turn_sounds_more_complete_than_one_broken_off(telephone, complete):
+    def at(begin_s, end_s):
+        return complete(telephone[int(begin_s * 16_000) : int(end_s * 16_000)])
+
+    # What pipecat 1.14.0's own front-end and the same weights come to.
+    assert at(10.6, 14.8) == pytest.approx(0.0157, abs=0.01)
+    assert at(18.0, 29.0) == pytest.approx(0.1312, abs=0.03)
+    assert at(14.5, 18.05) > 0.9  # "I'm originally from Chicago also."
 
 
 def test_words_are_heard(telephone, transcribe):

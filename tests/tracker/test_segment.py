@@ -32,8 +32,13 @@ def halves(samples):
     return np.stack([(loudness > 0) & (loudness < 0.75), loudness >= 0.75], 1)
 
 
-def cut(samples, sizes, channels=1, activity=None, limits=LIMITS):
-    cutter = TurnCutter(channels, loud_is_voice, limits, activity)
+def by_loudness(samples):
+    """A judge of pauses for synthetic audio: four to eight frames, by all that was said and how long it was quiet."""
+    return 4 + int(np.abs(samples).sum() * 10 + len(samples) // FRAME) % 5
+
+
+def cut(samples, sizes, channels=1, activity=None, limits=LIMITS, wait=None):
+    cutter = TurnCutter(channels, loud_is_voice, limits, activity, wait)
     records = []
     begin = 0
     while begin < len(samples):
@@ -64,12 +69,12 @@ patterns = st.lists(
 
 
 @settings(deadline=None)
-@given(patterns, st.lists(st.integers(60, 5000), min_size=1, max_size=30), st.booleans())
-def test_any_chunking_gives_the_same_turns(pattern, sizes, with_changes):
+@given(patterns, st.lists(st.integers(60, 5000), min_size=1, max_size=30), st.booleans(), st.booleans())
+def test_any_chunking_gives_the_same_turns(pattern, sizes, with_changes, adaptive):
     samples = media(pattern)
-    activity = halves if with_changes else None
-    whole = cut(samples, iter([len(samples)]), activity=activity)
-    pieces = cut(samples, (sizes[i % len(sizes)] for i in range(10**9)), activity=activity)
+    judges = {"activity": halves if with_changes else None, "wait": by_loudness if adaptive else None}
+    whole = cut(samples, iter([len(samples)]), **judges)
+    pieces = cut(samples, (sizes[i % len(sizes)] for i in range(10**9)), **judges)
     same(whole, pieces)
 
 
@@ -88,11 +93,12 @@ def test_a_turn_carries_its_own_samples_and_every_opening_is_followed_by_its_tur
 
 
 @settings(deadline=None)
-@given(patterns, st.booleans())
-def test_a_turn_that_pauses_for_good_is_what_its_pause_said(pattern, with_changes):
+@given(patterns, st.booleans(), st.booleans())
+def test_a_turn_that_pauses_for_good_is_what_its_pause_said(pattern, with_changes, adaptive):
     samples = media(pattern)
     maybe: dict[int, Turn] = {}
-    for record in cut(samples, iter([len(samples)]), activity=halves if with_changes else None):
+    judges = {"activity": halves if with_changes else None, "wait": by_loudness if adaptive else None}
+    for record in cut(samples, iter([len(samples)]), **judges):
         match record:
             case TurnPaused(turn):
                 assert with_changes or turn.number not in maybe
@@ -106,6 +112,21 @@ def test_a_turn_that_pauses_for_good_is_what_its_pause_said(pattern, with_change
             case Turn():
                 maybe.pop(record.number, None)
     assert maybe == {}
+
+
+def test_a_pause_is_judged_once_by_what_was_heard_until_then():
+    samples = media("." * 10 + "#" * 12 + "." * 5 + "#" * 9 + "." * 30)
+    heard = []
+
+    def wait(said):
+        heard.append(said)
+        return (7, 4)[len(heard) - 1]
+
+    (turn,) = [record for record in cut(samples, iter([len(samples)]), wait=wait) if isinstance(record, Turn)]
+    # It begins two frames before its first voice, and a pause is seen after three frames.
+    for said, end in zip(heard, (10 + 12 + 3, 10 + 12 + 5 + 9 + 3), strict=True):
+        np.testing.assert_array_equal(said, samples[8 * FRAME : end * FRAME])
+    assert (turn.ended_by, turn.decided_ns) == ("pause", (10 + 12 + 5 + 9 + 4) * 20_000_000)
 
 
 def test_a_change_of_speaker_without_a_pause_makes_two_turns():

@@ -41,6 +41,29 @@ def test_a_pause_is_not_the_end():
     ]
 
 
+@pytest.mark.parametrize("silence", [4, 5, 6, 9])
+def test_a_pause_lasts_as_long_as_it_was_given_and_the_next_as_long_as_ever(silence):
+    segmenter = Segmenter(LIMITS)
+
+    def play_on(pattern: str) -> list[Decision]:
+        return [decision for mark in pattern for decision in segmenter.feed(Frame(mark == "#", 0.0))]
+
+    segmenter.wait(1)  # nobody speaks
+    assert play_on("####..") == [Opened(0)]
+    segmenter.wait(2)  # nobody pauses
+    assert play_on(".") == [Paused(Ended(0, 5, 7, 4, "pause"))]
+    segmenter.wait(silence)
+    assert play_on("." * (silence - 4) + "#" + "...") == [
+        Resumed(0),
+        Paused(Ended(0, 5 + silence, 7 + silence, 5, "pause")),
+    ]
+    assert play_on("...") == [Ended(0, 5 + silence, 10 + silence, 5, "pause")]
+    play_on("####...")
+    segmenter.wait(silence)
+    assert play_on("." * (silence - 4)) == []
+    assert [type(decision) for decision in play_on(".")] == [Ended]
+
+
 def test_clicks_open_nothing():
     assert play("#...#...#....##....") == []
 

@@ -18,6 +18,8 @@ from tracker.turns.voice import FRAME
 
 Samples = Float32[np.ndarray, " samples"]
 Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
+Wait = Callable[[Samples], int]
+"""The silence, in frames, that ends a turn which sounds like this where its speaker pauses."""
 
 _CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second, and whenever speech stops
 _LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
@@ -55,11 +57,14 @@ class _Audio:
 class _Channel:
     """One channel's detector, segmenter and audio; turns frames into decisions."""
 
-    def __init__(self, frame: Callable[[Samples], Frame], limits: Limits, activity: Activity | None) -> None:
+    def __init__(
+        self, frame: Callable[[Samples], Frame], limits: Limits, activity: Activity | None, wait: Wait | None
+    ) -> None:
         self.audio = _Audio()
         self.seen = 0  # frames
         self._frame = frame
         self._activity = activity
+        self._wait = wait
         self._segmenter = Segmenter(limits)
         self._ends: list[int] = []  # frames at which the turn under way seemed to end
         self._recheck: int | None = None  # the frame count at which that is looked at again
@@ -79,6 +84,9 @@ class _Channel:
         due = start is not None and ((self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck)
         if self._activity and start is not None and (due or any(isinstance(d, Paused) for d in decisions)):
             decisions += self._split(self._activity, start)
+        start = self._segmenter.start
+        if self._wait and start is not None and any(_stopped(decision) for decision in decisions):
+            self._segmenter.wait(self._wait(self.audio.cut(start * FRAME, self.seen * FRAME)))
         return decisions
 
     def finish(self) -> list[Decision]:
@@ -114,6 +122,11 @@ class _Channel:
         return nearest if abs(nearest - at) <= _SAME_FRAMES else at
 
 
+def _stopped(decision: Decision) -> bool:
+    """Whether speech has stopped, and not only seems to pass to somebody else."""
+    return isinstance(decision, Paused) and decision.would_be.by == "pause"
+
+
 def _in_frames(changes: list[int], begin: int) -> list[int]:
     """Steps of the network from frame ``begin`` on, as frames."""
     return [begin + round(change * STEP_S * 1000 / FRAME_MS) for change in changes]
@@ -142,6 +155,8 @@ class TurnCutter:
         limits: The segmenter's numbers.
         activity: Marks who speaks when, to end a turn where the speaker changes; None where each channel is one
             speaker.
+        wait: Asked at each pause how long it may last; None where it is always ``limits.silence``. It hears what was
+            heard until then and nothing else, so the turns still depend on the media alone.
     """
 
     def __init__(
@@ -150,8 +165,9 @@ class TurnCutter:
         detector: Callable[[], Callable[[Samples], Frame]],
         limits: Limits,
         activity: Activity | None,
+        wait: Wait | None = None,
     ) -> None:
-        self._channels = [_Channel(detector(), limits, activity) for _ in range(channels)]
+        self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
         self._opened = 0
 

@@ -4,7 +4,7 @@ A turn opens once enough of the last frames were voiced, and begins a little bef
 (pre-roll). When speech stops for ``pause`` frames the machine says so; the turn ends only after ``silence``
 frames. Those are two things: work may begin at the first, nothing is final before the second. A speaker who never
 pauses is cut at ``maximum`` frames, at the quietest place of the last third. Whoever knows that the speaker changed
-calls `Segmenter.split`.
+calls `Segmenter.split`; whoever knows better how long this pause may last calls `Segmenter.wait`.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class _Speaking:
     frames: list[Frame]
     opened: bool = False
     paused: bool = False
+    silence: int | None = None  # that ends this pause, where it is not that of the limits
 
     @property
     def voiced(self) -> int:
@@ -147,6 +148,11 @@ class Segmenter:
             return []
         return self._divide(self._turn, at - self._turn.start, "speaker_change")
 
+    def wait(self, silence: int) -> None:
+        """Let this pause, and no other, end its turn after so many unvoiced frames, the next frame at the earliest."""
+        if self._turn and self._turn.paused:
+            self._turn.silence = silence
+
     def would_split(self, at: int) -> Ended | None:
         """How the turn under way would end if the speaker changed at a frame; None outside of it, or in a pause."""
         turn = self._turn
@@ -178,10 +184,10 @@ class Segmenter:
     def _go_on(self, turn: _Speaking, frame: Frame) -> list[Decision]:
         decisions = self._open_if_enough(turn)
         if frame.voiced and turn.paused:
-            turn.paused = False
+            turn.paused, turn.silence = False, None
             decisions.append(Resumed(turn.start))
         quiet = self._count - turn.speech_end
-        if quiet >= self._limits.silence:
+        if quiet >= (turn.silence or self._limits.silence):
             return decisions + self._end(turn, "pause")
         if quiet >= self._limits.pause and turn.opened and not turn.paused:
             turn.paused = True
