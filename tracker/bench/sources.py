@@ -12,6 +12,7 @@ import numpy as np
 
 from tracker.clock import NS_PER_S, Clock
 from tracker.sources.media import RATE_HZ, AudioChunk, Source
+from tracker.sources.wrapped import Wrapped
 
 _CHUNK = RATE_HZ // 50
 
@@ -37,7 +38,7 @@ class Origin:
 
 
 @final
-class Noted:
+class Noted(Wrapped):
     """A source of which somebody takes notes.
 
     Args:
@@ -46,36 +47,10 @@ class Noted:
     """
 
     def __init__(self, source: Source, note: Callable[[AudioChunk], None]) -> None:
-        self._source = source
+        super().__init__(source)
         self._note = note
-        self.name = source.name
-        self.live = source.live
 
-    @property
-    def channels(self) -> int:
-        """How many channels the chunks come from."""
-        return self._source.channels
-
-    @property
-    def dropped(self) -> int:
-        """Samples that the wrapped source lost."""
-        return self._source.dropped
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
-        """Open the wrapped source.
-
-        Raises:
-            SourceError: As the wrapped source does.
-        """
-        async with self._source.open() as chunks, aclosing(self._noted(chunks)) as noted:
-            yield noted
-
-    def stop(self) -> None:
-        """Hear nothing more."""
-        self._source.stop()
-
-    async def _noted(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         async for chunk in chunks:
             self._note(chunk)
             yield chunk

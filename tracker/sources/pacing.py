@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
 
 import anyio
 
 from tracker.clock import Clock
 from tracker.sources.media import AudioChunk, Source
+from tracker.sources.wrapped import Wrapped
 
 
-class Paced:
+class Paced(Wrapped):
     """Wraps a recorded source; the schedule counts from the first chunk and never drifts.
 
     Nothing is dropped: where the listener is slower than the recording, chunks come late.
@@ -22,39 +22,17 @@ class Paced:
     """
 
     def __init__(self, source: Source, clock: Clock) -> None:
-        self._source = source
+        super().__init__(source)
         self._clock = clock
         self._stopped = False
         self._waiting: anyio.CancelScope | None = None
         self._resumed = anyio.Event()
         self._paused = False
-        self.name = source.name
-        self.live = source.live
-
-    @property
-    def channels(self) -> int:
-        """How many channels the chunks come from."""
-        return self._source.channels
-
-    @property
-    def dropped(self) -> int:
-        """Samples that the wrapped source lost."""
-        return self._source.dropped
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
-        """Open the wrapped source.
-
-        Raises:
-            SourceError: As the wrapped source does.
-        """
-        async with self._source.open() as chunks, aclosing(self._release(chunks)) as released:
-            yield released
 
     def stop(self) -> None:
         """End now: what has not been released was not yet heard."""
         self._stopped = True
-        self._source.stop()
+        super().stop()
         self._resumed.set()
         if self._waiting:
             self._waiting.cancel()
@@ -71,7 +49,7 @@ class Paced:
         self._paused = False
         self._resumed.set()
 
-    async def _release(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         origin_ns: int | None = None
         async for chunk in chunks:
             if origin_ns is None:
