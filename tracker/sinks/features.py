@@ -17,6 +17,7 @@ from adapters.contract import Features
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.recording import RecordedFile, features_file
+from tracker.threads import together
 
 Recognise = Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
 
@@ -38,18 +39,21 @@ class FeatureKeeper:
         self._writes = True
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
-        """Keep a turn's features, then judge it."""
+        """Judge a turn, and meanwhile keep its features."""
+        judged, _ = await together(lambda: self._recognise(observed), lambda: self._keep(observed))
+        return judged
+
+    async def _keep(self, observed: ObservedTurn) -> None:
         given = {"audio": observed.audio, "video": observed.video}
         features = {name: one for name, one in given.items() if isinstance(one, Features)}
         if features and self._writes:
             try:
-                await anyio.to_thread.run_sync(self._keep, observed, features)
+                await anyio.to_thread.run_sync(self._write, observed, features)
             except OSError as error:
                 self._writes = False
                 self._report(f"{self._folder}: features are no longer kept ({error.strerror})")
-        return await self._recognise(observed)
 
-    def _keep(self, observed: ObservedTurn, features: dict[str, Features]) -> None:
+    def _write(self, observed: ObservedTurn, features: dict[str, Features]) -> None:
         told = {name: str(one.spec) for name, one in features.items()}
         whole = save({name: one.values for name, one in features.items()}, told | {"speaker": observed.speaker})
         RecordedFile(self._folder / features_file(observed.turn.number)).put(whole)
