@@ -84,24 +84,26 @@ class SpeechEncoder:
         Returns:
             ``ceil(seconds * 50)`` frames.
         """
-        return self._encode(samples, window_s(len(samples) / RATE_HZ))
+        seconds = window_s(len(samples) / RATE_HZ)
+        heard = samples[: round(seconds * RATE_HZ)]
+        output = self._encode(samples, seconds)
+        on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
+        frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
+        states = np.array(on_cpu, dtype=np.float32)[0, :frames]
+        return Encoded(Features(SPEC, np.concatenate([states, prosody(heard, frames)], axis=1)), output)
 
-    def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+    def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
         """Encode one turn with more silence after it, for words that the short window gave no room to."""
         return self._encode(samples, window_s(len(samples) / RATE_HZ, _ROOM_S))
 
-    def encode_full_window(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
-        """Encode one turn in Whisper's own window of 30 s."""
+    def encode_full_window(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
+        """Encode one turn in Whisper's own window of 30 s, likewise."""
         return self._encode(samples, _LONGEST_S)
 
-    def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> Encoded:
+    def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> ctranslate2.StorageView:
         length = round(seconds * RATE_HZ)
         window = np.zeros(length, np.float32)
         heard = samples[:length]
         window[: len(heard)] = heard
         mel = self._mel(window)[None, :, : length // _HOP].astype(np.float32)
-        output = self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))
-        on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
-        frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
-        states = np.array(on_cpu, dtype=np.float32)[0, :frames]
-        return Encoded(Features(SPEC, np.concatenate([states, prosody(heard, frames)], axis=1)), output)
+        return self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))

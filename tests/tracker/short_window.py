@@ -20,8 +20,9 @@ import soundfile
 from jaxtyping import Float32
 
 from adapters.cache import asset_folder
+from adapters.contract import Features
 from adapters.features import acoustic
-from adapters.features.acoustic import Encoded, SpeechEncoder
+from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.transcribe import TextGate, Transcriber
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
@@ -37,7 +38,7 @@ class FullWindow(SpeechEncoder):
 
     def encode(self, samples: Samples) -> Encoded:
         """Encode one turn as Whisper's own pipelines do."""
-        return self.encode_full_window(samples)
+        return Encoded(Features(SPEC, np.zeros((1, SPEC.dim), np.float32)), self.encode_full_window(samples))
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,6 @@ the speech, and then from the full 30 s window; what that says counts: people do
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +110,7 @@ class Transcriber:
             encoded: The encoder's output for the short window.
         """
         limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * len(samples) / 16_000)
-        decoded = self._decode(encoded, limit)
+        decoded = self._decode(encoded.output, limit)
         if decoded.doubtful:
             self.fallbacks += 1
             decoded = self._decode(self._encoder.encode_with_room(samples), limit)
@@ -120,9 +119,9 @@ class Transcriber:
         reason = self._gate.why_not(decoded.text, decoded.no_speech, decoded.logprob)
         return Transcript("" if reason else decoded.text, self._language, reason)
 
-    def _decode(self, encoded: Encoded, limit: int) -> _Decoded:
+    def _decode(self, output: ctranslate2.StorageView, limit: int) -> _Decoded:
         result = self._decoder.generate(
-            encoded.output,
+            output,
             [self._prompt],
             beam_size=1,
             max_length=2 * limit,  # CTranslate2 lets half of it be generated
@@ -147,5 +146,5 @@ def _decoder(folder: Path, device: str) -> ctranslate2.models.Whisper:
         str(folder),
         device=device,
         compute_type="int8_float32" if in_8_bits else "float32",
-        intra_threads=min(4, os.cpu_count() or 1),
+        intra_threads=1,  # a token is too little work to share: with two threads it took no less time, and a third more work
     )
