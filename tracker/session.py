@@ -19,6 +19,7 @@ from tracker.control import Control
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
 from tracker.gauges import Gauges
+from tracker.memory import share_heaps
 from tracker.metrics import Metrics
 from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
@@ -146,6 +147,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
     from tracker.assets.cli import pull_assets
     from tracker.assets.store import Store
 
+    share_heaps()
     store = Store(config.assets.paths)
     pull_assets(store, parts.needed_assets(config, faces))
     with Console(stderr=True).status("loading the models"):

@@ -146,5 +146,5 @@ def _decoder(folder: Path, device: str) -> ctranslate2.models.Whisper:
         str(folder),
         device=device,
         compute_type="int8_float32" if in_8_bits else "float32",
-        intra_threads=1,  # a token is too little work to share: with two threads it took no less time, and a third more work
+        intra_threads=1,  # a token is too little work to share: two threads took as long, for a third more work
     )
