@@ -21,7 +21,7 @@ import anyio
 
 from tracker.ahead import Ahead, AheadSteps
 from tracker.clock import Clock
-from tracker.control import Control, Mark, Pause, Rename, Request, Resume
+from tracker.control import Control
 from tracker.edges import Edge, Policy
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
@@ -33,8 +33,9 @@ from tracker.publisher import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import AudioChunk, Pausable, Source
+from tracker.sources.media import AudioChunk, Source
 from tracker.sources.resample import as_kept
+from tracker.steering import Steering
 from tracker.threads import ModelThread
 from tracker.turns.segment import Cutter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
@@ -170,22 +171,20 @@ class _Path:
         gauges: Gauges,
         may_speculate: Callable[[], bool],
     ) -> None:
-        self._source = source
         self._steps = steps
         self._publisher = publisher
         self._audio = audio
         self._clock = clock
         self._gauges = gauges
         self._scope = anyio.CancelScope()
-        self._listening = anyio.Event()
-        self._listening.set()
-        self._paused_at_ns: int | None = None
-        self._heard_ns = 0
         self._chunks: Edge[AudioChunk | _Silence] = Edge("chunks", _CHUNKS, _policy(source))
         self._turns: Edge[TurnOpened | Turn] = Edge("turns", _TURNS)
         self._observed: Edge[TurnOpened | ObservedTurn | FailedTurn] = Edge("observed", _TURNS)
         self._judged: Edge[Record] = Edge("judged", _TURNS)
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
+        self._steering = Steering(
+            source, steps.watcher, publisher, lambda: self._chunks.offer(_Silence()), clock, gauges
+        )
         self._in_hand = 0  # turns that are over and not yet published
         self._may_speculate = may_speculate
         self._ahead: Ahead | None = None
@@ -212,40 +211,11 @@ class _Path:
     async def watch(self, control: Control) -> None:
         """Do what the user asks for."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._obey, control, name="requests")
+            group.start_soon(self._steering.follow, control, name="requests")
             await control.drained.wait()
-            self._source.stop()
-            self._listening.set()
+            self._steering.stop()
             await control.aborted.wait()
             self._scope.cancel()
-
-    async def _obey(self, control: Control) -> None:
-        async for request in control.requests:
-            if not control.drained.is_set():
-                await self._do(request)
-
-    async def _do(self, request: Request) -> None:
-        now_ns = self._clock.now_ns()
-        match request:
-            case Pause() if self._paused_at_ns is None:
-                self._paused_at_ns, self._gauges.paused = now_ns, True
-                self._listening = anyio.Event()
-                if isinstance(self._source, Pausable):
-                    self._source.pause()
-                self._steps.watcher.pause()
-                await self._chunks.offer(_Silence())
-                await self._publisher.pause(self._heard_ns)
-            case Resume() if self._paused_at_ns is not None:
-                await self._publisher.resume(self._heard_ns, now_ns - self._paused_at_ns)
-                self._paused_at_ns, self._gauges.paused = None, False
-                if isinstance(self._source, Pausable):
-                    self._source.resume()
-                self._steps.watcher.resume()
-                self._listening.set()
-            case Mark(note):
-                await self._publisher.mark(self._heard_ns, note)
-            case Rename(speaker, name):
-                await self._publisher.rename(self._heard_ns, speaker, name)
 
     def outcome(self, control: Control, ended_as: Outcome) -> Outcome:
         """How the path ended."""
@@ -258,10 +228,9 @@ class _Path:
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
-                if not isinstance(self._source, Pausable):
-                    await self._listening.wait()
+                await self._steering.listening()
                 chunk = as_kept(chunk)
-                self._heard_ns = max(self._heard_ns, chunk.end_ns)
+                self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.hear(chunk)
                 self._steps.watcher.hear(chunk.end_ns)
                 await self._audio.offer(chunk)
