@@ -88,6 +88,8 @@ class Recipe:
         face_hidden: Width of a member that sees faces.
         face_turns: Turns of each label that are put together from pictures (see `adapters.faces`).
         face: How the face's members are fitted; without it faces are not read.
+        heard: Whether the words are also read as a recogniser heard them (``heard/meld`` in the data folder, see
+            ``tests/noisy_copy.py``), beside the written ones.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Recipe:
     face_hidden: int = 48
     face_turns: int = 1500
     face: FitSpec | None = None
+    heard: bool = False
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -122,6 +125,8 @@ def read_recipe(path: Path) -> Recipe:
     if "pseudo" in raw:
         parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
     recipe: Recipe = _part(path, Recipe, {**raw, **parts})
+    if recipe.heard and recipe.pseudo:
+        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard = true")
     return recipe
 
 

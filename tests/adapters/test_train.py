@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import soundfile
 import torch
 
 from adapters import recogniser
-from adapters.contract import Features, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.corpora import voice_rows
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, STATES, Encoded
@@ -78,6 +79,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for split in ("train", "dev"):
         text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *rows])
         (root / "meld" / f"{split}_sent_emo.csv").write_text(text, encoding="utf-8")
+    (root / "heard/meld").mkdir(parents=True)  # what a recogniser makes of each word: the letters the other way round
+    said = [f"{word[::-1]}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
+    text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *said])
+    (root / "heard/meld/train_sent_emo.csv").write_text(text, encoding="utf-8")
     random = np.random.default_rng(0)
 
     def record(name: str, seconds: float = 0.5) -> None:
@@ -120,6 +125,39 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert judge.card.sets is not None
     assert judge.card.sets.coverage == 0.9
     assert judge.emotions(scores)[0] == "joy"
+
+
+def judged_as_heard(out: Path, recipe: Recipe) -> float:
+    """The share of turns that are judged right by words as they were heard."""
+    judge = recogniser.load(out, recipe.backbone, device="cpu", dtype="float32")
+    emotions = MELD_LABELS.labels
+    said = [Utterance("Ann", f"{word[::-1]}!") for word in emotions]
+    turns = [TurnInput(one, tuple(said[:index])) for index, one in enumerate(said)]
+    return sum(judge.scores(turn).label == wanted for turn, wanted in zip(turns, emotions, strict=True)) / len(turns)
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    right = {}
+    for heard in (False, True):
+        about = train(replace(recipe, heard=heard), data, tmp_path / str(heard), seed=0, readers=readers())
+        assert any("Whisper" in name for name in about["data"] if "MELD" in name) == heard
+        right[heard] = judged_as_heard(tmp_path / str(heard), recipe)
+    assert right[False] < right[True] == 1.0
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    shutil.rmtree(data / "heard")
+    with pytest.raises(AdapterError, match=r"heard.*tests\.noisy_copy --data .* --split train .* heard = false"):
+        train(replace(recipe, heard=True), data, tmp_path / "out", seed=0, readers=readers())
+
+
+def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text("heard = true\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
+    with pytest.raises(AdapterError, match="heard = true"):
+        read_recipe(path)
 
 
 def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_path: Path) -> None:
