@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def save(folder: Path, judge: Judge, card: Card) -> Card:
     save_file(weights, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
     fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
-    written = Card(**{**fields, "weights_sha256": _sha256(folder / _WEIGHTS)})
+    written = Card(**{**fields, "weights_sha256": sha256_of(folder / _WEIGHTS)})
     text = json.dumps({"format": FORMAT, **asdict(written)}, indent=2, ensure_ascii=False)
     (folder / _CARD).write_text(text + "\n", encoding="utf-8")
     return written
@@ -136,7 +137,7 @@ def verify(folder: Path) -> Card:
     path = folder / _WEIGHTS
     if not path.is_file():
         raise AdapterError(f"no adapter at {folder}: {_WEIGHTS} is missing")
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != card.weights_sha256:
         raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
     return card
@@ -161,7 +162,7 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
         raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
     judge = Judge(card.shape)
     weights = _renamed(load_file(path))
-    _assert_same(path, judge.state_dict(), weights)
+    assert_same(path, judge.state_dict(), weights)
     judge.load_state_dict({name: value.float() for name, value in weights.items()})
     return judge.train(False).requires_grad_(False), card
 
@@ -180,7 +181,12 @@ def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weigh | weights
 
 
-def _assert_same(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def assert_same(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Compare names and shapes of weights, and look whether they are numbers.
+
+    Raises:
+        AdapterError: A weight is missing, unknown, of another shape, or not finite.
+    """
     for name in sorted(expected.keys() | found.keys()):
         here = tuple(found[name].shape) if name in found else "missing"
         there = tuple(expected[name].shape) if name in expected else "unknown"
@@ -190,6 +196,7 @@ def _assert_same(path: Path, expected: dict[str, Tensor], found: dict[str, Tenso
             raise AdapterError(f"{path}: weight {name} holds numbers that are not finite")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

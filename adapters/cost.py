@@ -16,7 +16,6 @@ from typing import Annotated
 import torch
 import typer
 
-from adapters import published
 from adapters.backbone import Backbone
 from adapters.cache import backbone_source
 from adapters.datasets import meld
@@ -24,6 +23,10 @@ from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.fit_pseudo import fit_pseudo, read
 from adapters.prompt import Prompter, PromptSpec
+from adapters.published.data import FRAMES, turns_of
+from adapters.published.fit import epoch_of
+from adapters.published.model import fresh, load_llm, shape_for
+from adapters.published.sets import set_of
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
@@ -31,12 +34,13 @@ from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
 def whole_sequences(corpus: Dialogues, recipe: Recipe, batch: int) -> Callable[[], None]:
     """One epoch of the published way."""
-    model = published.published(recipe.backbone, recipe.dtype, seed=0)
+    llm, asked = load_llm(recipe.backbone, recipe.dtype), set_of("meld")
+    model = llm.beside(fresh(shape_for("meld-2048", llm, (FRAMES, FRAMES)), seed=0), asked.task)
     optimiser = torch.optim.AdamW(model.adapter.parameters(), lr=5e-4)
-    turns = published.turns_of(corpus)
+    turns = turns_of(corpus)
 
     def epoch() -> None:
-        for _ in published.epoch_of(model, turns, optimiser, batch):
+        for _ in epoch_of(model, asked, turns, optimiser, batch):
             pass
 
     return epoch

@@ -63,9 +63,20 @@ def summarise(abouts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "seeds": list(abouts),
         "dev": {
-            case: {name: _spread([float(about["dev"][case][name]) for about in abouts.values()]) for name in _SUMMED}
+            case: {name: spread([float(about["dev"][case][name]) for about in abouts.values()]) for name in _SUMMED}
             for case in cases
         },
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation (n - 1; 0 for one value), least, most and each of some values, at least one."""
+    return {
+        "mean": float(np.mean(values)),
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        "least": min(values),
+        "most": max(values),
+        "each": list(values),
     }
 
 
@@ -92,16 +103,6 @@ def draw(path: Path, curves: Mapping[str, Curves]) -> None:
         if axes.lines:
             axes.legend()
     figure.savefig(path, dpi=120)
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {
-        "mean": float(np.mean(values)),
-        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
-        "least": min(values),
-        "most": max(values),
-        "each": list(values),
-    }
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

@@ -33,7 +33,6 @@ from adapters.errors import AdapterError
 
 CHERMA_LABELS = LabelSet("cherma", ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"))
 _CHERMA_NAMES = ("愤怒", "厌恶", "恐惧", "高兴", "平静", "悲伤", "惊奇")
-SENTIMENT_RANGES = {"mosei": 3.0, "simsv2": 1.0}  # scores lie between minus this and this
 _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
     "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),

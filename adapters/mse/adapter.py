@@ -67,6 +67,11 @@ class MseAdapter(nn.Module):
         self.mixer = TextGuideMixer(shape.d)
         self.fusion = MultiScaleFusion(shape.d, shape.n, full_rank=shape.full_rank)
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers learn."""
+        return sum(value.numel() for value in self.parameters())
+
     def forward(
         self,
         text: Float[Tensor, "b words d"],
@@ -101,3 +106,22 @@ def from_official(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = prefix[1] + key.removeprefix(prefix[0])
         renamed[name] = value.reshape(1, -1) if name == "fusion.kernel.weight" else value
     return renamed
+
+
+def shape_of(weights: Mapping[str, Tensor]) -> MseShape:
+    """The sizes that weights under our names have, with the paper's projector.
+
+    Raises:
+        AdapterError: They are not those of an adapter.
+    """
+
+    def size(name: str, axis: int) -> int:
+        if name not in weights or weights[name].ndim <= axis:
+            raise AdapterError(f"no weights of the published MSE-Adapter: {name} is missing")
+        return weights[name].shape[axis]
+
+    audio, video = (
+        SequenceShape(size(f"{name}.rnn.weight_ih_l0", 1), size(f"{name}.linear.weight", 1))
+        for name in ("audio", "video")
+    )
+    return MseShape(size("mixer.text_mlp.weight", 1), size("fusion.spread.weight", 0), audio, video)

@@ -44,14 +44,15 @@ class MseLlm:
     Args:
         llm: Any causal LLM of Hugging Face's.
         tokenizer: Its own.
-        adapter: Fits the LLM's width; its parameters are the only ones that take a gradient.
+        adapter: Fits the LLM's width; it is moved to the LLM's device, and its parameters are the only ones that take a
+            gradient.
         task: What is asked.
     """
 
     def __init__(
         self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, adapter: MseAdapter, task: Task
     ) -> None:
-        self.adapter = adapter
+        self.adapter = adapter.to(llm.device)
         self._llm = llm.requires_grad_(False).train(False)
         self._tokenizer = tokenizer
         opening = [] if tokenizer.bos_token_id is None else [int(tokenizer.bos_token_id)]
@@ -75,13 +76,16 @@ class MseLlm:
     def scores(self, batch: MseBatch) -> Float[Tensor, "b answers"]:
         """Log probability of every answer of the task among all of them."""
         prompts = self._prompts(batch)
-        if all(len(answer) == 1 for answer in self._answers):  # one pass tells them all
-            told = self._told([(prompt, self._answers[0]) for prompt in prompts])
-            scores: Tensor = told[:, 0, torch.cat(self._answers).to(told.device)]
-        else:
-            rows = [(prompt, answer) for prompt in prompts for answer in self._answers]
-            scores = self._likelihoods(rows).unflatten(0, (-1, len(self._answers)))
-        return scores.log_softmax(-1)
+        # One row tells all answers that differ in their last token only: a few rows for 61 intensities.
+        rows = {tuple(answer[:-1].tolist()): answer for answer in self._answers}
+        heads = list(rows)
+        told = self._told([(prompt, answer) for prompt in prompts for answer in rows.values()])
+        told = told.unflatten(0, (-1, len(heads)))
+        scores = [
+            told[:, heads.index(tuple(answer[:-1].tolist())), torch.arange(len(answer)), answer].sum(-1)
+            for answer in self._answers
+        ]
+        return torch.stack(scores, -1).log_softmax(-1)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -95,7 +99,8 @@ class MseLlm:
         """Everything before the answer, turn by turn."""
         words = [self._embed(torch.tensor(self._ids(text), dtype=torch.long)) for text in batch.texts]
         padded = pad_sequence(words, batch_first=True)
-        pseudo = self.adapter(padded, batch.audio, batch.video, _present([len(w) for w in words]))
+        audio, video = ((frames.to(padded.device), lengths) for frames, lengths in (batch.audio, batch.video))
+        pseudo = self.adapter(padded, audio, video, _present([len(w) for w in words]).to(padded.device))
         before, behind = self._embed(self._before), self._embed(self._behind)
         return [torch.cat([before, tokens, own, behind]) for tokens, own in zip(pseudo, words, strict=True)]
 
