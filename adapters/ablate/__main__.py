@@ -16,7 +16,7 @@ import typer
 from adapters.ablate import pseudo, table, voice, words
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
-from adapters.corpora import WordRows, word_rows
+from adapters.corpora import word_rows
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
@@ -70,12 +70,10 @@ def ablate_words(data: Data, config: Config = DEFAULT, seeds: Seeds = 2, dialogu
     with _said_in_one_line():
         recipe = read_recipe(config)
         backbone, prompter, prompt = _llm(recipe)
-
-        def rows(split: str, some: int) -> dict[str, WordRows]:
-            corpus = _meld(data, split, some)
-            return {name: word_rows(make(corpus), backbone, prompter, prompt) for name, make in words.CONTEXTS.items()}
-
-        fitting, judged = rows("train", dialogues), rows("dev", 0)
+        fitting, judged = (
+            words.contexts(_meld(data, split, some), backbone, prompter, prompt)
+            for split, some in (("train", dialogues), ("dev", 0))
+        )
     variants = words.variants(recipe)
     _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.judge(one, fitting, judged, seed), seeds))
 

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from adapters.backbone import Backbone
 from adapters.contract import MELD_LABELS, Utterance
-from adapters.corpora import WordRows
+from adapters.corpora import WordRows, kept, word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.fit import fit_members
-from adapters.readout.members import Members, Standardise, average
+from adapters.progress import progress
+from adapters.prompt import Prompter, PromptSpec
+from adapters.readout.members import Members, Standardise, average, pool
 from adapters.recipe import Recipe
 from adapters.scores import figures
+
+_AT_ONCE = 32  # turns that are read side by side
 
 COLUMNS = ("weighted F1", "macro F1")
 
@@ -37,17 +43,38 @@ def unattributed(corpus: Dialogues) -> Dialogues:
     return replace(corpus, dialogues=tuple(tuple(map(_said_by_one, dialogue)) for dialogue in corpus.dialogues))
 
 
-def alone(corpus: Dialogues) -> Dialogues:
-    """Every turn as a dialogue of its own, with nothing before it."""
-    return replace(corpus, dialogues=tuple((_said_by_one(line),) for said in corpus.dialogues for line in said))
+def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
+    """Every labelled turn read as a dialogue of its own: the intro once, turns of the same length side by side."""
+    lines = [line for dialogue in corpus.dialogues for line in dialogue if line.label is not None]
+
+    def make() -> Tensor:
+        intro = prompter.beginning()
+        prefix, _ = backbone.prefix(intro)
+        layouts = [prompter.layout([_said_by_one(line).utterance]) for line in lines]
+        order = sorted(range(len(lines)), key=lambda row: len(layouts[row].ids))
+        rows = torch.empty(len(lines), len(backbone.read), 2, backbone.width)
+        for _, group in groupby(progress(order, "reading turns"), key=lambda row: len(layouts[row].ids)):
+            for some in torch.tensor(list(group)).split(_AT_ONCE):
+                ids = torch.stack([layouts[row].ids[len(intro) :] for row in some])
+                embeds = backbone.embed(ids.flatten()).unflatten(0, ids.shape)
+                with torch.no_grad():
+                    states = backbone.suffixes(prefix, embeds, torch.full((len(some),), len(intro)))
+                for read, row in zip(states.unbind(1), some, strict=True):
+                    start, end = layouts[row].spans[0]
+                    rows[row] = pool(read, start - len(intro), end - len(intro))
+        return rows.half()
+
+    key = (backbone.weights_digest, backbone.read, spec, [line.utterance.text for line in lines])
+    return WordRows(kept("alone", key, make).float(), torch.tensor(corpus.labels))
 
 
-CONTEXTS: Mapping[str, Callable[[Dialogues], Dialogues]] = {
-    "attributed": lambda corpus: corpus,
-    "unattributed": unattributed,
-    "alone": alone,
-}
-"""What the LLM reads before a turn."""
+def contexts(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> dict[str, WordRows]:
+    """A corpus by what the LLM reads before a turn."""
+    return {
+        "attributed": word_rows(corpus, backbone, prompter, spec),
+        "unattributed": word_rows(unattributed(corpus), backbone, prompter, spec),
+        "alone": alone_rows(corpus, backbone, prompter, spec),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +84,7 @@ class Variant:
     Attributes:
         name: What is taken away.
         recipe: How it is fitted.
-        context: Which of `CONTEXTS` the LLM reads.
+        context: What the LLM reads before a turn (see `contexts`).
         pick: Which of its states are seen.
         mixed: Whether layers are mixed by learned weights instead of being laid side by side.
     """

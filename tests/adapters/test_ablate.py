@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from adapters.ablate import pseudo, table, voice, words
 from adapters.ablate.__main__ import app
+from adapters.backbone import Backbone
 from adapters.contract import Absent, Features, Utterance
-from adapters.corpora import VoiceRows, WordRows
+from adapters.corpora import VoiceRows, WordRows, word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
+from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import Standardise
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice import VoiceReader
@@ -65,18 +67,21 @@ def _corpus() -> Dialogues:
     return Dialogues((line, line[:2]))
 
 
-def test_contexts_change_what_is_before_a_turn_and_no_turn() -> None:
+def test_contexts_change_what_is_before_a_turn_and_no_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
+    llm, spec = write_backbone(tmp_path / "llm"), PromptSpec("Read:\n")
+    backbone, prompter = Backbone.load(llm, (1, 2), dtype="float32"), Prompter.load(llm, spec)
     corpus = _corpus()
-    texts = [line.utterance.text for dialogue in corpus.dialogues for line in dialogue]
-    for name, change in words.CONTEXTS.items():
-        changed = change(corpus)
-        assert changed.labels == corpus.labels, name
-        assert [line.utterance.text for dialogue in changed.dialogues for line in dialogue] == texts, name
-    assert words.CONTEXTS["attributed"](corpus) == corpus
-    assert [len(dialogue) for dialogue in words.alone(corpus).dialogues] == [1] * 5
-    one = words.unattributed(corpus)
-    assert [len(dialogue) for dialogue in one.dialogues] == [3, 2]
-    assert len({line.utterance.speaker for dialogue in one.dialogues for line in dialogue}) == 1
+    rows = words.contexts(corpus, backbone, prompter, spec)
+    assert all(context.labels.tolist() == corpus.labels for context in rows.values())
+    single = Dialogues(tuple((line,) for dialogue in corpus.dialogues for line in dialogue))
+    expected = word_rows(single, backbone, prompter, spec).states
+    torch.testing.assert_close(rows["alone"].states, expected, atol=2e-3, rtol=2e-3)
+    others = rows["attributed"].states, rows["unattributed"].states, expected
+    first, second, third = (torch.stack([states[turn] for states in others]) for turn in (0, 1, 2))
+    torch.testing.assert_close(first, expected[0].expand_as(first), atol=2e-3, rtol=2e-3)  # nothing is before it
+    for turn in (second, third):
+        assert all(not turn[a].equal(turn[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
 def test_a_fresh_mix_is_the_mean_of_the_standardised_layers() -> None:
