@@ -32,7 +32,7 @@ Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")
 Config = Annotated[Path, typer.Option(help="The recipe.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds.", min=1)]
 Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 takes all.", min=0)]
-DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"
+DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
 
 
 @contextmanager
@@ -65,10 +65,14 @@ def _print(lines: Iterable[str]) -> None:
 
 
 @app.command("words")
-def ablate_words(data: Data, config: Config = DEFAULT, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
-    """The reader of words: layers, pooling, past turns, members."""
+def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
+    """The reader of written words: layers, pooling, past turns, members."""
     with _said_in_one_line():
         recipe = read_recipe(config)
+        if recipe.heard:
+            raise AdapterError(
+                f"{config} learns from words as heard, too, and only written ones are read: leave out heard"
+            )
         backbone, prompter, prompt = _llm(recipe)
         fitting, judged = (
             words.contexts(_meld(data, split, some), backbone, prompter, prompt)

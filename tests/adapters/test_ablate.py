@@ -207,3 +207,6 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     bare = CliRunner().invoke(app, ["pseudo", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml")])
     assert bare.exit_code == 1
     assert "give a recipe with [pseudo]" in bare.stderr
+    heard = CliRunner().invoke(app, ["words", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml")])
+    assert heard.exit_code == 1
+    assert "leave out heard" in heard.stderr
