@@ -78,19 +78,24 @@ class VoiceRows:
         )
 
 
-def kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
-    """A tensor from the cache, or made and put there."""
+def kept_tensors(kind: str, key: Iterable[object], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors from the cache, or made and put there."""
     sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
     path = training_folder() / f"{kind}-{sha}.safetensors"
     if not path.is_file():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        save_file({"rows": made.contiguous()}, partial)
+        save_file({name: tensor.contiguous() for name, tensor in made.items()}, partial)
         partial.rename(path)
     path.touch()
     clean_up(spare=path)
-    return load_file(path)["rows"]
+    return load_file(path)
+
+
+def kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
+    """A tensor from the cache, or made and put there."""
+    return kept_tensors(kind, key, lambda: {"rows": make()})["rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
         np.array([clip.corpus for clip in clips] + ["ordinary"] * len(talk)),
         np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
-        torch.tensor([_held_out(clip) for clip in clips] + [window.held_out for window in talk]),
+        torch.tensor([held_out(clip) for clip in clips] + [window.held_out for window in talk]),
     )
 
 
@@ -167,5 +172,6 @@ def _summary(encoder: Encoder, samples: Float32[np.ndarray, " samples"]) -> Floa
     return summarise(encoder.encode(samples).features.values)
 
 
-def _held_out(clip: Clip) -> bool:
+def held_out(clip: Clip) -> bool:
+    """Whether a clip is of a speaker who is kept out of training."""
     return ravdess.held_out(clip) if clip.corpus == "ravdess" else clip.speaker == _HELD_OUT[clip.corpus]

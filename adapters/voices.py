@@ -55,17 +55,22 @@ def centred(reader: VoiceReader, rows: VoiceRows, turns: int, seed: int) -> Floa
     return reader.centre(rows.summaries, before, counts)
 
 
+def average_voice(rows: VoiceRows) -> Float[Tensor, " summary"]:
+    """The mean summary, each corpus counting the same."""
+    means = [rows.summaries[torch.from_numpy(rows.corpora == corpus)].mean(0) for corpus in np.unique(rows.corpora)]
+    return torch.stack(means).mean(0)
+
+
 def fit_voice(reader: VoiceReader, rows: VoiceRows, spec: FitSpec, seed: int) -> None:
     """Fit all views.
 
     Args:
-        reader: A fresh one; the average voice is measured here, each corpus counting the same.
+        reader: A fresh one; the average voice is measured here.
         rows: The clips to fit to.
         spec: How to fit.
         seed: Of the draws.
     """
-    means = [rows.summaries[torch.from_numpy(rows.corpora == corpus)].mean(0) for corpus in np.unique(rows.corpora)]
-    reader.usual.copy_(torch.stack(means).mean(0))
+    reader.usual.copy_(average_voice(rows))
     inputs = torch.cat([centred(reader, rows, turns, seed + step) for step, turns in enumerate(MOMENTS)])
     labels, weights = rows.labels.repeat(len(MOMENTS)), balanced(rows).repeat(len(MOMENTS))
     for view, members in enumerate(reader.views):

@@ -10,6 +10,8 @@ Letters: ``b`` turns, ``summary`` width of a voice's vector, ``classes``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,8 +19,10 @@ from torch import Tensor, nn
 from adapters.readout.members import Members, average
 from adapters.readout.voice_summary import EVERYTHING, MOVEMENT, PROSODY, SUMMARY_DIM
 
-_VIEWS = (MOVEMENT, PROSODY, EVERYTHING)
-_WEIGHTS = (0.25, 0.25, 0.5)  # of the views; with equal ones the corpora that were trained on suffer
+View = tuple[tuple[int, ...], float]
+"""Columns of a summary, and what the members that see them count for."""
+
+_VIEWS = ((MOVEMENT, 0.25), (PROSODY, 0.25), (EVERYTHING, 0.5))  # all alike, the corpora that were trained on suffer
 _STANDS_FOR = 6.0  # turns that the mean of all training voices counts for
 
 
@@ -30,14 +34,23 @@ class VoiceReader(nn.Module):
         members: Members of each view.
         classes: How many.
         dropout: On inputs and hidden layers.
+        views: What each group of members sees.
     """
 
     usual: Tensor
 
-    def __init__(self, hidden: int, members: int, classes: int, dropout: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        members: int,
+        classes: int,
+        dropout: tuple[float, float],
+        views: Sequence[View] = _VIEWS,
+    ) -> None:
         super().__init__()
+        self._views = tuple(views)
         self.register_buffer("usual", torch.zeros(SUMMARY_DIM))
-        self.views = nn.ModuleList(Members(len(view), hidden, members, classes, dropout) for view in _VIEWS)
+        self.views = nn.ModuleList(Members(len(seen), hidden, members, classes, dropout) for seen, _ in views)
 
     def centre(
         self,
@@ -57,10 +70,10 @@ class VoiceReader(nn.Module):
 
     def seen(self, centred: Float[Tensor, "b summary"], view: int) -> Float[Tensor, "b seen"]:
         """What one group of members sees."""
-        return centred[:, list(_VIEWS[view])]
+        return centred[:, list(self._views[view][0])]
 
     def forward(self, centred: Float[Tensor, "b summary"]) -> Float[Tensor, "b classes"]:
         """Log probabilities under balanced classes."""
         votes = [average(members(self.seen(centred, view))) for view, members in enumerate(self.views)]
-        weighed = sum(weight * vote for weight, vote in zip(_WEIGHTS, votes, strict=True))
+        weighed = sum(weight * vote for (_, weight), vote in zip(self._views, votes, strict=True))
         return torch.log_softmax(torch.as_tensor(weighed), dim=-1)

@@ -1,0 +1,132 @@
+"""``python -m adapters.ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
+
+What each modality adds is `adapters.modalities`, how the voice carries over between corpora `adapters.cross_corpus`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.ablate import pseudo, table, voice, words
+from adapters.backbone import Backbone
+from adapters.cache import asset_folder, backbone_source
+from adapters.corpora import word_rows
+from adapters.datasets import meld
+from adapters.datasets.records import Dialogues
+from adapters.errors import AdapterError
+from adapters.features.acoustic import SpeechEncoder
+from adapters.fit_pseudo import read
+from adapters.prompt import Prompter, PromptSpec
+from adapters.recipe import RECIPES, Recipe, read_recipe
+from adapters.witnesses import Split
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")]
+Config = Annotated[Path, typer.Option(help="The recipe.")]
+Seeds = Annotated[int, typer.Option(help="How many seeds.", min=1)]
+Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 takes all.", min=0)]
+DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
+
+
+@contextmanager
+def _said_in_one_line() -> Iterator[None]:
+    """Data or models that are missing end the command with what is missing."""
+    try:
+        yield
+    except AdapterError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _meld(data: Path, split: str, dialogues: int) -> Dialogues:
+    corpus = meld.load(data / "meld", split)
+    return replace(corpus, dialogues=corpus.dialogues[: dialogues or None])
+
+
+def _llm(recipe: Recipe) -> tuple[Backbone, Prompter, PromptSpec]:
+    source, prompt = backbone_source(recipe.backbone), PromptSpec(recipe.intro, recipe.max_tokens)
+    return Backbone.load(source, recipe.layers, dtype=recipe.dtype), Prompter.load(source, prompt), prompt
+
+
+def _speech() -> SpeechEncoder:
+    return SpeechEncoder(asset_folder("whisper-tiny.en"))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command("words")
+def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
+    """The reader of written words: layers, pooling, past turns, members."""
+    with _said_in_one_line():
+        recipe = read_recipe(config)
+        if recipe.heard:
+            raise AdapterError(
+                f"{config} learns from words as heard, too, and only written ones are read: leave out heard"
+            )
+        backbone, prompter, prompt = _llm(recipe)
+        fitting, judged = (
+            words.contexts(_meld(data, split, some), backbone, prompter, prompt)
+            for split, some in (("train", dialogues), ("dev", 0))
+        )
+    variants = words.variants(recipe)
+    _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.judge(one, fitting, judged, seed), seeds))
+
+
+@app.command("voice")
+def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
+    """The reader of voices: pooling, prosody, the speaker's habits."""
+    with _said_in_one_line():
+        recipe = read_recipe(config)
+        heard, frames = voice.load(data, _speech)
+
+    def judge(one: voice.Variant, seed: int) -> tuple[float, float]:
+        return voice.judge(one, recipe, heard, frames, seed)
+
+    _print(table.markdown(voice.COLUMNS, voice.VARIANTS, judge, seeds))
+
+
+@app.command("pseudo")
+def ablate_pseudo(
+    data: Data,
+    config: Config = PSEUDO,
+    seeds: Seeds = 2,
+    dialogues: Dialogs = 120,
+    judged: Annotated[int, typer.Option(help="Judge so many dialogues of dev only; 0 takes all.", min=0)] = 60,
+    epochs: Annotated[int, typer.Option(help="Passes over the dialogues.", min=1)] = 1,
+    batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
+) -> None:
+    """The pseudo tokens: mixer, fusion, rank, the absent voice, what is asked and read."""
+    with _said_in_one_line():
+        recipe = read_recipe(config)
+        if recipe.pseudo is None:
+            raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
+        backbone, prompter, prompt = _llm(recipe)
+
+        def split(name: str, some: int) -> Split:
+            corpus = _meld(data, name, some)
+            return Split(word_rows(corpus, backbone, prompter, prompt), read(corpus, backbone, prompter))
+
+        bench = pseudo.Bench(
+            recipe=recipe,
+            spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
+            backbone=backbone,
+            question=backbone.embed(prompter.ids(recipe.pseudo.question)),
+            fitting=split("train", dialogues),
+            judged=split("dev", judged),
+            voices=voice.load(data, _speech)[0],
+        )
+    _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.judge(one, bench, seed), seeds))
+
+
+if __name__ == "__main__":
+    app()
