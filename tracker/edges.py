@@ -96,11 +96,20 @@ class Edge(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield items in order until the edge is closed and empty."""
+        async for items in self.batches(1):
+            yield items[0]
+
+    async def batches(self, most: int) -> AsyncIterator[list[T]]:
+        """The same, but all items that wait at once, up to so many.
+
+        Args:
+            most: At least 1.
+        """
         while True:
             while not self._items:
                 if self._closed:
                     return
                 await self._changed.wait()
-            item = self._items.popleft()
+            items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._notify()
-            yield item
+            yield items

@@ -41,6 +41,7 @@ from tracker.turns.segment import Cutter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 _CHUNKS = 500  # ten seconds of 20 ms
+_AT_ONCE = 10  # chunks that are cut in one visit to the thread, where so many wait
 _BEHIND = 10  # chunks waiting: nothing is done ahead
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
@@ -244,19 +245,20 @@ class _Path:
     async def _segment(self) -> None:
         cutter, thread = self._steps.cutter, ModelThread(self._clock)
 
-        async def pass_on(cut: Callable[[], list[TurnRecord]]) -> None:
-            records = (await thread.run(cut)).result
+        def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
+            pieces = (cutter.finish() if isinstance(one, _Silence) else cutter.feed(one) for one in heard)
+            return [record for piece in pieces for record in piece]
+
+        async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
+            records = (await thread.run(lambda: cut(heard))).result
             self._steps.sight.follow(records, cutter.media_ns)
             for record in records:
                 await self._cut(record)
 
         try:
-            async for chunk in self._chunks:
-                if isinstance(chunk, _Silence):
-                    await pass_on(lambda: list(cutter.finish()))
-                else:
-                    await pass_on(lambda chunk=chunk: list(cutter.feed(chunk)))  # type: ignore[misc]
-            await pass_on(lambda: list(cutter.finish()))
+            async for heard in self._chunks.batches(_AT_ONCE):
+                await pass_on(heard)
+            await pass_on([_Silence()])
         finally:
             self._turns.close()
             if self._ahead:

@@ -39,6 +39,7 @@ class Steering:
         gauges: Gauges,
     ) -> None:
         self._source = source
+        self._pausable = source if isinstance(source, Pausable) else None
         self._watcher = watcher
         self._publisher = publisher
         self._silence = silence
@@ -51,7 +52,7 @@ class Steering:
 
     async def listening(self) -> None:
         """Wait while a source that cannot pause by itself is paused."""
-        if not isinstance(self._source, Pausable):
+        if not self._pausable:
             await self._listening.wait()
 
     def stop(self) -> None:
@@ -71,16 +72,16 @@ class Steering:
             case Pause() if self._paused_at_ns is None:
                 self._paused_at_ns, self._gauges.paused = now_ns, True
                 self._listening = anyio.Event()
-                if isinstance(self._source, Pausable):
-                    self._source.pause()
+                if self._pausable:
+                    self._pausable.pause()
                 self._watcher.pause()
                 await self._silence()
                 await self._publisher.pause(self.heard_ns)
             case Resume() if self._paused_at_ns is not None:
                 await self._publisher.resume(self.heard_ns, now_ns - self._paused_at_ns)
                 self._paused_at_ns, self._gauges.paused = None, False
-                if isinstance(self._source, Pausable):
-                    self._source.resume()
+                if self._pausable:
+                    self._pausable.resume()
                 self._watcher.resume()
                 self._listening.set()
             case Mark(note):

@@ -70,3 +70,15 @@ async def test_a_waiting_sender_is_let_go_when_the_receiver_gives_up():
 def test_an_edge_needs_room():
     with pytest.raises(ValueError, match="capacity"):
         Edge("test", 0)
+
+
+async def test_what_waits_comes_in_batches_in_order_and_makes_room():
+    edge: Edge[int] = Edge("test", 5)
+    for i in range(5):
+        await edge.send(i)
+    batches = edge.batches(3)
+    assert await anext(batches) == [0, 1, 2]
+    assert edge.depth == 2
+    await edge.send(5)
+    edge.close()
+    assert [batch async for batch in batches] == [[3, 4, 5]]

@@ -167,3 +167,19 @@ def test_silence_is_not_kept():
         list(cutter.feed(AudioChunk(0, second * 16_000, np.zeros(16_000, np.float32))))
     kept = cutter._channels[0].audio
     assert len(kept.cut(0, 10**9)) <= (LIMITS.window + LIMITS.pre_roll + 50) * FRAME
+
+
+@settings(deadline=None)
+@given(patterns)
+def test_nobody_looks_for_another_speaker_where_nothing_was_said_since_the_last_look(pattern):
+    samples = media(pattern)
+    looked: list[int] = []  # voiced frames of the media that were heard before each look
+
+    def look(window):
+        last = np.abs(window).max()  # the samples tell their own index, so the loudest voiced one is the last
+        looked.append(round(float(last), 6))
+        return halves(window)
+
+    limits = replace(LIMITS, silence=200, maximum=1000)  # long pauses, in which a look would be due
+    cut(samples, iter([len(samples)]), activity=look, limits=limits)
+    assert len(looked[:-1]) == len(set(looked[:-1]))  # the last one may be that of the end of the media

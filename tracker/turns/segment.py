@@ -21,7 +21,7 @@ Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
 Wait = Callable[[Samples], int]
 """The silence, in frames, that ends a turn which sounds like this where its speaker pauses."""
 
-_CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second, and whenever speech stops
+_CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second while there is speech, and where it stops
 _LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
 _LEAST_OLD = round(0.25 / STEP_S)
 _SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
@@ -68,6 +68,7 @@ class _Channel:
         self._segmenter = Segmenter(limits)
         self._ends: list[int] = []  # frames at which the turn under way seemed to end
         self._recheck: int | None = None  # the frame count at which that is looked at again
+        self._spoken = False  # since the last look
 
     @property
     def waiting(self) -> int:
@@ -77,17 +78,23 @@ class _Channel:
     def step(self) -> list[Decision]:
         begin = self.seen * FRAME
         self.seen += 1
-        decisions = self._segmenter.feed(self._frame(self.audio.cut(begin, begin + FRAME)))
+        frame = self._frame(self.audio.cut(begin, begin + FRAME))
+        self._spoken |= frame.voiced
+        decisions = self._segmenter.feed(frame)
         start = self._segmenter.start
         self._ends = [end for end in self._ends if start is not None and end > start]
         self._ends += [decision.would_be.end for decision in decisions if isinstance(decision, Paused)]
-        due = start is not None and ((self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck)
-        if self._activity and start is not None and (due or any(isinstance(d, Paused) for d in decisions)):
+        if self._activity and start is not None and self._spoken and self._due(start, decisions):
+            self._spoken = False
             decisions += self._split(self._activity, start)
         start = self._segmenter.start
         if self._wait and start is not None and any(_stopped(decision) for decision in decisions):
             self._segmenter.wait(self._wait(self.audio.cut(start * FRAME, self.seen * FRAME)))
         return decisions
+
+    def _due(self, start: int, decisions: list[Decision]) -> bool:
+        on_time = (self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck
+        return on_time or any(isinstance(decision, Paused) for decision in decisions)
 
     def finish(self) -> list[Decision]:
         start = self._segmenter.start
