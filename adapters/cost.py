@@ -18,6 +18,7 @@ import typer
 
 from adapters.backbone import Backbone
 from adapters.cache import backbone_source
+from adapters.commands import said_in_one_line
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
@@ -70,7 +71,7 @@ def main(
     batch: Annotated[int, typer.Option(help="Turns per step of the published way.", min=1)] = 16,
 ) -> None:
     """Time both ways."""
-    try:
+    with said_in_one_line():
         recipe = read_recipe(config)
         if recipe.pseudo is None:
             raise AdapterError(f"{config} trains no pseudo tokens, there is nothing to compare")
@@ -78,9 +79,6 @@ def main(
         corpus = meld.load(data / "meld", "train")
         some = Dialogues(corpus.dialogues[:dialogues])
         ways = {"whole_sequences": whole_sequences(some, recipe, batch), "suffixes": suffixes(some, recipe, spec)}
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     minutes: dict[str, float] = {}
     for name, epoch in ways.items():
         begun = time.monotonic()

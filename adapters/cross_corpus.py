@@ -18,9 +18,9 @@ from sklearn.metrics import recall_score
 
 from adapters import checkpoint
 from adapters.cache import asset_folder
+from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows
-from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.readout.voice import VoiceReader
@@ -65,12 +65,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Of initial weights, order and draws.")] = 0,
 ) -> None:
     """Leave each corpus out in turn."""
-    try:
+    with said_in_one_line():
         rows = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
         recipe = read_recipe(config)
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     corpora = sorted(set(rows.corpora.tolist()) - {"ordinary"})
     recalls = {corpus: leave_out(recipe, rows, corpus, seed) for corpus in corpora}
     means = {heard: float(np.mean([by[heard] for by in recalls.values()])) for heard in ("none", "all")}

@@ -15,6 +15,7 @@ import typer
 
 from adapters import recogniser
 from adapters.cache import asset_folder
+from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS, EmotionScores, Features, LabelSet, TurnInput, Utterance
 from adapters.datasets import emodb, emorynlp, fer2013, iemocap, meld, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
@@ -190,7 +191,7 @@ def main(
     def expressions() -> ExpressionReader:
         return ExpressionReader(asset_folder("mini-xception-fer"))
 
-    try:
+    with said_in_one_line():
         turns, labels, known, refused = read_turns(data, dataset, split, encoder, expressions)
         judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
         if judge.card.labels != known:
@@ -199,9 +200,6 @@ def main(
                 f"but {dataset} is labelled with {', '.join(known.labels)}"
             )
         result = evaluate(judge, turns, labels)
-    except AdapterError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))
 
 

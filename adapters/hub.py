@@ -16,6 +16,7 @@ import typer
 from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 
 from adapters import checkpoint
+from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
 from adapters.model_card import describe
 
@@ -130,11 +131,8 @@ def main(
     private: Annotated[bool, typer.Option("--private", help="Only for its owner's eyes.")] = False,
 ) -> None:
     """Publish an adapter on the Hugging Face hub; log in with `hf auth login` first."""
-    try:
+    with said_in_one_line():
         typer.echo(push(folder, repository, private=private))
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def _said(error: Exception) -> str:

@@ -22,10 +22,10 @@ from adapters import checkpoint
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, weigh_witnesses
+from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows, word_rows
 from adapters.datasets import meld
-from adapters.errors import AdapterError
 from adapters.faces import FaceTurns, turns_with_faces
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
@@ -161,7 +161,7 @@ def main(
 ) -> None:
     """Print the table: mean and spread over adapters and draws."""
     found: dict[str, list[Float[np.ndarray, " figures"]]] = {}
-    try:
+    with said_in_one_line():
         heard = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
         voices = heard.where(heard.held_out.numpy())
         _, faces = turns_with_faces(
@@ -170,9 +170,6 @@ def main(
         for name in checkpoint or ["default"]:
             for case, values in judge_adapter(name, data, voices, faces, seeds):
                 found.setdefault(case, []).append(values)
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo("| simulated dev | weighted F1 | macro F1 | accuracy | ECE |\n|---|---|---|---|---|")
     for case, rows in found.items():
         table = np.array(rows)

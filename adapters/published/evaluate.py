@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter
 from adapters.published import saved
@@ -78,11 +79,8 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
 ) -> None:
     """Judge a split with a trained adapter and print its figures."""
-    try:
+    with said_in_one_line():
         result = evaluate(adapter, data, split, dataset, backbone, dtype, device)
-    except AdapterError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(json.dumps(result, indent=2))
 
 

@@ -25,8 +25,9 @@ STEP_S = 0.016875
 """Seconds from one output frame to the next (270 samples: strides 10 x 3 x 3 x 3)."""
 
 WINDOW_S = 4.0
-"""How far back is looked, seconds: on a call and five meetings as good as the 10 s that the network was trained on (the
-same 25 turns, 94.5 % of their speech is their main speaker's, 94.6 % with 5 s) and half as dear."""
+"""How far back is looked, seconds. The network was trained on 10; on the call and three meetings 5 were as good, and on
+the call and five meetings 4 are as good as 5 (25 turns, 94.5 and 94.6 % of whose speech is one person's).
+"""
 
 _POWERSET = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
 _LEAST_S = 0.2  # shorter input leaves no frame after the convolutions
