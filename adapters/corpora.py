@@ -46,10 +46,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WordRows:
-    """A text corpus: pooled states and class id of every labelled turn."""
+    """A text corpus: pooled states and class id of every labelled turn, and which dialogue it is of."""
 
     states: Float[Tensor, "turns read parts d"]
     labels: Int[Tensor, " turns"]
+    dialogues: Int[Tensor, " turns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
     key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
     states = kept("words", key, make)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
-    return WordRows(states[labels >= 0].float(), labels[labels >= 0])
+    return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.places))
 
 
 def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:

@@ -50,6 +50,7 @@ def fit_members(
     weights: Float[Tensor, " b"],
     spec: FitSpec,
     score: Callable[[], float] | None = None,
+    targets: Float[Tensor, "b classes"] | None = None,
 ) -> Curves:
     """Fit all members at once.
 
@@ -60,6 +61,7 @@ def fit_members(
         weights: How much each row counts.
         spec: How to fit.
         score: How well the members do on held-out rows, higher is better; asked after each epoch if it is given.
+        targets: Probabilities to learn in place of the labels, if any (see `adapters.teach`).
 
     Returns:
         How it went. With a score and patience, the members are those of the best epoch.
@@ -67,6 +69,7 @@ def fit_members(
     members.standardise.measure(inputs)
     offset = spec.adjust * log_prior(labels, weights, members.bias.shape[1])
     count = len(members.outer)
+    wanted = labels if targets is None else targets
     optimiser = torch.optim.AdamW(members.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(inputs) // spec.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
@@ -78,9 +81,8 @@ def fit_members(
         total = 0.0
         for rows in torch.randperm(len(inputs)).split(spec.batch):
             scores = (members(inputs[rows]) + offset).flatten(0, 1)
-            each = cross_entropy(
-                scores, labels[rows].repeat_interleave(count), reduction="none", label_smoothing=spec.label_smoothing
-            )
+            learned = wanted[rows].repeat_interleave(count, dim=0)
+            each = cross_entropy(scores, learned, reduction="none", label_smoothing=spec.label_smoothing)
             loss = (each * weights[rows].repeat_interleave(count)).mean()
             optimiser.zero_grad()
             loss.backward()

@@ -88,8 +88,10 @@ class Recipe:
         face_hidden: Width of a member that sees faces.
         face_turns: Turns of each label that are put together from pictures (see `adapters.faces`).
         face: How the face's members are fitted; without it faces are not read.
-        heard: Whether the words are also read as a recogniser heard them (``heard/meld`` in the data folder, see
-            ``tests/noisy_copy.py``), beside the written ones.
+        heard: How much a turn's words as a recogniser heard them (``heard/meld`` in the data folder, see
+            ``tests/noisy_copy.py``) count beside the written ones; 0 leaves them out.
+        taught: How much of what the words' members learn is what others say who did not see the dialogue (see
+            `adapters.teach`); 0 takes the labels alone.
     """
 
     name: str
@@ -107,7 +109,8 @@ class Recipe:
     face_hidden: int = 48
     face_turns: int = 1500
     face: FitSpec | None = None
-    heard: bool = False
+    heard: float = 0.0
+    taught: float = 0.0
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -126,7 +129,7 @@ def read_recipe(path: Path) -> Recipe:
         parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
     recipe: Recipe = _part(path, Recipe, {**raw, **parts})
     if recipe.heard and recipe.pseudo:
-        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard = true")
+        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard")
     return recipe
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from adapters import checkpoint
@@ -37,12 +38,13 @@ from adapters.fit import Curves, fit_members
 from adapters.fit_pseudo import Voices, fit_pseudo, read
 from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from adapters.readout.members import average
+from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape
 from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 from adapters.runs import finished, summarise, write_run, write_summary
 from adapters.scores import Figures, weighted_f1
 from adapters.simulate import CONFLICT, PRESENT, SHARES, draw
+from adapters.teach import taught
 from adapters.voices import fit_voice
 from adapters.witnesses import Split, face_pool, no_voices, say, states, voice_pool
 
@@ -108,14 +110,32 @@ def fit_judge(
     def score() -> float:
         return weighted_f1(average(judge.words(held_out)).argmax(1).numpy(), wanted)
 
-    repeated = labels.repeat(len(rows))
-    if heard_words is not None:
-        rows, repeated = [*rows, heard_words.states], torch.cat([repeated, heard_words.labels])
-    inputs = torch.cat(rows).flatten(1)
-    curves["words"] = fit_members(judge.words, inputs, repeated, torch.ones(len(inputs)), recipe.words, score)
+    given = [WordRows(read, labels, fitting.rows.dialogues) for read in rows]
+    inputs, named, weights, dialogues = _together(given, heard_words, recipe.heard)
+
+    def teachers() -> Members:
+        sizes = inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS)
+        return Members(*sizes, recipe.words.dropout)
+
+    targets = taught(teachers, inputs, named, weights, dialogues, recipe.words, recipe.taught)
+    curves["words"] = fit_members(judge.words, inputs, named, weights, recipe.words, score, targets)
     if judge.face is not None and recipe.face is not None and faces is not None:
         curves["faces"] = fit_face(judge.face, faces, recipe.face)
     return curves
+
+
+def _together(
+    written: Sequence[WordRows], heard: WordRows | None, counts: float
+) -> tuple[Float[Tensor, "b dim"], Int[Tensor, " b"], Float[Tensor, " b"], Int[Tensor, " b"]]:
+    """Inputs, class ids, weights and dialogues of all rows: those written, and those heard, which count as told."""
+    rows = [*written, *([] if heard is None else [heard])]
+    weights = [torch.full((len(one.labels),), counts if one is heard else 1.0) for one in rows]
+    return (
+        torch.cat([one.states for one in rows]).flatten(1),
+        torch.cat([one.labels for one in rows]),
+        torch.cat(weights),
+        torch.cat([one.dialogues for one in rows]),
+    )
 
 
 def calibrate(
@@ -165,7 +185,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     if recipe.heard and not (data / HEARD).is_dir():
         raise AdapterError(
             f"no words as heard in {data / HEARD}: make them by "
-            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = false"
+            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
         )
     begun = time.monotonic()
     source = backbone_source(recipe.backbone)
@@ -181,6 +201,8 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
 
     fitting, dev = split("train"), split("dev")
     heard = split("train", data / HEARD).rows if recipe.heard else None
+    if heard is not None and heard.dialogues.max() != fitting.rows.dialogues.max():
+        raise AdapterError(f"{data / HEARD} is of other dialogues than {data / 'meld'}: make it anew from that table")
     voices = voice_rows(data, readers.encoder)
     trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
     shown, unseen = (

@@ -65,7 +65,7 @@ def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: 
         return rows.half()
 
     key = (backbone.weights_digest, backbone.read, spec, [line.utterance.text for line in lines])
-    return WordRows(kept("alone", key, make).float(), torch.tensor(corpus.labels))
+    return WordRows(kept("alone", key, make).float(), torch.tensor(corpus.labels), torch.tensor(corpus.places))
 
 
 def contexts(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> dict[str, WordRows]:

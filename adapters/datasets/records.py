@@ -46,6 +46,11 @@ class Dialogues:
         """The class ids of all labelled turns, in order."""
         return [line.label for dialogue in self.dialogues for line in dialogue if line.label is not None]
 
+    @property
+    def places(self) -> list[int]:
+        """Which dialogue each labelled turn is of, in order."""
+        return [place for place, dialogue in enumerate(self.dialogues) for line in dialogue if line.label is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:

@@ -90,8 +90,8 @@ def test_a_mix_is_learned_and_a_row_reads_its_own_context(recipe: Recipe) -> Non
     torch.manual_seed(0)
     labels = torch.arange(7).repeat(6)
     told = torch.randn(7, 3, 2, D)[labels]
-    useful = WordRows(told + 0.1 * torch.randn_like(told), labels)
-    useless = WordRows(torch.randn_like(told), labels)
+    useful = WordRows(told + 0.1 * torch.randn_like(told), labels, labels)
+    useless = WordRows(torch.randn_like(told), labels, labels)
     given = {"attributed": useful, "unattributed": useless, "alone": useless}
     rows = {one.name: one for one in words.variants(replace(recipe, words=replace(FIT, epochs=40)))}
     for name in ("the recipe", "a learned mix of the layers", "mean of the words only"):

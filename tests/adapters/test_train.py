@@ -139,24 +139,32 @@ def judged_as_heard(out: Path, recipe: Recipe) -> float:
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
 def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     right = {}
-    for heard in (False, True):
-        about = train(replace(recipe, heard=heard), data, tmp_path / str(heard), seed=0, readers=readers())
-        assert any("Whisper" in name for name in about["data"] if "MELD" in name) == heard
+    for heard in (0.0, 0.7):
+        about = train(replace(recipe, heard=heard, taught=0.0), data, tmp_path / str(heard), seed=0, readers=readers())
+        assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(heard)
         right[heard] = judged_as_heard(tmp_path / str(heard), recipe)
-    assert right[False] < right[True] == 1.0
+    assert right[0.0] < right[0.7] == 1.0
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
 def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     shutil.rmtree(data / "heard")
-    with pytest.raises(AdapterError, match=r"heard.*tests\.noisy_copy --data .* --split train .* heard = false"):
-        train(replace(recipe, heard=True), data, tmp_path / "out", seed=0, readers=readers())
+    with pytest.raises(AdapterError, match=r"heard.*tests\.noisy_copy --data .* --split train .* heard = 0"):
+        train(replace(recipe, heard=1.0), data, tmp_path / "out", seed=0, readers=readers())
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_words_as_heard_are_of_the_dialogues_that_are_read(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    table = data / "heard/meld/train_sent_emo.csv"
+    table.write_text("\n".join(table.read_text("utf-8").splitlines()[:8]), "utf-8")  # the first dialogue only
+    with pytest.raises(AdapterError, match="is of other dialogues"):
+        train(recipe, data, tmp_path / "out", seed=0, readers=readers())
 
 
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
-    path.write_text("heard = true\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
-    with pytest.raises(AdapterError, match="heard = true"):
+    path.write_text("heard = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
+    with pytest.raises(AdapterError, match="leave out heard"):
         read_recipe(path)
 
 
