@@ -25,8 +25,8 @@ from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape, Weigh
 from adapters.readout.pseudo import PseudoShape
 
-FORMAT = 3
-_READ = (2, FORMAT)  # 2 knew no faces
+FORMAT = 4
+_READ = (2, 3, FORMAT)  # 2 knew no faces, 3 no words that are misread
 _CERTAIN = 60.0  # log odds at which nothing is left of a doubt in float32
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
@@ -162,6 +162,7 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
         raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
     judge = Judge(card.shape)
     weights = _renamed(load_file(path))
+    weights.setdefault("weigh.misread", torch.tensor(-_CERTAIN))
     assert_same(path, judge.state_dict(), weights)
     judge.load_state_dict({name: value.float() for name, value in weights.items()})
     return judge.train(False).requires_grad_(False), card
@@ -177,7 +178,8 @@ def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     }
     for place, name in before.items():
         weigh["weigh.weights"][place] = weights.pop(f"weigh.{name}")
-    weigh["weigh.voice.a"].fill_(-_CERTAIN)
+    for certain in ("weigh.voice.a", "weigh.misread"):
+        weigh[certain].fill_(-_CERTAIN)
     return weigh | weights
 
 

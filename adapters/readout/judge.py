@@ -134,13 +134,15 @@ class Weigh(nn.Module):
     """Adds up what the readers say, each times its weight; learned once the readers are.
 
     ``weights`` has a row for each combination of witnesses (1 for words, 2 for voice, 4 for face, added up) and a
-    column for each witness.
+    column for each witness. Words may be misheard, or meant otherwise than they read: with the probability whose log
+    odds are ``misread`` they say nothing, and what stands for absent words, the prior, stays.
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.ones(8, 3))
         self.no_words = nn.Parameter(torch.zeros(classes))
+        self.misread = nn.Parameter(torch.tensor(-2.0))
         self.voice = Belief(classes)
         self.face = Belief(classes)
 
@@ -149,7 +151,9 @@ class Weigh(nn.Module):
         there = torch.stack([witnesses.has_words, witnesses.has_voice, witnesses.has_face], dim=1)
         weights = self.weights[(there * torch.tensor([1, 2, 4])).sum(1)] * there
         words, voice, face = weights[:, :, None].unbind(1)
-        said = torch.where(witnesses.has_words[:, None], witnesses.words * words, self.no_words)
+        read, prior = (witnesses.words * words).log_softmax(-1), self.no_words.log_softmax(-1)
+        doubted = torch.logaddexp(read + logsigmoid(-self.misread), prior + logsigmoid(self.misread))
+        said = torch.where(witnesses.has_words[:, None], doubted, prior)
         heard, seen = self.voice(witnesses.voice) * voice, self.face(witnesses.face) * face
         fused: Tensor = (said + heard + seen).log_softmax(-1)
         return fused

@@ -74,6 +74,20 @@ def test_belief_by_hand() -> None:
     torch.testing.assert_close(evidence, torch.tensor([[0.75 * 0.1 + anyway, 0.75 * 0.9 + anyway]]))
 
 
+def test_words_that_may_be_misread_leave_the_prior_its_share() -> None:
+    weigh = Weigh(2)
+    absent = torch.zeros(1, dtype=torch.bool)
+    silent = torch.zeros(1, 2)
+    prior = torch.tensor([0.8, 0.2])
+    with torch.no_grad():
+        weigh.no_words.copy_(prior.log() + 3.0)  # any level: what counts is how the classes differ
+        weigh.misread.copy_(torch.tensor(0.25).logit())
+        weigh.weights[1, 0] = 2.0
+        fused = weigh(Witnesses(torch.tensor([[0.1, 0.9]]).log(), ~absent, silent, absent, silent, absent)).exp()
+    read = torch.tensor([0.01, 0.81]) / 0.82
+    torch.testing.assert_close(fused, (0.75 * read + 0.25 * prior)[None])
+
+
 def test_what_is_absent_does_not_count() -> None:
     torch.manual_seed(0)
     weigh = Weigh(7)

@@ -293,6 +293,24 @@ def test_a_card_that_does_not_fit(
         recogniser.load(tmp_path)
 
 
+def test_a_checkpoint_from_before_misread_words_takes_them_at_their_word(tmp_path: Path) -> None:
+    llm = write_backbone(tmp_path / "llm", hidden_size=WIDTH)
+    spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
+    checkpoint.save(tmp_path, Judge(SHAPE), Card("old", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE))
+    old = load_file(tmp_path / "adapter.safetensors")
+    del old["weigh.misread"]
+    save_file(old, tmp_path / "adapter.safetensors")
+    card = json.loads((tmp_path / "card.json").read_text())
+    card["format"], card["weights_sha256"] = 3, sha256((tmp_path / "adapter.safetensors").read_bytes()).hexdigest()
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    judge, _ = checkpoint.load(tmp_path, SPEC, visual.SPEC)
+    sure = torch.full((1, 7), -50.0)
+    sure[0, 3] = 0.0
+    yes, no = torch.ones(1, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
+    fused = judge.weigh(Witnesses(sure, yes, sure, no, sure, no))
+    torch.testing.assert_close(fused, sure.log_softmax(-1))
+
+
 def test_a_checkpoint_from_before_faces_judges_as_it_did(tmp_path: Path) -> None:
     """Format 2 had one weight per case of words and voice, and no more between readers and judgement."""
     llm = write_backbone(tmp_path / "llm", hidden_size=WIDTH)
