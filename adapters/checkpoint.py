@@ -54,6 +54,7 @@ class Card:
         about: Data, licences, splits, seeds, figures, limits, intended use.
         sets: What sets of emotions are made with, where that was fitted.
         video: The face features that it sees, or None where it does not read faces.
+        format: In which it was written.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Card:
     about: dict[str, Any] = field(default_factory=dict)
     sets: EmotionSets | None = None
     video: FeatureSpec | None = None
+    format: int = FORMAT
 
     @property
     def adapter_id(self) -> str:
@@ -84,8 +86,8 @@ def save(folder: Path, judge: Judge, card: Card) -> Card:
     save_file(weights, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
     fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
-    written = Card(**{**fields, "weights_sha256": sha256_of(folder / _WEIGHTS)})
-    text = json.dumps({"format": FORMAT, **asdict(written)}, indent=2, ensure_ascii=False)
+    written = Card(**{**fields, "weights_sha256": sha256_of(folder / _WEIGHTS), "format": FORMAT})
+    text = json.dumps(asdict(written), indent=2, ensure_ascii=False)
     (folder / _CARD).write_text(text + "\n", encoding="utf-8")
     return written
 
@@ -115,6 +117,7 @@ def read_card(folder: Path) -> Card:
             about=raw["about"],
             sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"]), faces=video is not None),
             video=None if video is None else FeatureSpec(**video),
+            format=raw["format"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
@@ -162,7 +165,8 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
         raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
     judge = Judge(card.shape)
     weights = _renamed(load_file(path))
-    weights.setdefault("weigh.misread", torch.tensor(-_CERTAIN))
+    if card.format < FORMAT:  # took words at their word
+        weights["weigh.misread"] = torch.tensor(-_CERTAIN)
     assert_same(path, judge.state_dict(), weights)
     judge.load_state_dict({name: value.float() for name, value in weights.items()})
     return judge.train(False).requires_grad_(False), card
@@ -178,8 +182,7 @@ def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     }
     for place, name in before.items():
         weigh["weigh.weights"][place] = weights.pop(f"weigh.{name}")
-    for certain in ("weigh.voice.a", "weigh.misread"):
-        weigh[certain].fill_(-_CERTAIN)
+    weigh["weigh.voice.a"].fill_(-_CERTAIN)
     return weigh | weights
 
 

@@ -128,6 +128,8 @@ def read_recipe(path: Path) -> Recipe:
     if "pseudo" in raw:
         parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
     recipe: Recipe = _part(path, Recipe, {**raw, **parts})
+    if not (recipe.heard >= 0.0 and 0.0 <= recipe.taught <= 1.0):
+        raise AdapterError(f"{path}: heard = {recipe.heard} must be 0 or more, taught = {recipe.taught} from 0 to 1")
     if recipe.heard and recipe.pseudo:
         raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard")
     return recipe

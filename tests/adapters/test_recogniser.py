@@ -303,12 +303,17 @@ def test_a_checkpoint_from_before_misread_words_takes_them_at_their_word(tmp_pat
     card = json.loads((tmp_path / "card.json").read_text())
     card["format"], card["weights_sha256"] = 3, sha256((tmp_path / "adapter.safetensors").read_bytes()).hexdigest()
     (tmp_path / "card.json").write_text(json.dumps(card))
-    judge, _ = checkpoint.load(tmp_path, SPEC, visual.SPEC)
+    judge, read = checkpoint.load(tmp_path, SPEC, visual.SPEC)
+    assert read.format == 3
     sure = torch.full((1, 7), -50.0)
     sure[0, 3] = 0.0
     yes, no = torch.ones(1, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
     fused = judge.weigh(Witnesses(sure, yes, sure, no, sure, no))
     torch.testing.assert_close(fused, sure.log_softmax(-1))
+    card["format"] = checkpoint.FORMAT  # which has that weight
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(AdapterError, match="misread is missing"):
+        checkpoint.load(tmp_path, SPEC, visual.SPEC)
 
 
 def test_a_checkpoint_from_before_faces_judges_as_it_did(tmp_path: Path) -> None:

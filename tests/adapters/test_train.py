@@ -161,6 +161,14 @@ def test_words_as_heard_are_of_the_dialogues_that_are_read(data: Path, recipe: R
         train(recipe, data, tmp_path / "out", seed=0, readers=readers())
 
 
+@pytest.mark.parametrize("line", ["heard = -0.5", "taught = 1.5", "taught = nan"])
+def test_a_share_that_is_none_is_told(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(f"{line}\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
+    with pytest.raises(AdapterError, match="must be 0 or more"):
+        read_recipe(path)
+
+
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
     path.write_text("heard = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
