@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from adapters.presets import paper_fit
 from adapters.published.data import Turns, load_both
 from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
-from adapters.published.saved import Saved, save
+from adapters.published.saved import Saved, finished, save
 from adapters.published.sets import set_of
 from adapters.runs import spread, write_summary
 
@@ -46,7 +46,14 @@ def fit_of(dataset: str, preset: str | None, **flags: float | None) -> tuple[Fit
 
 
 def train(
-    dataset: str, splits: tuple[Turns, Turns], llm: FrozenLlm, preset: str, how: Fit, seed: int, out: Path | None
+    dataset: str,
+    splits: tuple[Turns, Turns],
+    llm: FrozenLlm,
+    preset: str,
+    how: Fit,
+    seed: int,
+    out: Path | None,
+    again: bool = True,
 ) -> dict[str, Any]:
     """Train with one seed.
 
@@ -58,6 +65,7 @@ def train(
         how: Settings.
         seed: Of initial weights and order.
         out: Where the adapter goes, if anywhere.
+        again: Train even if the same adapter is there.
 
     Returns:
         The best epoch's figures, and what they are of.
@@ -67,22 +75,23 @@ def train(
     """
     fitting, valid = splits
     asked, shape, before = set_of(dataset), shape_for(preset, llm, fitting.widths), digest(llm.model)
-    adapter = fresh(shape, seed)
-    result = fit(llm.beside(adapter, asked.task), asked, fitting.turns, valid.turns, how, seed)
-    if digest(llm.model) != before:
-        raise AdapterError("the LLM's weights changed in training; it must stay frozen")
     about = {
         "turns": len(fitting.turns),
         "seed": seed,
         "dataset": dataset,
         "source": fitting.source,
-        "parameters": adapter.parameter_count,
         "refused": {"train": dict(fitting.refused), "valid": dict(valid.refused)},
-        **result,
     }
+    made = Saved(dataset, fitting.source, llm.spec, shape, {"fit": asdict(how), **about})
+    if out is not None and not again and (done := finished(out, made)) is not None:
+        return {name: value for name, value in done.items() if name != "fit"}
+    adapter = fresh(shape, seed)
+    result = fit(llm.beside(adapter, asked.task), asked, fitting.turns, valid.turns, how, seed)
+    if digest(llm.model) != before:
+        raise AdapterError("the LLM's weights changed in training; it must stay frozen")
+    about |= {"parameters": adapter.parameter_count, **result}
     if out is not None:
-        made = Saved(dataset, fitting.source, llm.spec, shape, {"fit": asdict(how), **about})
-        save(out, adapter, made)
+        save(out, adapter, replace(made, about={**made.about, **about}))
     return about
 
 
@@ -115,7 +124,9 @@ def main(
     learning_rate: Annotated[float | None, typer.Option(help="The highest; the preset's.", min=0)] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without a better one; the preset's.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights and order; the first of several.")] = 0,
-    seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="How many to train with, each in a folder of its own; those done are kept.", min=1)
+    ] = 1,
     out: Annotated[Path | None, typer.Option(help="Where the adapter goes; nowhere if not given.")] = None,
 ) -> None:
     """Train it and print its figures."""
@@ -130,7 +141,7 @@ def main(
         else:
             folders = {one: None if out is None else out / f"seed-{one}" for one in range(seed, seed + seeds)}
             result = summarised(
-                [train(dataset, splits, llm, shape, how, one, folder) for one, folder in folders.items()]
+                [train(dataset, splits, llm, shape, how, one, folder, again=False) for one, folder in folders.items()]
             )
             if out is not None:
                 write_summary(out, result)

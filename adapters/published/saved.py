@@ -73,6 +73,22 @@ def load(folder: Path) -> tuple[MseAdapter, Saved]:
     return _adapter(path, saved.shape, weights), saved
 
 
+def finished(folder: Path, asked: Saved) -> dict[str, Any] | None:
+    """The figures of a run that was saved; None where what is asked for has still to be run there.
+
+    Args:
+        folder: Where it would be.
+        asked: What it would be; all of its ``about`` is compared.
+    """
+    try:
+        found = _read(folder / CARD)
+    except AdapterError:
+        return None
+    wanted = json.loads(json.dumps(asked.about))
+    alike = replace(found, about={}, weights_sha256="") == replace(asked, about={})
+    return found.about if alike and {name: found.about.get(name) for name in wanted} == wanted else None
+
+
 def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, Saved]:
     """Read weights in the authors' own layout; their sizes are the weights' own.
 

@@ -230,6 +230,22 @@ def test_several_seeds(folder: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == ["seed-3", "seed-4"]
 
 
+def test_seeds_that_are_done_are_not_trained_again(folder: Path, tmp_path: Path) -> None:
+    data = write_set(tmp_path / "sims-v2", "sims-v2") / "ch-simsv2s.pkl"
+    words = ("--data", data, "--dataset", "sims-v2", "--backbone", folder, "--dtype", "float32")
+    words += ("--seeds", 2, "--out", tmp_path / "out")
+    done, cut_off = (tmp_path / "out" / f"seed-{seed}" / CARD for seed in (0, 1))
+    first = told(call(train, *words, "--epochs", 1))
+    written = done.stat().st_mtime_ns
+    cut_off.unlink()
+    again = told(call(train, *words, "--epochs", 1))
+    assert again | {"minutes_per_epoch": 0} == first | {"minutes_per_epoch": 0}
+    assert cut_off.is_file()
+    assert done.stat().st_mtime_ns == written
+    told(call(train, *words, "--epochs", 2))
+    assert done.stat().st_mtime_ns != written
+
+
 def write_tables(folder: Path) -> Path:
     rows = [f'"{text}",{speaker},joy,0,{row}' for row, (text, speaker) in enumerate(zip(SAID, "RJRMRJP", strict=True))]
     for split in ("train", "dev"):
