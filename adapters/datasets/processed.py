@@ -17,7 +17,6 @@ Letters: ``time`` frames of a sequence, ``dim`` its width.
 from __future__ import annotations
 
 import math
-import operator
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
     "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),
 }
+_MOST = 2**26  # numbers in one sequence
 _MSE_KEYS = ("text", "audio", "audio_len", "video", "video_len")
 _MMSA_KEYS = ("raw_text", "audio", "vision", "regression_labels", "audio_lengths", "vision_lengths")
 
@@ -105,7 +105,7 @@ def load_mmsa(path: Path, split: str) -> Samples:
     missing = _missing(_MMSA_KEYS, columns)
     if missing:
         raise AdapterError(f"{path}, split {split}: {missing}")
-    lengths = {key: len(columns[key]) if hasattr(columns[key], "__len__") else -1 for key in _MMSA_KEYS}
+    lengths = {key: _length(columns[key]) for key in _MMSA_KEYS}
     if len(set(lengths.values())) != 1:
         raise AdapterError(f"{path}, split {split}: its columns differ in length: {lengths}")
     kept: list[Sample] = []
@@ -132,11 +132,18 @@ def _name(label: Any, name: str) -> str | None:
     return names.get(label) if isinstance(label, str) else None
 
 
+def _length(column: Any) -> int:
+    """Rows of a column; -1 where it is none."""
+    return len(column) if isinstance(column, (list, tuple)) or (isinstance(column, np.ndarray) and column.ndim) else -1
+
+
 def _score(label: Any) -> float | None:
     """The sentiment, or None where it is no number."""
+    if isinstance(label, np.ndarray) and label.size == 1:
+        label = label.reshape(())[()]
     try:
-        value = float(np.asarray(label, dtype=np.float64).reshape(()))
-    except (TypeError, ValueError):
+        value = float(label) if isinstance(label, (int, float, np.number)) else math.nan
+    except OverflowError:
         return None
     return value if math.isfinite(value) else None
 
@@ -166,10 +173,10 @@ def _keep(sample: Sample | str, kept: list[Sample], refused: Counter[str]) -> No
 
 def _cut(frames: Any, length: Any) -> Float32[np.ndarray, "time dim"] | str:
     """A sequence at its own length, or why that cannot be."""
-    try:
-        values, end = np.asarray(frames, dtype=np.float32), operator.index(length)
-    except (TypeError, ValueError):
+    values = _numbers(frames)
+    if values is None or not isinstance(length, (int, np.integer)):
         return "not a table of numbers with a length"
+    end = int(length)
     if values.ndim != 2:
         return f"{values.ndim} axes instead of 2"
     if not 0 < end <= len(values):
@@ -180,8 +187,24 @@ def _cut(frames: Any, length: Any) -> Float32[np.ndarray, "time dim"] | str:
 
 def _zeroed(frames: Any, unusable: Callable[[Any], Any]) -> Any:
     """The frames with zeros where a number says that there was nothing."""
+    values = _numbers(frames)
+    return frames if values is None else np.where(unusable(values), np.float32(0.0), values)
+
+
+def _numbers(frames: Any) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """A table of numbers, from an array or from a list of rows; None where it is something else.
+
+    Lists may hold one row a thousand times; how much they come to is counted before it is laid out.
+    """
+    if isinstance(frames, (list, tuple)):
+        rows = [row if isinstance(row, (list, tuple)) else [row] for row in frames]
+        if sum(map(len, rows)) > _MOST or not all(
+            isinstance(value, (int, float, np.number)) for row in rows for value in row
+        ):
+            return None
+    elif not isinstance(frames, np.ndarray):
+        return None
     try:
-        values = np.asarray(frames, dtype=np.float32)
-    except (TypeError, ValueError):
-        return frames
-    return np.where(unusable(values), np.float32(0.0), values)
+        return np.asarray(frames, dtype=np.float32)
+    except (OverflowError, TypeError, ValueError):
+        return None

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from adapters.datasets.processed import load_mmsa, load_mse
 from adapters.datasets.unpickle import unpickle
@@ -45,26 +47,28 @@ def test_bad_mse_rows_are_counted_and_named(tmp_path: Path) -> None:
         _mse_row(audio_len=9),
         _mse_row(audio_len=1.5),
         _mse_row(audio=[[1.0], [1.0, 2.0]]),
+        _mse_row(audio=[[10**400]]),
+        _mse_row(audio_len=10**400),
         _mse_row(audio=np.ones(4)),
         _mse_row(video=np.full((5, 2), np.nan)),
         _mse_row(text=None),
         {"features": {}, "label": "joy"},
         {"features": _mse_row()["features"]},
         "joy",
-        *({**_mse_row(), "label": label} for label in (None, float("nan"), "bored", 7, True, ["joy"])),
+        *({**_mse_row(), "label": label} for label in (None, float("nan"), "bored", 7, 10**400, True, ["joy"])),
     ]
     split = load_mse(_write(tmp_path / "meld_test.pkl", rows).parent, "meld", "test")
     assert not split.samples
     assert split.refused == {
-        "audio: a length of no frames, or of more than there are": 2,
-        "audio: not a table of numbers with a length": 2,
+        "audio: a length of no frames, or of more than there are": 3,
+        "audio: not a table of numbers with a length": 3,
         "audio: 1 axes instead of 2": 1,
         "video: numbers that are not finite": 1,
         "the text is a NoneType": 1,
         "no text, audio, audio_len, video, video_len": 1,
         "no label": 1,
         "no features, label": 1,
-        "no usable label": 6,
+        "no usable label": 7,
     }
 
 
@@ -143,6 +147,29 @@ def test_mmsa_columns_of_different_lengths(tmp_path: Path) -> None:
         load_mmsa(path, "train")
 
 
+def test_mmsa_columns_that_are_none(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.pkl", {"train": _columns(audio=np.array(1.0))})
+    with pytest.raises(AdapterError, match="'audio': -1"):
+        load_mmsa(path, "train")
+
+
+def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.pkl", {"train": _columns(regression_labels=[10**400, "1.5"])})
+    assert load_mmsa(path, "train").refused == {"no usable label": 2}
+
+
+def test_a_small_list_that_comes_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    """The same row again and again: some kilobytes on disk."""
+    row = [1.0] * 2**13
+    deep: list[Any] = [1.0]
+    for _ in range(30):
+        deep = [deep, deep]
+    rows = [_mse_row(audio=[row] * 2**14), _mse_row(audio=deep)]
+    split = load_mse(_write(tmp_path / "meld_train.pkl", rows).parent, "meld", "train")
+    assert (tmp_path / "meld_train.pkl").stat().st_size < 2**18
+    assert split.refused == {"audio: not a table of numbers with a length": 2}
+
+
 def test_something_else_than_a_list(tmp_path: Path) -> None:
     _write(tmp_path / "meld_train.pkl", {"a": 1})
     with pytest.raises(AdapterError, match="holds a dict"):
@@ -158,6 +185,74 @@ class Bomb:
 def test_pickles_that_could_run_code_are_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(AdapterError, match="it wants to use"):
         unpickle(_write(tmp_path / "x.pkl", value))
+
+
+def _name(module: str, name: str) -> bytes:
+    return f"c{module}\n{name}\n".encode()
+
+
+_OBJECTS = _name("numpy", "dtype") + b"(\x8c\x02O8\x89\x88tR(K\x03\x8c\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+_EMPTY = _name("numpy.core.multiarray", "_reconstruct") + b"(" + _name("numpy", "ndarray") + b"K\x00\x85C\x01btR"
+_ADDRESS = b"C\x08" + b"A" * 8
+_RECORD = (
+    b"(K\x03\x8c\x01|N(\x8c\x01at}\x8c\x01a("
+    + _name("numpy", "dtype")
+    + b"(\x8c\x02O8\x89\x88tRK\x00tsK\x08K\x08K\x00tb"
+)
+_RECORDS = _name("numpy", "dtype") + b"(\x8c\x02V8\x89\x88tR" + _RECORD
+
+
+def _filled(shape: bytes, dtype: bytes, content: bytes) -> bytes:
+    return _EMPTY + b"(K\x01" + shape + dtype + b"\x89" + content + b"tb"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _name("numpy", "ndarray") + b"(K\x01\x85\x8c\x01O" + _ADDRESS + b"tR",
+        _filled(b"K\x01\x85", _OBJECTS, _ADDRESS),
+        _filled(b"K\x02\x85", _OBJECTS, b"]K\x01a"),
+        _filled(b"K\x01\x85", _RECORDS, _ADDRESS),
+        _name("numpy.core.multiarray", "scalar") + b"(" + _OBJECTS + _ADDRESS + b"tR",
+        _name("numpy.core.numeric", "_frombuffer") + b"(" + _ADDRESS + _OBJECTS + b"K\x01\x85\x8c\x01CtR",
+        _name("numpy", "ndarray") + b"}\x8c\x05shapeK\x01sb",
+        _name("collections", "OrderedDict") + b"N}\x8c\x01aK\x01s\x86b",
+        _name("_codecs", "encode") + b"(\x8c\x01a\x8c\x03hextR",
+        b"Nr" + struct.pack("<I", 2**27),
+        b"\x8e" + struct.pack("<Q", 2**40),
+        b"\x96" + struct.pack("<Q", 2**32),
+    ],
+    ids=[
+        *("an array of addresses", "objects from bytes", "objects that are missing", "records of objects", "an object"),
+        *("objects from a buffer", "a changed type", "a changed class", "another codec", "a memo of gigabytes"),
+        *("bytes that are missing", "a buffer that is missing"),
+    ],
+)
+def test_pickles_that_reach_into_memory_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x04" + content + b".")
+    with pytest.raises(AdapterError, match="is refused"):
+        unpickle(tmp_path / "x.pkl")
+
+
+_TYPES = st.one_of(
+    arrays.boolean_dtypes(),
+    arrays.integer_dtypes(),
+    arrays.unsigned_integer_dtypes(),
+    arrays.floating_dtypes(sizes=(16, 32, 64)),
+    arrays.unicode_string_dtypes(min_len=1, max_len=4),
+    arrays.byte_string_dtypes(min_len=1, max_len=4),
+)
+
+
+@given(_TYPES.flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_side=0))), st.integers(0, 5))
+def test_arrays_come_through_in_every_protocol(array: np.ndarray[Any, Any], protocol: int) -> None:
+    values = {"whole": array, "turned": array.T, "first": array.ravel()[:1].tolist(), "one": [*array.ravel()[:1]]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.pkl"
+        path.write_bytes(pickle.dumps(values, protocol))
+        found = unpickle(path)
+    np.testing.assert_equal(found, values)
+    assert found["whole"].dtype == pickle.loads(pickle.dumps(array, protocol)).dtype
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04nonsense", b"not a pickle"])
