@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
@@ -29,10 +30,19 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that a setting names; ``auto`` is the graphics card where there is one."""
+    """The device that a setting names; ``auto`` is the graphics card where there is one.
+
+    Raises:
+        AdapterError: There is none of that name on this machine, or nothing can be computed on it.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        where = torch.device(name)
+        torch.zeros((), device=where).item()
+    except (RuntimeError, AssertionError) as error:  # a build without CUDA answers with an assertion
+        raise AdapterError(f"cannot use the device {name!r}: {str(error).splitlines()[0]}") from error
+    return where
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -89,6 +99,31 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def load_frozen(kind: Any, source: str | Path, where: torch.device, **options: Any) -> PreTrainedModel:
+    """Load an LLM's weights, all of them: what a damaged copy lacks would otherwise be filled with noise.
+
+    Args:
+        kind: ``AutoModel`` or a kin of it.
+        source: A folder, or the name of a model on the Hugging Face hub.
+        where: Where it goes.
+        options: Further ones of ``from_pretrained``.
+
+    Raises:
+        AdapterError: There is no such model, or its weights are damaged or not all there.
+    """
+    try:
+        with _quiet():  # weights of layers that are left out are no news
+            model, told = kind.from_pretrained(
+                source, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
+            )
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+        raise AdapterError(f"no backbone at {source}: {str(error).splitlines()[0]}") from error
+    if missing := sorted(told["missing_keys"]):
+        raise AdapterError(f"{source} lacks {len(missing)} weights of a {type(model).__name__}, for one {missing[0]}")
+    loaded: PreTrainedModel = model.to(where)
+    return loaded
+
+
 class Backbone:
     """The lower layers of a causal LLM, frozen.
 
@@ -131,17 +166,15 @@ class Backbone:
             dtype: ``auto``, ``float32`` or ``bfloat16``.
 
         Raises:
-            AdapterError: There is no such model, or it has fewer layers.
+            AdapterError: There is no such model or device, or it has fewer layers, or is damaged.
         """
         where = choose_device(device)
         try:
             config = _lower_part(AutoConfig.from_pretrained(source, trust_remote_code=False), max(read))
-            with _quiet():  # the layers that are left out are no news
-                number = choose_dtype(dtype, where)
-                model = AutoModel.from_pretrained(source, config=config, dtype=number, use_safetensors=True)
         except (OSError, ValueError) as error:
             raise AdapterError(f"no backbone at {source}: {str(error).splitlines()[0]}") from error
-        return cls(model.to(where), Path(source).name, read)
+        model = load_frozen(AutoModel, source, where, config=config, dtype=choose_dtype(dtype, where))
+        return cls(model, Path(source).name, read)
 
     @property
     def weights_digest(self) -> str:

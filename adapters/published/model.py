@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from adapters.backbone import choose_device, choose_dtype, digest
+from adapters.backbone import choose_device, choose_dtype, digest, load_frozen
 from adapters.cache import backbone_source
 from adapters.checkpoint import BackboneSpec
 from adapters.errors import AdapterError
@@ -48,23 +48,16 @@ def load_llm(backbone: str, dtype: str = "auto", device: str = "auto") -> Frozen
         device: ``auto``, ``cpu``, ``cuda`` ...
 
     Raises:
-        AdapterError: There is no such LLM, number format or device.
+        AdapterError: There is no such LLM, number format or device, or the LLM is damaged.
     """
     source = backbone_source(backbone)
+    where = choose_device(device)
+    model = load_frozen(AutoModelForCausalLM, source, where, dtype=choose_dtype(dtype, where))
     try:
-        where = choose_device(device)
-        torch.zeros(1, device=where)
-    except (RuntimeError, AssertionError) as error:  # a build without CUDA answers with an assertion
-        raise AdapterError(f"cannot use the device {device!r}: {str(error).splitlines()[0]}") from error
-    number = choose_dtype(dtype, where)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=number, use_safetensors=True, trust_remote_code=False
-        )
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise AdapterError(f"no causal LLM at {source}: {str(error).splitlines()[0]}") from error
-    return FrozenLlm(backbone, model.requires_grad_(False).train(False).to(where), tokenizer)
+        raise AdapterError(f"no tokenizer at {source}: {str(error).splitlines()[0]}") from error
+    return FrozenLlm(backbone, model.requires_grad_(False).train(False), tokenizer)
 
 
 def shape_for(preset: str, llm: FrozenLlm, widths: tuple[int, int]) -> MseShape:

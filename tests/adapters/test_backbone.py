@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
     GemmaConfig,
@@ -17,6 +17,7 @@ from transformers import (
 
 from adapters.backbone import Backbone, choose_dtype
 from adapters.errors import AdapterError
+from adapters.published.model import load_llm
 from tests.adapters.tiny import ARCHITECTURES, SIZES, WIDTH, write_backbone
 
 OTHERS: dict[str, Callable[[], PreTrainedConfig]] = {
@@ -69,6 +70,42 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("raise SystemExit('was run')")
     with pytest.raises(AdapterError, match="no backbone at"):
         Backbone.load(tmp_path, [1], device="cpu")
+
+
+def without_a_layer(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in weights.items() if "layers.1.mlp" not in name}
+
+
+def by_other_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"x.{name}": value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize("damage", [without_a_layer, by_other_names])
+def test_weights_that_are_missing_are_not_made_up(
+    tmp_path: Path, damage: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
+    path = write_backbone(tmp_path) / "model.safetensors"
+    save_file(damage(load_file(path)), path, metadata={"format": "pt"})
+    with pytest.raises(AdapterError, match=r"lacks .* weights of a LlamaModel"):
+        Backbone.load(tmp_path, [1, 3], device="cpu")
+    with pytest.raises(AdapterError, match=r"lacks .* weights of a LlamaForCausalLM"):
+        load_llm(str(tmp_path), "float32", "cpu")
+
+
+def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
+    path = write_backbone(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(AdapterError, match="no backbone at"):
+        Backbone.load(tmp_path, [1], device="cpu")
+    with pytest.raises(AdapterError, match="no backbone at"):
+        load_llm(str(tmp_path), "float32", "cpu")
+
+
+@pytest.mark.parametrize("device", ["abacus", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, device: str) -> None:
+    write_backbone(tmp_path)
+    with pytest.raises(AdapterError, match=f"cannot use the device '{device}'"):
+        Backbone.load(tmp_path, [1], device=device)
 
 
 def test_weights_in_a_pickle_are_not_read(tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def test_what_is_not_there_is_one_line(words: tuple[str, ...], said: str, tmp_pa
     ("words", "said"),
     [
         (("--dialogues", "2"), "processed files do not tell dialogues apart"),
-        (("--backbone", "no-such-llm"), "no causal LLM at"),
+        (("--backbone", "no-such-llm"), "no backbone at"),
         (("--device", "abacus"), "cannot use the device 'abacus'"),
         (("--dtype", "int3"), "unknown number format 'int3'"),
     ],
