@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
-from adapters.datasets.records import Clip, Clips, existing
+from adapters.datasets.records import Clip, Clips, existing_folder
 
 _EMOTIONS = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
 
@@ -20,11 +20,11 @@ def load(folder: Path) -> Clips:
     """Read all speakers.
 
     Raises:
-        AdapterError: The folder is missing.
+        AdapterError: The folder is missing, or is a file.
     """
     clips: list[Clip] = []
     refused: Counter[str] = Counter()
-    for path in sorted(existing(folder, "EMO-DB").iterdir()):
+    for path in sorted(existing_folder(folder, "EMO-DB").iterdir()):
         name = path.stem
         if len(name) != 7 or not name[:2].isdigit():
             refused["not a name of EMO-DB"] += 1

@@ -27,7 +27,7 @@ def _speaker(cell: str) -> str | None:
     """Who speaks, several people joined by ``and``; None where the cell is no list of names."""
     try:
         names = ast.literal_eval(cell)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):  # all that a malformed cell may raise
         return None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         return None

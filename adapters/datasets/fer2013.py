@@ -13,7 +13,10 @@ Letters: ``n`` faces.
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +33,21 @@ SPLITS = ("Training", "PublicTest", "PrivateTest")
 SIZE = 48
 _RELEASED = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 _ORDER = np.array([MELD_LABELS.labels.index(name) for name in _RELEASED])
+_DAMAGED = (  # what zipfile and numpy may raise on a file that is no archive of arrays, or a broken one
+    lzma.LZMAError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +83,16 @@ def load(folder: Path, split: str) -> Faces:
 
 def _from_arrays(path: Path) -> tuple[UInt8[np.ndarray, "n 48 48"], Int64[np.ndarray, " n"]]:
     try:
-        with existing(path, "FER2013 split").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        with existing(path, "FER2013 split").open("rb") as file, np.lib.npyio.NpzFile(file) as arrays:
+            images, labels = (np.asarray(arrays[name]) for name in ("images", "labels"))
+    except _DAMAGED as error:
         raise AdapterError(f"{path} does not hold images and labels: {error}") from error
-    if images.dtype != np.uint8 or images.shape != (len(labels), SIZE, SIZE) or labels.dtype.kind not in "iu":
+    if (
+        images.dtype != np.uint8
+        or images.shape != (labels.size, SIZE, SIZE)
+        or labels.ndim != 1
+        or labels.dtype.kind not in "iu"
+    ):
         raise AdapterError(
             f"{path} holds images {images.shape} {images.dtype} and labels {labels.shape} {labels.dtype}, "
             f"but faces of {SIZE} x {SIZE} in uint8 and as many whole numbers are wanted"
@@ -101,7 +124,7 @@ def _from_table(
 def _face(pixels: str) -> UInt8[np.ndarray, "48 48"] | None:
     try:
         values = np.array(pixels.split(), dtype=np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if values.size != SIZE * SIZE or values.min() < 0 or values.max() > 255:
         return None

@@ -22,14 +22,16 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import Absent, LabelSet, Utterance
-from adapters.datasets.records import Dialogues, Line, existing
+from adapters.datasets.records import Dialogues, Line, existing, existing_folder
 from adapters.datasets.tables import clean
 from adapters.errors import AdapterError
 
 LABELS = LabelSet("iemocap", ("happy", "sad", "neutral", "angry", "excited", "frustrated"))
 _EMOTIONS = {"hap": "happy", "sad": "sad", "neu": "neutral", "ang": "angry", "exc": "excited", "fru": "frustrated"}
 _SESSIONS = {"train": (1, 2, 3), "dev": (4,), "test": (5,)}
-_TURN = re.compile(r"(?P<id>Ses\d\d[FM]_\w+_(?P<speaker>[FM])\w+) \[(?P<start>[\d.]+)-[\d.]+\]: ?(?P<text>.*)")
+_TURN = re.compile(  # ids are no longer than the name of a file may be
+    r"(?P<id>Ses\d\d[FM]_\w{1,99}_(?P<speaker>[FM])\w{1,99}) \[(?P<start>\d+\.?\d*)-[\d.]+\]: ?(?P<text>.*)", re.ASCII
+)
 _LABEL = re.compile(r"\[[\d.]+ - [\d.]+\]\t(?P<id>\S+)\t(?P<emotion>[a-z]{3})\t\[.*\]")
 
 
@@ -49,7 +51,7 @@ def load(folder: Path, split: str) -> Dialogues:
     dialogues: list[tuple[Line, ...]] = []
     for number in _SESSIONS[split]:
         session = existing(folder / f"Session{number}", f"IEMOCAP session {number}")
-        texts = existing(session / "dialog" / "transcriptions", "IEMOCAP transcriptions")
+        texts = existing_folder(session / "dialog" / "transcriptions", "IEMOCAP transcriptions")
         for path in sorted(texts.glob("Ses*.txt")):
             labels = _labels(session / "dialog" / "EmoEvaluation" / path.name, refused)
             lines = _dialogue(path, session, labels, refused)
@@ -92,9 +94,11 @@ def _lines(path: Path) -> list[str]:
     """The lines of a file that are not empty.
 
     Raises:
-        AdapterError: It is no text.
+        AdapterError: It is a folder, or no text.
     """
     try:
         return [line for line in map(str.rstrip, path.read_text(encoding="utf-8").splitlines()) if line]
+    except IsADirectoryError as error:
+        raise AdapterError(f"{path} is a folder: a text is wanted there") from error
     except UnicodeDecodeError as error:
         raise AdapterError(f"{path} is not text in UTF-8: {error}") from error

@@ -12,6 +12,7 @@ or cut wrongly.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _MEDIA_FOLDERS = {
     "dev": ("dev_splits_complete", "dev"),
     "test": ("output_repeated_splits_test", "test"),
 }
+_ID = re.compile(r"\d{1,9}")  # an id must neither lead out of the folder nor be too long for a name
 _SUFFIXES = (".flac", ".wav", ".mp4")
 
 
@@ -46,7 +48,7 @@ def clip_of(media: Path | Absent, dialogue: str, utterance: str) -> Path | Absen
     """
     if isinstance(media, Absent):
         return media
-    if not (dialogue.isdecimal() and utterance.isdecimal()):  # an id must not lead out of the folder
+    if not (_ID.fullmatch(dialogue) and _ID.fullmatch(utterance)):
         return Absent(f"ids {dialogue!r} and {utterance!r} name no clip")
     stem = f"dia{int(dialogue)}_utt{int(utterance)}"
     for suffix in _SUFFIXES:

@@ -50,9 +50,12 @@ def read_mono(path: Path) -> Float32[np.ndarray, " samples"]:
     """The samples of a mono sound file of 16 kHz.
 
     Raises:
-        AdapterError: It is something else.
+        AdapterError: It is something else, or damaged.
     """
-    samples, rate = soundfile.read(path, dtype="float32")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except (soundfile.SoundFileError, TypeError, MemoryError) as error:  # also of a .raw and of a length made up
+        raise AdapterError(f"{path} is damaged or no sound file, copy it again or take it out: {error}") from error
     if rate != _RATE_HZ or samples.ndim != 1 or len(samples) == 0:
         raise AdapterError(f"{path} has {rate} Hz and shape {samples.shape}: convert it to 16 kHz mono")
     mono: Float32[np.ndarray, " samples"] = samples

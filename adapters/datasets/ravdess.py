@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
-from adapters.datasets.records import Clip, Clips, existing
+from adapters.datasets.records import Clip, Clips, existing_folder
 
 FIRST_HELD_OUT_ACTOR = 17
 _EMOTIONS = {
@@ -30,13 +30,13 @@ def load(folder: Path) -> Clips:
     """Read all actors.
 
     Raises:
-        AdapterError: The folder is missing.
+        AdapterError: The folder is missing, or is a file.
     """
     clips: list[Clip] = []
     refused: Counter[str] = Counter()
-    for path in sorted(existing(folder, "RAVDESS").glob("*/*.*")):
+    for path in sorted(existing_folder(folder, "RAVDESS").glob("*/*.*")):
         fields = path.stem.split("-")
-        if len(fields) != 7 or fields[2] not in _EMOTIONS:
+        if len(fields) != 7 or fields[2] not in _EMOTIONS or not fields[6].isdecimal():
             refused["not a name of RAVDESS"] += 1
             continue
         clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[fields[2]]), fields[6], "ravdess"))

@@ -86,3 +86,14 @@ def existing(path: Path, what: str) -> Path:
     if not path.exists():
         raise AdapterError(f"no {what} at {path}: give the folder that holds it")
     return path
+
+
+def existing_folder(path: Path, what: str) -> Path:
+    """The path, if it is a folder.
+
+    Raises:
+        AdapterError: There is nothing, or a file.
+    """
+    if not existing(path, what).is_dir():
+        raise AdapterError(f"{path} is a file: give the folder of {what}")
+    return path

@@ -1,4 +1,4 @@
-"""Tables of utterances in CSV: whole rows, each with the columns that a data set promises."""
+"""Tables in CSV: whole rows, each with the columns that a data set promises."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ def clean(text: str) -> str:
     return " ".join(text.translate(_CONTROLS).split())
 
 
-def read_rows(path: Path, needed: tuple[str, ...], refused: Counter[str]) -> Iterator[dict[str, str]]:
+def read_rows(
+    path: Path, needed: tuple[str, ...], refused: Counter[str], delimiter: str = ","
+) -> Iterator[dict[str, str]]:
     """The rows of a table that have a cell for every column.
 
     Args:
         path: A CSV file in UTF-8 with one line of column names.
         needed: Columns that must be there; there may be others.
         refused: Counts the rows that are left out.
+        delimiter: What stands between two cells.
 
     Raises:
-        AdapterError: A column is missing, or the file is no CSV in UTF-8.
+        AdapterError: A column is missing, or it is no file in CSV and UTF-8.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, delimiter=delimiter)
             missing = [name for name in needed if name not in (reader.fieldnames or ())]
             if missing:
                 raise AdapterError(f"{path} has no column {', '.join(missing)}: is it the file of that name?")
@@ -39,5 +42,7 @@ def read_rows(path: Path, needed: tuple[str, ...], refused: Counter[str]) -> Ite
                     refused["more or fewer cells than columns"] += 1
                 else:
                     yield row
+    except IsADirectoryError as error:
+        raise AdapterError(f"{path} is a folder: a table is wanted there") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise AdapterError(f"{path} is not a CSV file in UTF-8: {error}") from error

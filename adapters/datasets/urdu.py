@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
-from adapters.datasets.records import Clip, Clips, existing
+from adapters.datasets.records import Clip, Clips, existing_folder
 
 _EMOTIONS = {"angry": "anger", "happy": "joy", "neutral": "neutral", "sad": "sadness"}
 
@@ -20,11 +20,11 @@ def load(folder: Path) -> Clips:
     """Read all speakers.
 
     Raises:
-        AdapterError: The folder is missing.
+        AdapterError: The folder is missing, or is a file.
     """
     clips: list[Clip] = []
     refused: Counter[str] = Counter()
-    for path in sorted(existing(folder, "URDU").glob("*/*.*")):
+    for path in sorted(existing_folder(folder, "URDU").glob("*/*.*")):
         emotion = _EMOTIONS.get(path.parent.name.lower())
         if emotion is None:
             refused[f"folder {path.parent.name}"] += 1

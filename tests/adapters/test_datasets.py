@@ -60,11 +60,12 @@ def test_ravdess(tmp_path: Path) -> None:
         tmp_path / "actor_01/03-01-02-01-01-01-01.flac",
         tmp_path / "actor_17/03-01-08-01-01-01-17.wav",
         tmp_path / "actor_17/notes.txt",
+        tmp_path / "actor_xx/03-01-05-01-01-01-xx.wav",
     )
     corpus = ravdess.load(tmp_path)
     assert _labels(corpus) == ["neutral", "surprise"]
     assert [ravdess.held_out(clip) for clip in corpus.clips] == [False, True]
-    assert corpus.refused == {"not a name of RAVDESS": 1}
+    assert corpus.refused == {"not a name of RAVDESS": 2}
 
 
 def test_emodb(tmp_path: Path) -> None:
@@ -76,11 +77,24 @@ def test_emodb(tmp_path: Path) -> None:
 
 def test_nemo(tmp_path: Path) -> None:
     _touch(tmp_path / "AB0_fear_1.flac")
-    rows = ["file_id\temotion\tspeaker_id", "AB0_fear_1.wav\tfear\tAB0", "CD0_fear_2.wav\tfear\tCD0"]
+    rows = ["emotion\tspeaker_id\tfile_id", "fear\tAB0\tAB0_fear_1.wav", "fear\tCD0\tCD0_fear_2.wav", "fear"]
     (tmp_path / "data.tsv").write_text("\n".join(rows), encoding="utf-8")
     corpus = nemo.load(tmp_path)
     assert _labels(corpus) == ["fear"]
-    assert corpus.refused == {"no such file": 1}
+    assert corpus.refused == {"no such file": 1, "more or fewer cells than columns": 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (b"file\temotion\nAB0_fear_1.wav\tfear\n", r"data\.tsv has no column file_id, speaker_id"),
+        ("file_id\temotion\tspeaker_id\nŻ\tfear\tAB0\n".encode("iso8859-2"), r"data\.tsv is not a CSV file in UTF-8"),
+    ],
+)
+def test_nemo_with_another_table(tmp_path: Path, table: bytes, reason: str) -> None:
+    (tmp_path / "data.tsv").write_bytes(table)
+    with pytest.raises(AdapterError, match=reason):
+        nemo.load(tmp_path)
 
 
 def test_urdu(tmp_path: Path) -> None:
@@ -95,6 +109,14 @@ def test_a_missing_corpus_is_named(tmp_path: Path, load: object) -> None:
     assert callable(load)
     with pytest.raises(AdapterError, match="nowhere"):
         load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("load", [ravdess.load, emodb.load, nemo.load, urdu.load])
+def test_a_file_in_place_of_a_corpus_is_named(tmp_path: Path, load: object) -> None:
+    assert callable(load)
+    (tmp_path / "clips.zip").touch()
+    with pytest.raises(AdapterError, match=r"clips\.zip.*give the folder"):
+        load(tmp_path / "clips.zip")
 
 
 def test_windows_of_ordinary_talk_keep_training_and_held_out_time_apart(tmp_path: Path) -> None:
@@ -117,6 +139,26 @@ def test_a_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros(800), 8_000)
     with pytest.raises(AdapterError, match="8000 Hz"):
         ordinary.read_mono(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.wav", b""), ("x.wav", b"hello"), ("x.wav", b"RIFFxxxx"), ("x.raw", b"\x00\x00")]
+)
+def test_a_file_that_is_no_sound_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AdapterError, match=rf"{name} is damaged or no sound file"):
+        ordinary.read_mono(tmp_path / name)
+
+
+def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.flac"
+    soundfile.write(path, np.sin(np.arange(16_000)), 16_000)
+    whole = path.read_bytes()
+    longest = bytes([whole[21] | 0x0F]) + b"\xff" * 4  # 2**36 - 1 samples, as the header counts them
+    for damaged in (whole[: len(whole) // 2], whole[:21] + longest + whole[26:]):
+        path.write_bytes(damaged)
+        with pytest.raises(AdapterError, match=r"x\.flac is damaged or no sound file"):
+            ordinary.read_mono(path)
 
 
 @pytest.mark.data

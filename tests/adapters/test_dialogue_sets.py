@@ -1,11 +1,13 @@
 """The readers of dialogues, on small files written in the sets' formats, broken ones included."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adapters.contract import Absent, Utterance
 from adapters.datasets import emorynlp, iemocap, meld
+from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 
 MELD_HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
@@ -23,6 +25,8 @@ def _names(dialogues: meld.Dialogues) -> list[str]:
 def test_meld_clips(tmp_path: Path) -> None:
     rows = "".join(f"{n},Hi {n}.,Ross,joy,positive,7,{n},1,1,0,0\n" for n in range(4))
     rows += "5,Out.,Ross,joy,positive,../x,0,1,1,0,0\n"
+    long_ids = ["9" * 300, "9" * 5000]  # longer than a file's name may be, and than a number may be
+    rows += "".join(f"6,Far.,Ross,joy,positive,7,{number},1,1,0,0\n" for number in long_ids)
     (tmp_path / "dev_sent_emo.csv").write_text(MELD_HEADER + rows, encoding="utf-8")
     clips = tmp_path / "dev_splits_complete"
     clips.mkdir()
@@ -39,6 +43,7 @@ def test_meld_clips(tmp_path: Path) -> None:
         clips / "dia7_utt1.wav",
         Absent("dia7_utt2.flac is empty"),
         Absent("no clip dia7_utt3"),
+        *(Absent(f"ids '7' and {number!r} name no clip") for number in long_ids),
         Absent("ids '../x' and '0' name no clip"),
     ]
 
@@ -61,6 +66,13 @@ def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "dev_sent_emo.csv").write_bytes(MELD_HEADER.encode() + b"1,\xff\xfe\n")
     with pytest.raises(AdapterError, match="not a CSV file in UTF-8"):
         meld.load(tmp_path, "dev")
+
+
+@pytest.mark.parametrize(("load", "name"), [(meld.load, "dev_sent_emo.csv"), (emorynlp.load, "emorynlp_dev_final.csv")])
+def test_a_folder_in_place_of_a_table(tmp_path: Path, load: Callable[[Path, str], Dialogues], name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(AdapterError, match=f"{name} is a folder"):
+        load(tmp_path, "dev")
 
 
 def test_emorynlp(tmp_path: Path) -> None:
@@ -88,6 +100,15 @@ def test_emorynlp(tmp_path: Path) -> None:
         "no words": 1,
         "more or fewer cells than columns": 1,
     }
+
+
+@pytest.mark.parametrize("cell", ["['Ross'", "{[]}", "-" * 20_000 + "1", "[" * 5_000 + "]" * 5_000])
+def test_emorynlp_speakers_that_are_no_list(tmp_path: Path, cell: str) -> None:
+    rows = f"Hi.,{cell},Mad,1,1,1,15,0,0\nHi.,['Ross'],Mad,1,2,1,15,0,0\n"
+    (tmp_path / "emorynlp_dev_final.csv").write_text(EMORY_HEADER + rows, encoding="utf-8")
+    corpus = emorynlp.load(tmp_path, "dev")
+    assert _said(corpus) == [[Utterance("Ross", "Hi.")]]
+    assert corpus.refused == {"speakers are not a list of names": 1}
 
 
 def test_emorynlp_with_other_columns(tmp_path: Path) -> None:
@@ -157,6 +178,34 @@ def test_iemocap(tmp_path: Path) -> None:
         "no label; kept as context": 1,
         "emotion xxx; kept as context": 1,
     }
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "Ses04F_impro01_F001 [6.29.01-008.2357]: Hi.",
+        "Ses04F_impro01_F001 [.-008.2357]: Hi.",
+        f"Ses04F_impro01_F{'0' * 300} [006.2901-008.2357]: Hi.",
+    ],
+)
+def test_iemocap_turns_of_another_form(tmp_path: Path, turn: str) -> None:
+    turns = f"Ses04F_impro01_F000 [001.0-002.0]: Excuse me.\n{turn}\n"
+    _iemocap(tmp_path, 4, "Ses04F_impro01", turns, "")
+    corpus = iemocap.load(tmp_path, "dev")
+    assert _said(corpus) == [[Utterance("F", "Excuse me.")]]
+    assert corpus.refused == {"not a turn of a transcription": 1, "no label; kept as context": 1}
+
+
+def test_iemocap_with_files_and_folders_exchanged(tmp_path: Path) -> None:
+    texts = tmp_path / "Session4/dialog/transcriptions"
+    (texts / "Ses04F_impro01.txt").mkdir(parents=True)
+    with pytest.raises(AdapterError, match=r"Ses04F_impro01\.txt is a folder"):
+        iemocap.load(tmp_path, "dev")
+    (texts / "Ses04F_impro01.txt").rmdir()
+    texts.rmdir()
+    texts.touch()
+    with pytest.raises(AdapterError, match="transcriptions is a file"):
+        iemocap.load(tmp_path, "dev")
 
 
 def test_iemocap_without_labels_of_a_dialogue(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """FER2013 in both of its formats, broken rows included."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ def test_the_released_table(tmp_path: Path) -> None:
         f"0,{short},Training",
         f"0,{PIXELS.replace('255', '256')},Training",
         f"0,{PIXELS.replace('255', 'x')},Training",
+        f"0,{PIXELS.replace('255', '9' * 20)},Training",
         f"7,{PIXELS},Training",
         f"0,{PIXELS},Other",
         "0,1",
@@ -36,7 +39,7 @@ def test_the_released_table(tmp_path: Path) -> None:
     np.testing.assert_array_equal(faces.images, np.stack([FACE] * 7))
     assert faces.refused == {
         "of one grey only": 1,
-        "pixels are not 48 x 48 numbers from 0 to 255": 3,
+        "pixels are not 48 x 48 numbers from 0 to 255": 4,
         "unknown emotion 7": 1,
         "unknown split 'Other'": 1,
         "more or fewer cells than columns": 1,
@@ -58,6 +61,10 @@ def test_arrays(tmp_path: Path) -> None:
         {"images": FACE[None]},
         {"images": FACE[None].astype(float), "labels": np.array([1])},
         {"images": FACE[None], "labels": np.array([1, 2])},
+        {"images": FACE[None], "labels": np.array([[1]])},
+        {"images": FACE[None], "labels": np.array(1)},
+        {"images": FACE, "labels": np.array(1)},
+        {"images": FACE[None, None], "labels": np.array([[1]])},
         {"images": np.array([object()]), "labels": np.array([1])},
     ],
 )
@@ -67,10 +74,49 @@ def test_other_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray])
         fer2013.load(tmp_path, "Training")
 
 
-def test_no_archive(tmp_path: Path) -> None:
-    (tmp_path / "Training.npz").write_bytes(b"PK\x03\x04 nonsense")
-    with pytest.raises(AdapterError, match="does not hold images and labels"):
+def _array(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def _archive(images: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("images.npy", images)
+        archive.writestr("labels.npy", _array(np.array([1])))
+    return file.getvalue()
+
+
+IMAGES = _array(FACE[None])
+PACKED = _archive(IMAGES, zipfile.ZIP_DEFLATED)
+PACKED_WITH_LZMA = _archive(IMAGES, zipfile.ZIP_LZMA)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 nonsense",
+        IMAGES,
+        _archive(b"no array"),
+        _archive(IMAGES[:6]),
+        _archive(IMAGES.replace(b"}", b" ")),
+        _archive(IMAGES.replace(b"(1, 48, 48)", b"(1, 48, 4 8")),
+        _archive(IMAGES.replace(b"(1, 48, 48), }" + b" " * 8, b"(999999999, 999999), }")),
+        PACKED[:40] + b"\xff" * 100 + PACKED[140:],
+        PACKED_WITH_LZMA[:44] + b"\xff" * 100 + PACKED_WITH_LZMA[144:],
+        _archive(IMAGES).replace(b"\x14\x00\x00\x00\x00\x00", b"\x14\x00\x01\x00\x00\x00"),  # said to be encrypted
+        _archive(IMAGES).replace(b"\x14\x00\x00\x00\x00\x00", b"\x14\x00\x00\x00\x09\x00"),  # of another compression
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "Training.npz").write_bytes(content)
+    with pytest.raises(AdapterError, match=r"Training\.npz (holds|does not hold)"):
         fer2013.load(tmp_path, "Training")
+
+
+def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no FER2013 split"):
         fer2013.load(tmp_path, "PublicTest")
     with pytest.raises(AdapterError, match="no split 'test'"):
