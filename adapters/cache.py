@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,7 @@ from adapters.errors import AdapterError
 from adapters.presets import LLMS
 
 _BOUND = "EMOTION_TRACKER_TRAINING_CACHE_GIB"
+_ABANDONED = 3600.0  # seconds
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -62,7 +65,7 @@ def clean_up(bound: int | None = None, spare: Path | None = None) -> int:
         AdapterError: As `training_bound`.
     """
     bound = training_bound() if bound is None else bound
-    files = [(path, path.stat()) for path in training_folder().glob("*") if path.is_file()]
+    files = list(_kept())
     left, freed = sum(stat.st_size for _, stat in files), 0
     for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
         if left <= bound:
@@ -71,6 +74,18 @@ def clean_up(bound: int | None = None, spare: Path | None = None) -> int:
             path.unlink(missing_ok=True)  # another run may clean up, too
             left, freed = left - stat.st_size, freed + stat.st_size
     return freed
+
+
+def _kept() -> Iterator[tuple[Path, os.stat_result]]:
+    """What is there; what another run is writing is none of it, but for what was left behind an hour ago."""
+    for path in training_folder().glob("*"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # another run cleaned up
+            continue
+        written = path.suffix != ".partial" or time.time() - stat.st_mtime > _ABANDONED
+        if path.is_file() and written:
+            yield path, stat
 
 
 def backbone_source(name: str) -> str | Path:
@@ -100,8 +115,8 @@ def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that tr
     if clear:
         typer.echo(f"freed {clean_up(bound=0) / 2**20:.0f} MiB in {training_folder()}")
         return
-    for path in sorted(training_folder().glob("*")):
-        typer.echo(f"{path.stat().st_size / 2**20:9.1f} MiB  {path.name}")
+    for path, stat in sorted(_kept()):
+        typer.echo(f"{stat.st_size / 2**20:9.1f} MiB  {path.name}")
     typer.echo(f"in {training_folder()}; delete all of it with --clear")
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
 from adapters.errors import AdapterError
+
+Seed = Annotated[
+    int, typer.Option(help="Of initial weights, order and draws; the first of several.", min=0, max=2**31 - 1)
+]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ Letters: ``turns``, ``read`` layers, ``d`` the LLM's width, ``summary`` width of
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +84,17 @@ def kept_tensors(kind: str, key: Iterable[object], make: Callable[[], dict[str, 
     """Tensors from the cache, or made and put there."""
     sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
     path = training_folder() / f"{kind}-{sha}.safetensors"
-    if not path.is_file():
-        made = make()
+    try:
+        found = load_file(path)
+        os.utime(path)
+    except FileNotFoundError:  # nothing was kept, or another run has just made room
+        found = {name: tensor.contiguous() for name, tensor in make().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({name: tensor.contiguous() for name, tensor in made.items()}, partial)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        save_file(found, partial)
         partial.rename(path)
-    path.touch()
     clean_up(spare=path)
-    return load_file(path)
+    return found
 
 
 def kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
@@ -158,8 +161,9 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         heard += [_summary(loaded, window.samples) for window in talk]
         return torch.from_numpy(np.stack(heard))
 
-    sizes = [(clip.path.name, clip.path.stat().st_size) for clip in clips]
-    summaries = kept("voices", (SPEC, VERSION, sizes, [window.recording for window in talk]), make)
+    files = [_digest(clip.path.read_bytes()) for clip in clips]
+    spoken = [_digest(window.samples.tobytes()) for window in talk]
+    summaries = kept("voices", (SPEC, VERSION, files, spoken), make)
     return VoiceRows(
         summaries,
         torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
@@ -167,6 +171,10 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
         torch.tensor([held_out(clip) for clip in clips] + [window.held_out for window in talk]),
     )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _summary(encoder: Encoder, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " summary"]:

@@ -18,7 +18,7 @@ from sklearn.metrics import recall_score
 
 from adapters import checkpoint
 from adapters.cache import asset_folder
-from adapters.commands import said_in_one_line
+from adapters.commands import Seed, said_in_one_line
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows
 from adapters.features import acoustic, visual
@@ -62,7 +62,7 @@ def _recalls(reader: VoiceReader, judged: VoiceRows, classes: list[int], seed: i
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
-    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Leave each corpus out in turn."""
     with said_in_one_line():

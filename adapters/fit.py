@@ -33,8 +33,8 @@ class Curves:
 
 
 def best_epoch(scores: Sequence[float]) -> int:
-    """The last epoch with the highest score, counted from 0."""
-    return max(range(len(scores)), key=lambda epoch: (scores[epoch], epoch))
+    """The first epoch with the highest score, counted from 0."""
+    return max(range(len(scores)), key=lambda epoch: scores[epoch])
 
 
 def log_prior(labels: Int[Tensor, " b"], weights: Float[Tensor, " b"], classes: int) -> Float[Tensor, " classes"]:

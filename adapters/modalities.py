@@ -31,9 +31,8 @@ from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.fit_pseudo import read
-from adapters.prompt import Prompter
 from adapters.readout.judge import Judge, Weigh
-from adapters.recogniser import locate
+from adapters.recogniser import llm_of, locate
 from adapters.scores import figures
 from adapters.simulate import CONFLICT
 from adapters.witnesses import Said, Split, face_pool, say, voice_pool
@@ -134,8 +133,7 @@ def judge_adapter(
     """The figures of one adapter, for every draw."""
     judge, card = checkpoint.load(locate(name), acoustic.SPEC, visual.SPEC)
     source = backbone_source(card.backbone.name)
-    backbone = Backbone.load(source, card.shape.layers, dtype="bfloat16")  # as in training, whose readings are kept
-    prompter = Prompter.load(source, card.prompt)
+    backbone, prompter = llm_of(card, source, dtype="bfloat16")  # as in training, whose readings are kept
     corpus = meld.load(data / "meld", "dev")
     parts = read(corpus, backbone, prompter) if judge.pseudo is not None else []
     dev = Split(word_rows(corpus, backbone, prompter, card.prompt), parts)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from adapters.errors import AdapterError
 
 RECIPES = Path(__file__).parent / "recipes"
 
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-@dataclass(frozen=True, slots=True)
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class FitSpec:
     """How one reader's members are fitted.
 
@@ -29,17 +40,17 @@ class FitSpec:
             all epochs and keeps the last. Only the words' members have a dev split to be scored on.
     """
 
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    dropout: tuple[float, float]
-    adjust: float
-    patience: int = 0
+    epochs: Count
+    batch: Count
+    learning_rate: Rate
+    weight_decay: NotNegative
+    label_smoothing: Dropout
+    dropout: tuple[Dropout, Dropout]
+    adjust: NotNegative
+    patience: Annotated[int, Field(ge=0)] = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class PseudoSpec:
     """How pseudo tokens are trained through the frozen LLM.
 
@@ -56,19 +67,19 @@ class PseudoSpec:
         voices: Share of the turns that are given a (simulated) voice.
     """
 
-    tokens: int
-    question: str
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    dropout: float
-    adjust: float
-    voices: float
+    tokens: Count
+    question: Annotated[str, Field(min_length=1)]
+    epochs: Count
+    batch: Count
+    learning_rate: Rate
+    weight_decay: NotNegative
+    label_smoothing: Dropout
+    dropout: Dropout
+    adjust: NotNegative
+    voices: Share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Recipe:
     """One training run.
 
@@ -97,49 +108,39 @@ class Recipe:
     name: str
     backbone: str
     dtype: str
-    layers: tuple[int, ...]
+    layers: Annotated[tuple[Count, ...], Field(min_length=1)]
     intro: str
-    max_tokens: int
-    members: int
-    words_hidden: int
-    voice_hidden: int
-    words: FitSpec = field()
-    voice: FitSpec = field()
+    max_tokens: Count
+    members: Count
+    words_hidden: Count
+    voice_hidden: Count
+    words: FitSpec
+    voice: FitSpec
     pseudo: PseudoSpec | None = None
-    face_hidden: int = 48
-    face_turns: int = 1500
+    face_hidden: Count = 48
+    face_turns: Annotated[int, Field(ge=5)] = 1500
     face: FitSpec | None = None
-    heard: float = 0.0
-    taught: float = 0.0
+    heard: NotNegative = 0.0
+    taught: Share = 0.0
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        AdapterError: The file is missing, or its keys are not those of a recipe.
+        AdapterError: The file is missing or no TOML, or its keys and values are not those of a recipe.
     """
     if not path.is_file():
         raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    parts = {"words": _part(path, FitSpec, raw.pop("words", {})), "voice": _part(path, FitSpec, raw.pop("voice", {}))}
-    if "face" in raw:
-        parts["face"] = _part(path, FitSpec, raw.pop("face"))
-    if "pseudo" in raw:
-        parts["pseudo"] = _part(path, PseudoSpec, raw.pop("pseudo"))
-    recipe: Recipe = _part(path, Recipe, {**raw, **parts})
-    if not (recipe.heard >= 0.0 and 0.0 <= recipe.taught <= 1.0):
-        raise AdapterError(f"{path}: heard = {recipe.heard} must be 0 or more, taught = {recipe.taught} from 0 to 1")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AdapterError(f"{path} is no TOML: {error}") from error
+    try:
+        recipe = TypeAdapter(Recipe).validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise AdapterError(f"{path}: {wrong}") from error
     if recipe.heard and recipe.pseudo:
         raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard")
     return recipe
-
-
-def _part(path: Path, kind: type[Any], raw: dict[str, Any]) -> Any:
-    """One dataclass from one table; lists become tuples."""
-    wanted = {spec.name for spec in fields(kind)}
-    needed = {spec.name for spec in fields(kind) if spec.default is MISSING}
-    unknown, missing = sorted(raw.keys() - wanted), sorted(needed - raw.keys())
-    if unknown or missing:
-        raise AdapterError(f"{path}, {kind.__name__}: unknown keys {unknown}, missing keys {missing}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})

@@ -289,6 +289,25 @@ def load(
         torch.set_num_threads(threads)
     judge, card = checkpoint.load(locate(folder), acoustic.SPEC, visual.SPEC)
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
+    llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
+    return Recogniser(judge, card, llm, prompter, abstain_below)
+
+
+def llm_of(
+    card: Card, source: str | Path, *, device: str = "auto", dtype: str = "auto", any_backbone: bool = False
+) -> tuple[Backbone, Prompter]:
+    """Load the LLM that an adapter was trained on, and what writes dialogues down for it.
+
+    Args:
+        card: The adapter's.
+        source: Folder or Hugging Face id of the LLM.
+        device: As `load`.
+        dtype: As `load`.
+        any_backbone: As `load`.
+
+    Raises:
+        AdapterError: The LLM is missing or damaged, or another one than the card's.
+    """
     llm = Backbone.load(source, card.shape.layers, device=device, dtype=dtype)
     found, wanted = llm.fingerprint, card.backbone.fingerprint
     if llm.width != card.shape.width or (found != wanted and not any_backbone):
@@ -296,4 +315,4 @@ def load(
             f"{card.name} was trained on {card.backbone.name} ({wanted}, width {card.shape.width}), "
             f"but {source} is another model ({found}, width {llm.width})"
         )
-    return Recogniser(judge, card, llm, Prompter.load(source, card.prompt), abstain_below)
+    return llm, Prompter.load(source, card.prompt)

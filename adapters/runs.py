@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from adapters import checkpoint
+from adapters.errors import AdapterError
 from adapters.fit import Curves
 from adapters.recipe import Recipe
 
@@ -23,8 +25,30 @@ _RECIPE, _METRICS, _CURVES, SUMMARY = "recipe.json", "metrics.json", "curves.png
 _SUMMED = ("weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier")
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder that a run writes to, before it has cost anything.
+
+    Raises:
+        AdapterError: It cannot be one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AdapterError(f"cannot make the folder {folder}: {error.strerror}; give --out another one") from error
+
+
+def begin(folder: Path) -> None:
+    """Make a run's folder; what an earlier run left there counts as done no more.
+
+    Raises:
+        AdapterError: As `make_folder`.
+    """
+    make_folder(folder)
+    (folder / _METRICS).unlink(missing_ok=True)
+
+
 def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any], curves: Mapping[str, Curves]) -> None:
-    """Write down what a run did; the figures come last, so that half a run is none.
+    """Write down what a run did; the figures come last, so that half a run is none (see `begin`).
 
     Args:
         folder: Where its checkpoint is.
@@ -33,7 +57,6 @@ def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any],
         about: What came out.
         curves: How each reader's fitting went.
     """
-    (folder / _METRICS).unlink(missing_ok=True)
     _write(folder / _RECIPE, {**asdict(recipe), "seed": seed})
     draw(folder / _CURVES, curves)
     _write(folder / _METRICS, about)
@@ -42,9 +65,10 @@ def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any],
 def finished(folder: Path, recipe: Recipe, seed: int) -> dict[str, Any] | None:
     """What came out of a run that is finished; None where this recipe and seed have still to be run there."""
     try:
+        checkpoint.verify(folder)
         asked = json.loads((folder / _RECIPE).read_text(encoding="utf-8"))
         about: dict[str, Any] = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (AdapterError, FileNotFoundError, json.JSONDecodeError):
         return None
     return about if asked == json.loads(json.dumps({**asdict(recipe), "seed": seed})) else None
 

@@ -24,7 +24,7 @@ from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import BackboneSpec, Card
-from adapters.commands import said_in_one_line
+from adapters.commands import Seed, said_in_one_line
 from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
 from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
@@ -41,7 +41,7 @@ from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape
 from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
-from adapters.runs import finished, summarise, write_run, write_summary
+from adapters.runs import begin, finished, summarise, write_run, write_summary
 from adapters.scores import Figures, weighted_f1
 from adapters.simulate import CONFLICT, PRESENT, SHARES, draw
 from adapters.teach import taught
@@ -124,6 +124,11 @@ def fit_judge(
     return curves
 
 
+def _same_turns(one: WordRows, other: WordRows) -> bool:
+    """Whether two copies of a corpus have the same dialogues in the same order, as far as turns and labels tell."""
+    return torch.equal(one.dialogues, other.dialogues) and torch.equal(one.labels, other.labels)
+
+
 def _together(
     written: Sequence[WordRows], heard: WordRows | None, counts: float
 ) -> tuple[Float[Tensor, "b dim"], Int[Tensor, " b"], Float[Tensor, " b"], Int[Tensor, " b"]]:
@@ -180,13 +185,14 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
         What goes into the card's ``about``.
 
     Raises:
-        AdapterError: Data or models are missing.
+        AdapterError: Data or models are missing, or ``out`` is no folder.
     """
     if recipe.heard and not (data / HEARD).is_dir():
         raise AdapterError(
             f"no words as heard in {data / HEARD}: make them by "
             f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
         )
+    begin(out)
     begun = time.monotonic()
     source = backbone_source(recipe.backbone)
     backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
@@ -201,7 +207,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
 
     fitting, dev = split("train"), split("dev")
     heard = split("train", data / HEARD).rows if recipe.heard else None
-    if heard is not None and heard.dialogues.max() != fitting.rows.dialogues.max():
+    if heard is not None and not _same_turns(heard, fitting.rows):
         raise AdapterError(f"{data / HEARD} is of other dialogues than {data / 'meld'}: make it anew from that table")
     voices = voice_rows(data, readers.encoder)
     trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
@@ -278,7 +284,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
     config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
-    seed: Annotated[int, typer.Option(help="Of initial weights, order and draws; the first of several.")] = 0,
+    seed: Seed = 0,
     seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
 ) -> None:
     """Train an adapter and print its figures as JSON."""

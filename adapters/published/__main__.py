@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.backbone import digest
-from adapters.commands import said_in_one_line
+from adapters.commands import Seed, said_in_one_line
 from adapters.errors import AdapterError
 from adapters.presets import paper_fit
 from adapters.published.data import Turns, load_both
@@ -24,7 +24,7 @@ from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.saved import Saved, finished, save
 from adapters.published.sets import set_of
-from adapters.runs import spread, write_summary
+from adapters.runs import make_folder, spread, write_summary
 
 _PRESET, _EPOCHS = "qwen-1.8b", 3  # where nothing is said; the authors' 50 epochs are for those who ask
 
@@ -71,7 +71,7 @@ def train(
         The best epoch's figures, and what they are of.
 
     Raises:
-        AdapterError: The loss was no number.
+        AdapterError: The loss was no number, or ``out`` is no folder.
     """
     fitting, valid = splits
     asked, shape, before = set_of(dataset), shape_for(preset, llm, fitting.widths), digest(llm.model)
@@ -80,9 +80,13 @@ def train(
         "seed": seed,
         "dataset": dataset,
         "source": fitting.source,
+        "data": {"train": fitting.digest, "valid": valid.digest},
+        "dtype": str(llm.model.dtype).removeprefix("torch."),
         "refused": {"train": dict(fitting.refused), "valid": dict(valid.refused)},
     }
     made = Saved(dataset, fitting.source, llm.spec, shape, {"fit": asdict(how), **about})
+    if out is not None:
+        make_folder(out)
     if out is not None and not again and (done := finished(out, made)) is not None:
         return {name: value for name, value in done.items() if name != "fit"}
     adapter = fresh(shape, seed)
@@ -123,7 +127,7 @@ def main(
     batch: Annotated[int | None, typer.Option(help="Turns per step; the preset's.", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; the preset's.", min=0)] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without a better one; the preset's.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of initial weights and order; the first of several.")] = 0,
+    seed: Seed = 0,
     seeds: Annotated[
         int, typer.Option(help="How many to train with, each in a folder of its own; those done are kept.", min=1)
     ] = 1,

@@ -9,6 +9,7 @@ Letters: ``time`` frames, ``dim`` and ``width`` those of voice and face.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,16 @@ class Turns:
     turns: tuple[Turn, ...]
     source: str
     refused: Counter[str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every turn's words, frames and answer, in order."""
+        sha = hashlib.sha256()
+        for turn in self.turns:
+            sha.update(repr((turn.text, turn.value, turn.audio.shape, turn.video.shape)).encode())
+            sha.update(turn.audio.numpy().tobytes())
+            sha.update(turn.video.numpy().tobytes())
+        return sha.hexdigest()
 
     @property
     def widths(self) -> tuple[int, int]:

@@ -82,7 +82,9 @@ def finished(folder: Path, asked: Saved) -> dict[str, Any] | None:
     """
     try:
         found = _read(folder / CARD)
-    except AdapterError:
+        if sha256_of(folder / WEIGHTS) != found.weights_sha256:
+            return None
+    except (AdapterError, FileNotFoundError):
         return None
     wanted = json.loads(json.dumps(asked.about))
     alike = replace(found, about={}, weights_sha256="") == replace(asked, about={})

@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
 from adapters.cache import clean_up, main, training_bound, training_folder
+from adapters.corpora import kept as kept_tensor
 from adapters.errors import AdapterError
 
 
@@ -37,6 +39,37 @@ def test_what_was_not_used_for_longest_goes_first(kept: Path, bound: int, left: 
 def test_what_is_in_use_stays(kept: Path) -> None:
     assert clean_up(0, spare=kept / "1") == 30
     assert _names(kept) == {"1"}
+
+
+def test_what_another_run_is_writing_stays(kept: Path) -> None:
+    for name in ("words.1.partial", "words.2.partial"):
+        (kept / name).write_bytes(bytes(10))
+    os.utime(kept / "words.1.partial", (4, 4))  # nobody writes for years
+    assert clean_up(0) == 50
+    assert _names(kept) == {"words.2.partial"}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_another_run_deletes_is_made_again(kept: Path, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
+    made: list[int] = []
+
+    def make() -> torch.Tensor:
+        made.append(1)
+        return torch.arange(3)
+
+    for _ in range(2):
+        assert kept_tensor("words", ("key",), make).tolist() == [0, 1, 2]
+        if gone:
+            clean_up(0)
+    assert len(made) == (2 if gone else 1)
+
+
+def test_what_is_used_counts_as_new(kept: Path) -> None:
+    kept_tensor("words", ("key",), lambda: torch.arange(3))
+    (path,) = kept.glob("words-*")
+    os.utime(path, (1, 1))
+    kept_tensor("words", ("key",), lambda: torch.arange(3))
+    assert path.stat().st_mtime > 1
 
 
 def test_nothing_to_clean_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,8 +242,32 @@ def test_seeds_that_are_done_are_not_trained_again(folder: Path, tmp_path: Path)
     assert again | {"minutes_per_epoch": 0} == first | {"minutes_per_epoch": 0}
     assert cut_off.is_file()
     assert done.stat().st_mtime_ns == written
-    told(call(train, *words, "--epochs", 2))
+    (done.parent / WEIGHTS).write_bytes(b"damaged")
+    told(call(train, *words, "--epochs", 1))
     assert done.stat().st_mtime_ns != written
+
+
+@pytest.mark.parametrize("other", [("--epochs", 2), ("--dtype", "bfloat16"), ("--data", "other")])
+def test_seeds_of_another_run_are_trained_again(other: tuple[str, Any], folder: Path, tmp_path: Path) -> None:
+    data = {name: write_set(tmp_path / name, "sims-v2") / "ch-simsv2s.pkl" for name in ("one", "other")}
+    columns = pickle.loads(data["other"].read_bytes())
+    columns["valid"] = {**columns["valid"], "raw_text": np.array([*SAID[:-2], "Fine.", SAID[-1]])}
+    data["other"].write_bytes(pickle.dumps(columns))
+    usual = {"--data": data["one"], "--epochs": 1, "--dtype": "float32"}
+    key, value = other
+    written = []
+    for flags in (usual, {**usual, key: data.get(str(value), value)}):
+        words = [word for pair in flags.items() for word in pair]
+        told(call(train, *words, "--dataset", "sims-v2", "--backbone", folder, "--seeds", 2, "--out", tmp_path / "out"))
+        written.append((tmp_path / "out" / "seed-0" / CARD).stat().st_mtime_ns)
+    assert written[0] != written[1]
+
+
+def test_a_folder_that_cannot_be_is_told_before_training(folder: Path, tmp_path: Path) -> None:
+    data = write_set(tmp_path / "sims-v2", "sims-v2") / "ch-simsv2s.pkl"
+    (tmp_path / "out").write_text("a file", "utf-8")
+    words = ("--data", data, "--dataset", "sims-v2", "--backbone", folder, "--epochs", 10**6, "--out", tmp_path / "out")
+    assert "give --out another one" in refused(call(train, *words))
 
 
 def write_tables(folder: Path) -> Path:
