@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
@@ -21,7 +21,9 @@ from adapters.errors import AdapterError
 from adapters.model_card import describe
 
 PREFIX = "hf:"
-_NAME = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+_NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
+    r"(?!.*\.\.)(?P<repository>\b[\w.-]+\b/\b[\w.-]+\b)(@(?P<revision>\b[\w./-]+))?"
+)
 
 
 class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-recognition"]):
@@ -49,30 +51,30 @@ class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-re
             shutil.copyfile(self.folder / name, save_directory / name)
 
     @classmethod
-    def _from_pretrained(
+    def from_pretrained(
         cls,
+        pretrained_model_name_or_path: str | Path,
         *,
-        model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
         force_download: bool = False,
-        local_files_only: bool = False,
         token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
         **_: Any,
-    ) -> Published:
-        if Path(model_id).is_dir():
-            return cls(Path(model_id))
-        for name in checkpoint.FILES:
-            found = hf_hub_download(
-                model_id,
-                name,
-                revision=revision,
-                cache_dir=cache_dir,
+    ) -> Self:
+        """As the hub's client has it, without the ``config.json`` that it would fetch first."""
+        if Path(pretrained_model_name_or_path).is_dir():
+            return cls(Path(pretrained_model_name_or_path))
+        return cls(
+            _fetch(
+                str(pretrained_model_name_or_path),
+                revision,
                 force_download=force_download,
-                local_files_only=local_files_only,
                 token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
             )
-        return cls(Path(found).parent)
+        )
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
         """The README of the repository."""
@@ -105,7 +107,7 @@ def pull(name: str) -> Path:
     """Fetch an adapter, from the hub's cache where it is there.
 
     Args:
-        name: ``hf:owner/name``, with ``@revision`` behind it for a branch, tag or commit.
+        name: ``hf:owner/name``, with ``@revision`` behind it for a branch, tag or commit; never a folder.
 
     Returns:
         Its folder.
@@ -117,12 +119,17 @@ def pull(name: str) -> Path:
     if match is None:
         raise AdapterError(f"{name!r} names no adapter on the hub: write hf:owner/name or hf:owner/name@revision")
     try:
-        pulled: Published = Published.from_pretrained(match["repository"], revision=match["revision"])
-    except AdapterError:
-        raise
+        folder = _fetch(match["repository"], match["revision"])
     except Exception as error:  # as above
         raise AdapterError(f"the hub does not give {name}: {_said(error)}") from error
-    return pulled.folder
+    checkpoint.verify(folder)
+    return folder
+
+
+def _fetch(repository: str, revision: str | None, **options: Any) -> Path:
+    """The folder in the hub's cache with a checkpoint's two files; ``options`` are those of `hf_hub_download`."""
+    found = [hf_hub_download(repository, name, revision=revision, **options) for name in checkpoint.FILES]
+    return Path(found[-1]).parent
 
 
 def main(

@@ -56,15 +56,47 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         close_session()
 
 
+def asked(hub: Hub) -> set[str]:
+    """Files of repositories that the hub was asked for; the client asks for more than files."""
+    return set(hub.asked) - {""}
+
+
 def test_up_and_down_again(hub: Hub, folder: Path) -> None:
     assert push(folder, "toys/small", token="hf_fake").endswith(REVISION)
     assert hub.files["toys/small"].keys() == {"adapter.safetensors", "card.json", "README.md"}
-    hub.files["toys/small"]["pytorch_model.bin"] = b"a pickle"
+    hub.files["toys/small"] |= {"pytorch_model.bin": b"a pickle", "config.json": b'{"folder": "/etc"}'}
+    hub.asked.clear()
     pulled = pull("hf:toys/small")
     for name in checkpoint.FILES:
         assert (pulled / name).read_bytes() == (folder / name).read_bytes()
     assert {path.name for path in pulled.iterdir()} == set(checkpoint.FILES)
-    assert "pytorch_model.bin" not in hub.asked
+    assert asked(hub) == set(checkpoint.FILES)
+
+
+@pytest.mark.parametrize("config", [b"no JSON", b"[1]", b'{"folder": "/etc"}'])
+def test_a_file_that_is_not_the_adapters_is_not_read(
+    hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: bytes
+) -> None:
+    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in checkpoint.FILES}
+    hub.files["toys/small"]["config.json"] = config
+    assert {path.name for path in pull("hf:toys/small").iterdir()} == set(checkpoint.FILES)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "another"))
+    assert Published.from_pretrained("toys/small", revision=REVISION).card == checkpoint.read_card(folder)
+    assert asked(hub) == set(checkpoint.FILES)
+
+
+@pytest.mark.parametrize("revision", ["", f"@{REVISION}"])
+def test_a_folder_of_that_name_does_not_stand_for_the_hub(
+    hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in checkpoint.FILES}
+    here = tmp_path / "here"
+    (here / "toys" / "small").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    pulled = pull(f"hf:toys/small{revision}")
+    assert pulled.is_relative_to(tmp_path / "hf")
+    assert pulled.name == REVISION
+    assert asked(hub) == set(checkpoint.FILES)
 
 
 def test_a_recogniser_from_the_hub_judges_as_the_one_from_the_folder(hub: Hub, folder: Path) -> None:
@@ -104,8 +136,16 @@ def test_what_the_hub_does_not_have(hub: Hub) -> None:
         pull("hf:toys/empty")
 
 
-@pytest.mark.parametrize("name", ["hf:", "hf:small", "hf:a/b/c", "hf:a/b@", "hf:../x y"])
-def test_an_odd_name(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("hf:", "hf:small", "hf:a/b/c", "hf:a/b@", "hf:../x y"),
+        *("hf:../here", "hf:./here", "hf:a/..", "hf:a/.", "hf:.a/b", "hf:a/b@../../c", "hf:a/b@/c"),
+    ],
+)
+def test_an_odd_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(AdapterError, match="names no adapter on the hub"):
         pull(name)
 
