@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from adapters.readout.pseudo import PseudoShape
 
 FORMAT = 4
 _READ = (2, 3, FORMAT)  # 2 knew no faces, 3 no words that are misread
+_NUMBERS = (torch.float16, torch.bfloat16, torch.float32)
 _CERTAIN = 60.0  # log odds at which nothing is left of a doubt in float32
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
@@ -80,9 +83,18 @@ def save(folder: Path, judge: Judge, card: Card) -> Card:
 
     Returns:
         The card as written, with the hash.
+
+    Raises:
+        AdapterError: A weight is not finite in float16; what is in the folder stays as it is.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().half().contiguous() for name, value in judge.state_dict().items()}
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise AdapterError(
+                f"nothing is saved to {folder}: weight {name} is not finite in float16, so training diverged; "
+                "train again with a lower learning rate"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
     fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
@@ -96,7 +108,7 @@ def read_card(folder: Path) -> Card:
     """Read what is known about an adapter.
 
     Raises:
-        AdapterError: There is no card, or it is of another format.
+        AdapterError: There is no card, it is of another format, or what it holds fits no adapter.
     """
     path = folder / _CARD
     if not path.is_file():
@@ -106,9 +118,9 @@ def read_card(folder: Path) -> Card:
         if raw["format"] not in _READ:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
         video = raw.get("video")
-        return Card(
+        card = Card(
             name=raw["name"],
-            labels=LabelSet(raw["labels"]["name"], tuple(raw["labels"]["labels"])),
+            labels=LabelSet(raw["labels"]["name"], _listed(raw["labels"]["labels"])),
             audio=FeatureSpec(**raw["audio"]),
             backbone=BackboneSpec(**raw["backbone"]),
             prompt=PromptSpec(**raw["prompt"]),
@@ -119,15 +131,56 @@ def read_card(folder: Path) -> Card:
             video=None if video is None else FeatureSpec(**video),
             format=raw["format"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+        _assert_kinds(card)
+        _assert_sizes(card)
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} is not a card of an adapter: {error!r}") from error
+    return card
 
 
 def _shape(raw: dict[str, Any]) -> JudgeShape:
     pseudo = raw.get("pseudo")
     return JudgeShape(
-        **{**raw, "layers": tuple(raw["layers"]), "pseudo": None if pseudo is None else PseudoShape(**pseudo)}
+        **{**raw, "layers": _listed(raw["layers"]), "pseudo": None if pseudo is None else PseudoShape(**pseudo)}
     )
+
+
+def _listed(raw: Any) -> Any:
+    """A list of JSON's as a tuple; anything else, such as a text, as it is, for `_assert_kinds` to refuse."""
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+def _assert_kinds(record: Any) -> None:
+    """Compare what a record holds, down to its last part, with the types of its fields: JSON may hold anything.
+
+    Raises:
+        ValueError: A field is of another type.
+    """
+    for name, kind in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        try:
+            TypeAdapter(kind).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ValueError(f"{type(record).__name__}.{name}: {error.errors()[0]['msg']}") from error
+        if is_dataclass(value):
+            _assert_kinds(value)
+
+
+def _assert_sizes(card: Card) -> None:
+    """Compare a card's numbers with what they count.
+
+    Raises:
+        ValueError: A size is no size, or there are not as many labels as classes.
+    """
+    shape, pseudo = card.shape, card.shape.pseudo
+    sizes = [shape.width, shape.classes, shape.members, shape.words_hidden, shape.voice_hidden]
+    sizes += [card.prompt.max_tokens, card.prompt.max_words]
+    sizes += [] if shape.face_hidden is None else [shape.face_hidden]
+    sizes += [] if pseudo is None else [pseudo.tokens, pseudo.question]
+    if min(sizes) < 1 or min(shape.layers, default=-1) < 0:
+        raise ValueError(f"sizes of 1 and more and layers of 0 and more are wanted, not {shape} and {card.prompt}")
+    if len(set(card.labels.labels)) != shape.classes or len(card.labels) != shape.classes:
+        raise ValueError(f"{shape.classes} classes want as many different labels, not {card.labels.labels}")
 
 
 def verify(folder: Path) -> Card:
@@ -163,26 +216,44 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
         raise AdapterError(f"{folder} hears {card.audio}, this version extracts {audio}: train it again")
     if card.video not in (None, video):
         raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
-    judge = Judge(card.shape)
-    weights = _renamed(load_file(path))
+    expected = _expected(folder / _CARD, card.shape)
+    weights = _renamed(path, card.shape.classes, _weights(path))
     if card.format < FORMAT:  # took words at their word
         weights["weigh.misread"] = torch.tensor(-_CERTAIN)
-    assert_same(path, judge.state_dict(), weights)
+    assert_same(path, expected, weights)
+    judge = Judge(card.shape)
     judge.load_state_dict({name: value.float() for name, value in weights.items()})
     return judge.train(False).requires_grad_(False), card
 
 
-def _renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, TypeError) as error:  # the latter where a shape is beyond 64 bits
+        raise AdapterError(f"{path} is no safetensors file: {str(error).splitlines()[0]}") from error
+
+
+def _expected(path: Path, shape: JudgeShape) -> dict[str, Tensor]:
+    """Names and shapes of the weights that a card at ``path`` wants."""
+    try:
+        with torch.device("meta"):  # takes no memory, whatever sizes a card claims
+            return Judge(shape).state_dict()
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise AdapterError(f"{path}: no adapter has the sizes {shape}") from error
+
+
+def _renamed(path: Path, classes: int, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of format 2, which had one for each case of words and voice, and took every voice at its word."""
     before = {(1, 0): "words_alone", (3, 0): "words_beside_voice", (3, 1): "voice_beside_words", (2, 1): "voice_alone"}
     if not all(f"weigh.{name}" in weights for name in before.values()):
         return weights
-    weigh = {
-        f"weigh.{name}": value.clone() for name, value in Weigh(len(weights["weigh.no_words"])).state_dict().items()
-    }
+    weigh = {f"weigh.{name}": value.clone() for name, value in Weigh(classes).state_dict().items()}
+    single = {f"weigh.{name}": weights.pop(f"weigh.{name}") for name in before.values()}
+    assert_same(path, dict.fromkeys(single, torch.ones(())), single)
     for place, name in before.items():
-        weigh["weigh.weights"][place] = weights.pop(f"weigh.{name}")
+        weigh["weigh.weights"][place] = single[f"weigh.{name}"]
     weigh["weigh.voice.a"].fill_(-_CERTAIN)
+    del weigh["weigh.no_words"]  # which format 2 had
     return weigh | weights
 
 
@@ -190,13 +261,15 @@ def assert_same(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, 
     """Compare names and shapes of weights, and look whether they are numbers.
 
     Raises:
-        AdapterError: A weight is missing, unknown, of another shape, or not finite.
+        AdapterError: A weight is missing, unknown, of another shape, in an unknown number format, or not finite.
     """
     for name in sorted(expected.keys() | found.keys()):
         here = tuple(found[name].shape) if name in found else "missing"
         there = tuple(expected[name].shape) if name in expected else "unknown"
         if here != there:
             raise AdapterError(f"{path}: weight {name} is {here}, its card wants {there}")
+        if found[name].dtype not in _NUMBERS:
+            raise AdapterError(f"{path}: weight {name} is in {found[name].dtype}, not one of {_NUMBERS}")
         if not torch.isfinite(found[name]).all():
             raise AdapterError(f"{path}: weight {name} holds numbers that are not finite")
 

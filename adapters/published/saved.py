@@ -144,7 +144,7 @@ def _read(path: Path) -> Saved:
             about=dict(raw["about"]),
             weights_sha256=str(raw["weights_sha256"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} does not describe an adapter: {error!r}") from error
 
 
