@@ -161,7 +161,7 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         heard += [_summary(loaded, window.samples) for window in talk]
         return torch.from_numpy(np.stack(heard))
 
-    files = [_digest(clip.path.read_bytes()) for clip in clips]
+    files = contents(clips)
     spoken = [_digest(window.samples.tobytes()) for window in talk]
     summaries = kept("voices", (SPEC, VERSION, files, spoken), make)
     return VoiceRows(
@@ -171,6 +171,11 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
         np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
         torch.tensor([held_out(clip) for clip in clips] + [window.held_out for window in talk]),
     )
+
+
+def contents(clips: Sequence[Clip]) -> list[str]:
+    """What is in the clips' files, as a cache's key."""
+    return [_digest(clip.path.read_bytes()) for clip in clips]
 
 
 def _digest(content: bytes) -> str:

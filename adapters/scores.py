@@ -1,9 +1,9 @@
 """How well probabilities fit labels: the figures that every evaluation reports.
 
-Weighted and macro F1 as scikit-learn defines them; unweighted average recall (UAR) is the mean of the classes'
-recalls; the expected calibration error is Guo et al. 2017's, ten bins of equal width over the top probability; the
-Brier score is the squared distance between probabilities and the label's one-hot vector; risk-coverage is the error
-among the most confident shares of the answers (Geifman & El-Yaniv 2017).
+F1 as scikit-learn defines it, weighted, and as the mean of the classes that occur; unweighted average recall (UAR) is
+the mean of the classes' recalls; the expected calibration error is Guo et al. 2017's, ten bins of equal width over the
+top probability; the Brier score is the squared distance between probabilities and the label's one-hot vector;
+risk-coverage is the error among the most confident shares of the answers (Geifman & El-Yaniv 2017).
 
 Letters: ``n`` turns, ``classes``.
 """

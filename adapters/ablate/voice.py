@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import Encoder, VoiceRows, held_out, kept_tensors
+from adapters.corpora import Encoder, VoiceRows, contents, held_out, kept_tensors
 from adapters.datasets import emodb, ravdess
 from adapters.datasets.ordinary import read_mono
 from adapters.features.acoustic import SPEC, STATES
@@ -72,7 +72,7 @@ def load(data: Path, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]
         lengths = torch.tensor([len(values) for values in heard])
         return {"frames": torch.from_numpy(np.concatenate(heard)).half(), "lengths": lengths}
 
-    found = kept_tensors("frames", (SPEC, [(clip.path.name, clip.path.stat().st_size) for clip in clips]), make)
+    found = kept_tensors("frames", (SPEC, contents(clips)), make)
     frames = Frames(found["frames"], found["lengths"])
     rows = VoiceRows(
         torch.from_numpy(np.stack([summarise(clip.float().numpy()) for clip in frames.clips()])),

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 
 from adapters import recogniser
 from adapters.backbone import Backbone
+from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.corpora import WordRows, voice_rows
 from adapters.errors import AdapterError
@@ -25,12 +26,13 @@ from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.features.visual import CHANNELS
 from adapters.fit import Curves, best_epoch, fit_members, log_prior
-from adapters.readout.judge import Judge
+from adapters.readout.judge import Judge, Weigh
 from adapters.readout.members import Members, average
 from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.runs import begin, finished, summarise
 from adapters.simulate import CONFLICT, draw
 from adapters.train import Readers, _together, fit_judge, train, train_seeds
+from adapters.witnesses import Said
 from tests.adapters.tiny import write_backbone
 
 FIT = FitSpec(
@@ -225,6 +227,29 @@ def test_a_turn_and_what_was_heard_of_it_are_of_one_dialogue() -> None:
     assert dialogues.tolist() == [0, 0, 5] * 3
     torch.testing.assert_close(weights, torch.tensor([1.0] * 6 + [0.7] * 3))
     assert inputs[:, 0].tolist() == [0.0] * 6 + [1.0] * 3
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
+    data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[Said] = []
+    judged: list[Said] = []
+
+    def watched_fit(weigh: Weigh, drawn: Sequence[Said], labels: torch.Tensor) -> None:
+        fitted.extend(drawn)
+        weigh_witnesses(weigh, drawn, labels)
+
+    def watched_figures(weigh: Weigh, usual: Said, conflicting: Said, labels: torch.Tensor, seed: int) -> Any:
+        judged.extend((usual, conflicting))
+        return judge_cases(weigh, usual, conflicting, labels, seed)
+
+    monkeypatch.setattr("adapters.train.weigh_witnesses", watched_fit)
+    monkeypatch.setattr("adapters.train.judge_cases", watched_figures)
+    train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+    assert len(fitted) == DRAWS
+    assert len(judged) == 2
+    assert not {id(one) for one in fitted} & {id(one) for one in judged}
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
