@@ -24,6 +24,8 @@ from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
+from adapters.prefix import Reading
+from adapters.progress import progress
 from adapters.recogniser import Recogniser
 from adapters.scores import figures
 
@@ -148,7 +150,11 @@ def evaluate(judge: Recogniser, turns: list[TurnInput], labels: list[int]) -> di
     if not turns:
         raise AdapterError("no turns to judge: this data set has no such split")
     begun = time.monotonic()
-    scored = [judge.scores(turn) for turn in turns]
+    scored: list[EmotionScores] = []
+    reading: Reading | None = None
+    for turn in progress(turns, "judging"):  # as live: what a turn shares with the one before is not read again
+        scores, reading = judge.follow(turn, reading)
+        scored.append(scores)
     seconds = time.monotonic() - begun
     names = judge.card.labels.labels
     probabilities = np.array([scores.probabilities for scores in scored])
@@ -181,7 +187,7 @@ def main(
     backbone: Annotated[str | None, typer.Option(help="Folder or hub name; the pulled asset if not given.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads of one operation.", min=1)] = None,
-    abstain_below: Annotated[float, typer.Option(help="Confidence under which no class is reported.")] = 0.0,
+    abstain_below: Annotated[float, typer.Option(help="Confidence under which a judgement counts as none.")] = 0.0,
 ) -> None:
     """Evaluate an adapter."""
 
@@ -192,8 +198,8 @@ def main(
         return ExpressionReader(asset_folder("mini-xception-fer"))
 
     with said_in_one_line():
-        turns, labels, known, refused = read_turns(data, dataset, split, encoder, expressions)
         judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
+        turns, labels, known, refused = read_turns(data, dataset, split, encoder, expressions)
         if judge.card.labels != known:
             raise AdapterError(
                 f"{judge.adapter_id} tells {', '.join(judge.card.labels.labels)} apart, "

@@ -274,7 +274,10 @@ def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], rea
     abouts: dict[int, dict[str, Any]] = {}
     for seed in seeds:
         folder = out / f"seed-{seed}"
-        abouts[seed] = finished(folder, recipe, seed) or train(recipe, data, folder, seed, readers)
+        done = finished(folder, recipe, seed)
+        if done is not None:
+            typer.echo(f"seed {seed} is done and kept: {folder}", err=True)
+        abouts[seed] = done or train(recipe, data, folder, seed, readers)
     summary = summarise(abouts)
     write_summary(out, summary)
     return summary

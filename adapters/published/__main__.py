@@ -2,7 +2,8 @@
 
 Settings are the authors', for Qwen-1.8B but for the number of epochs, or for the LLM that ``--preset`` names; flags
 win. MELD's tables bring words alone; voices and faces come with the authors' processed files. On two cores an epoch of
-all of MELD takes about an hour: ``--dialogues`` trains on the tables' first few. One JSON on stdout.
+all of MELD takes an hour, judging dev after it some minutes: ``--dialogues`` and ``--judged`` take the tables' first
+few. One JSON on stdout.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ def main(
     dtype: Annotated[str, typer.Option(help="Number format of the LLM: auto, float32 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     dialogues: Annotated[int, typer.Option(help="Tables: train on so many only; 0 takes all.", min=0)] = 0,
+    judged: Annotated[int, typer.Option(help="Tables: judge so many of dev's only; 0 takes all.", min=0)] = 0,
     epochs: Annotated[int | None, typer.Option(help="How often; 3, or the preset's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Turns per step; the preset's.", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; the preset's.", min=0)] = None,
@@ -138,7 +140,7 @@ def main(
         flags = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "patience": patience}
         set_of(dataset)
         how, shape = fit_of(dataset, preset, **flags)
-        splits = load_both(dataset, data, dialogues)
+        splits = load_both(dataset, data, dialogues, judged)
         llm = load_llm(backbone, dtype, device)
         if seeds == 1:
             result = train(dataset, splits, llm, shape, how, seed, out)

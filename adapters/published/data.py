@@ -107,18 +107,18 @@ def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
     if found is None:
         return _tables(name, data, split, dialogues)
     if dialogues:
-        raise AdapterError("processed files do not tell dialogues apart: leave --dialogues out")
+        raise AdapterError("processed files do not tell dialogues apart: leave --dialogues and --judged out")
     path, samples = found
     return _usable(path, _from_samples(dataset, samples))
 
 
-def load_both(name: str, data: Path, dialogues: int = 0) -> tuple[Turns, Turns]:
-    """Read what is trained on, and what the best epoch is chosen by.
+def load_both(name: str, data: Path, dialogues: int = 0, judged: int = 0) -> tuple[Turns, Turns]:
+    """Read what is trained on, and what the best epoch is chosen by; so many of the tables' dialogues, 0 for all.
 
     Raises:
         AdapterError: As `load`, or the two do not go together.
     """
-    fitting, valid = load(name, data, "train", dialogues), load(name, data, "valid")
+    fitting, valid = load(name, data, "train", dialogues), load(name, data, "valid", judged)
     for what, one, other in (("come from", fitting.source, valid.source), ("are", fitting.widths, valid.widths)):
         if one != other:
             raise AdapterError(f"the train split's frames {what} {one}, the valid split's {what} {other}")
