@@ -28,6 +28,7 @@ from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.recogniser import PRETRAINED
 from adapters.voices import MOMENTS, centred, fit_voice
 
+HEARD = {"uar_first_turn": MOMENTS[0], "uar_speaker_known": MOMENTS[-1]}
 SHARED = ("neutral", "sadness", "joy", "anger")
 
 
@@ -51,7 +52,7 @@ def held_out_actors(name: str, rows: VoiceRows, seed: int) -> dict[str, float]:
 
 def _recalls(reader: VoiceReader, judged: VoiceRows, classes: list[int], seed: int) -> dict[str, float]:
     recalls: dict[str, float] = {}
-    for name, turns in (("none", MOMENTS[0]), ("all", MOMENTS[-1])):
+    for name, turns in HEARD.items():
         with torch.no_grad():
             scores = reader(centred(reader, judged, turns, seed))[:, classes]
         guesses = np.array(classes)[scores.argmax(1).numpy()]
@@ -70,7 +71,7 @@ def main(
         recipe = read_recipe(config)
     corpora = sorted(set(rows.corpora.tolist()) - {"ordinary"})
     recalls = {corpus: leave_out(recipe, rows, corpus, seed) for corpus in corpora}
-    means = {heard: float(np.mean([by[heard] for by in recalls.values()])) for heard in ("none", "all")}
+    means = {heard: float(np.mean([by[heard] for by in recalls.values()])) for heard in HEARD}
     actors = held_out_actors("default", rows, seed)
     result = {"seed": seed, "corpus_left_out": recalls, "mean": means, "ravdess_held_out_actors_7_classes": actors}
     typer.echo(json.dumps(result, indent=2))

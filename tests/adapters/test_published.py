@@ -285,7 +285,20 @@ def test_melds_tables_have_words_alone(folder: Path, tmp_path: Path) -> None:
     turns = load("meld", tmp_path, "valid")
     assert (len(turns.turns), turns.widths, turns.source) == (7, (FRAMES, FRAMES), "tables")
     assert turns.refused == {"unknown emotion 'bored'": 1}
-    words = ("--data", tmp_path, "--backbone", folder, "--epochs", 1, "--dialogues", 1, "--judged", 1, "--dtype", "float32")
+    words = (
+        "--data",
+        tmp_path,
+        "--backbone",
+        folder,
+        "--epochs",
+        1,
+        "--dialogues",
+        1,
+        "--judged",
+        1,
+        "--dtype",
+        "float32",
+    )
     assert told(call(train, *words, "--out", tmp_path / "out"))["weighted_f1"] >= 0
     processed = write_set(tmp_path / "processed", "meld", (FRAMES, FRAMES))
     said = refused(call(evaluate, tmp_path / "out", "--data", processed))
