@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterable
+
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -90,15 +92,30 @@ async def test_asked_to_stop_it_finishes_what_was_heard():
     assert (last.outcome, last.turns_ended) == ("stopped", 2)
 
 
+class FirstTurn:
+    """A sink that tells when the first turn has ended."""
+
+    name = "first turn"
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        async for event in events:
+            if isinstance(event, TurnEnded):
+                self.ended.set()
+
+
 async def test_asked_twice_it_finishes_at_once():
-    control = Control()
+    control, first = Control(), FirstTurn()
 
     async def ask_twice() -> None:
-        await anyio.wait_all_tasks_blocked()
+        await first.ended.wait()
         control.stop()
         control.stop()
 
-    last, events = await play(FakeSource(TURN * 3, endless=True), ["judged", ask_twice], control=control)
+    source = FakeSource(TURN * 3, endless=True)
+    last, events = await play(source, ["judged", ask_twice], sinks=[first], control=control)
     balanced(events)
     assert (last.outcome, last.turns_ended) == ("aborted", 1)
     assert {event.reason for event in events if isinstance(event, TurnSkipped)} == {"aborted"}
