@@ -36,7 +36,7 @@ _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
     "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),
 }
-_MOST = 2**26  # numbers in one sequence
+_SPARE = 2**24  # numbers that a file may come to beyond one for each of its bytes: rows may share what is absent
 _MSE_KEYS = ("text", "audio", "audio_len", "video", "video_len")
 _MMSA_KEYS = ("raw_text", "audio", "vision", "regression_labels", "audio_lengths", "vision_lengths")
 
@@ -59,6 +59,20 @@ class Samples:
     refused: Counter[str]
 
 
+class _Room:
+    """How many numbers a file may still come to: a small file may name one row a thousand times."""
+
+    def __init__(self, path: Path) -> None:
+        self._left = path.stat().st_size + _SPARE
+
+    def take(self, count: int) -> bool:
+        """Whether there is room for more numbers; it is taken if so."""
+        if count > self._left:
+            return False
+        self._left -= count
+        return True
+
+
 def load_mse(folder: Path, name: str, split: str) -> Samples:
     """Read MSE-Adapter's file of one split.
 
@@ -78,13 +92,15 @@ def load_mse(folder: Path, name: str, split: str) -> Samples:
         raise AdapterError(f"{path} holds a {type(rows).__name__}, not a list of utterances")
     kept: list[Sample] = []
     refused: Counter[str] = Counter()
+    room = _Room(path)
     for row in rows:
         missing = _missing(("features", "label"), row) or _missing(_MSE_KEYS, row["features"])
         if missing:
             refused[missing] += 1
             continue
         text, audio, audio_length, video, video_length = (row["features"][key] for key in _MSE_KEYS)
-        _keep(_sample(_name(row["label"], name), text, audio, audio_length, video, video_length), kept, refused)
+        label = _name(row["label"], name)
+        _keep(_sample(label, text, audio, audio_length, video, video_length, room), kept, refused)
     return Samples(tuple(kept), refused)
 
 
@@ -110,9 +126,10 @@ def load_mmsa(path: Path, split: str) -> Samples:
         raise AdapterError(f"{path}, split {split}: its columns differ in length: {lengths}")
     kept: list[Sample] = []
     refused: Counter[str] = Counter()
+    room = _Room(path)
     for text, audio, vision, label, audio_length, vision_length in zip(*(columns[k] for k in _MMSA_KEYS), strict=True):
-        audio, vision = _zeroed(audio, np.isneginf), _zeroed(vision, np.isnan)
-        _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length), kept, refused)
+        audio, vision = _zeroed(audio, np.isneginf, room), _zeroed(vision, np.isnan, room)
+        _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length, None), kept, refused)
     return Samples(tuple(kept), refused)
 
 
@@ -149,14 +166,20 @@ def _score(label: Any) -> float | None:
 
 
 def _sample(
-    label: str | float | None, text: Any, audio: Any, audio_length: Any, video: Any, video_length: Any
+    label: str | float | None,
+    text: Any,
+    audio: Any,
+    audio_length: Any,
+    video: Any,
+    video_length: Any,
+    room: _Room | None,
 ) -> Sample | str:
-    """A sample, or why the row is refused."""
+    """A sample, or why the row is refused; without a room the frames are numbers already."""
     if label is None:
         return "no usable label"
     if not isinstance(text, str):
         return f"the text is a {type(text).__name__}"
-    voice, face = _cut(audio, audio_length), _cut(video, video_length)
+    voice, face = _cut(audio, audio_length, room), _cut(video, video_length, room)
     if isinstance(voice, str):
         return f"audio: {voice}"
     if isinstance(face, str):
@@ -171,38 +194,40 @@ def _keep(sample: Sample | str, kept: list[Sample], refused: Counter[str]) -> No
         kept.append(sample)
 
 
-def _cut(frames: Any, length: Any) -> Float32[np.ndarray, "time dim"] | str:
+def _cut(frames: Any, length: Any, room: _Room | None) -> Float32[np.ndarray, "time dim"] | str:
     """A sequence at its own length, or why that cannot be."""
-    values = _numbers(frames)
+    values = _numbers(frames, room)
     if values is None or not isinstance(length, (int, np.integer)):
         return "not a table of numbers with a length"
     end = int(length)
     if values.ndim != 2:
         return f"{values.ndim} axes instead of 2"
+    if not values.shape[1]:
+        return "frames without numbers"
     if not 0 < end <= len(values):
         return "a length of no frames, or of more than there are"
     cut: Float32[np.ndarray, "time dim"] = values[:end]
     return cut if np.isfinite(cut).all() else "numbers that are not finite"
 
 
-def _zeroed(frames: Any, unusable: Callable[[Any], Any]) -> Any:
+def _zeroed(frames: Any, unusable: Callable[[Any], Any], room: _Room) -> Any:
     """The frames with zeros where a number says that there was nothing."""
-    values = _numbers(frames)
-    return frames if values is None else np.where(unusable(values), np.float32(0.0), values)
+    values = _numbers(frames, room)
+    return None if values is None else np.where(unusable(values), np.float32(0.0), values)
 
 
-def _numbers(frames: Any) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """A table of numbers, from an array or from a list of rows; None where it is something else.
-
-    Lists may hold one row a thousand times; how much they come to is counted before it is laid out.
-    """
+def _numbers(frames: Any, room: _Room | None) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """A table of numbers, from an array or from a list of rows; None where it is none, or has no room."""
     if isinstance(frames, (list, tuple)):
         rows = [row if isinstance(row, (list, tuple)) else [row] for row in frames]
-        if sum(map(len, rows)) > _MOST or not all(
-            isinstance(value, (int, float, np.number)) for row in rows for value in row
-        ):
-            return None
-    elif not isinstance(frames, np.ndarray):
+        count = sum(map(len, rows))
+    elif isinstance(frames, np.ndarray) and frames.dtype.kind in "biufO":
+        rows, count = [], frames.size
+    else:
+        return None
+    if room is not None and not room.take(count):
+        return None
+    if not all(isinstance(value, (int, float, np.number)) for row in rows for value in row):
         return None
     try:
         return np.asarray(frames, dtype=np.float32)

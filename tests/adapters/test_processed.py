@@ -170,6 +170,34 @@ def test_a_small_list_that_comes_to_gigabytes_is_refused(tmp_path: Path) -> None
     assert split.refused == {"audio: not a table of numbers with a length": 2}
 
 
+@pytest.mark.parametrize("name", ["meld_train.pkl", "x.pkl"])
+def test_a_row_that_comes_again_and_again_is_refused(tmp_path: Path, name: str) -> None:
+    """An array of 4 MB that a file of 4 MB names 200 times."""
+    frames = np.ones((1000, 1000), np.float32)
+    rows = [_mse_row(audio=frames) for _ in range(200)]
+    columns = {
+        key: [row["features"][key] for row in rows] for key in ("text", "audio", "video", "audio_len", "video_len")
+    }
+    mmsa = _columns(
+        raw_text=columns["text"],
+        audio=columns["audio"],
+        vision=columns["video"],
+        regression_labels=[1.0] * 200,
+        audio_lengths=columns["audio_len"],
+        vision_lengths=columns["video_len"],
+    )
+    path = _write(tmp_path / name, rows if name == "meld_train.pkl" else {"train": mmsa})
+    split = load_mse(tmp_path, "meld", "train") if name == "meld_train.pkl" else load_mmsa(path, "train")
+    assert path.stat().st_size < 2**23
+    assert 0 < len(split.samples) < 30
+    assert split.refused["audio: not a table of numbers with a length"] == 200 - len(split.samples)
+
+
+def test_frames_without_numbers_are_refused(tmp_path: Path) -> None:
+    split = load_mse(_write(tmp_path / "meld_train.pkl", [_mse_row(audio=np.ones((4, 0)))]).parent, "meld", "train")
+    assert split.refused == {"audio: frames without numbers": 1}
+
+
 def test_something_else_than_a_list(tmp_path: Path) -> None:
     _write(tmp_path / "meld_train.pkl", {"a": 1})
     with pytest.raises(AdapterError, match="holds a dict"):
@@ -192,6 +220,8 @@ def _name(module: str, name: str) -> bytes:
 
 
 _OBJECTS = _name("numpy", "dtype") + b"(\x8c\x02O8\x89\x88tR(K\x03\x8c\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+_NUMBERS = _name("numpy", "dtype") + b"(\x8c\x02f4\x89\x88tR"
+_LAUGHS = b"]" + b"q\x00]h\x00ah\x00ah\x00ah\x00ah\x00ah\x00ah\x00ah\x00a" * 20
 _EMPTY = _name("numpy.core.multiarray", "_reconstruct") + b"(" + _name("numpy", "ndarray") + b"K\x00\x85C\x01btR"
 _ADDRESS = b"C\x08" + b"A" * 8
 _RECORD = (
@@ -218,14 +248,21 @@ def _filled(shape: bytes, dtype: bytes, content: bytes) -> bytes:
         _name("numpy", "ndarray") + b"}\x8c\x05shapeK\x01sb",
         _name("collections", "OrderedDict") + b"N}\x8c\x01aK\x01s\x86b",
         _name("_codecs", "encode") + b"(\x8c\x01a\x8c\x03hextR",
-        b"Nr" + struct.pack("<I", 2**27),
         b"\x8e" + struct.pack("<Q", 2**40),
         b"\x96" + struct.pack("<Q", 2**32),
+        b"})" + b"\x85" * 10**6 + b"Ns",
+        b"C\x08" + b"A" * 8 + b"\x98",
+        _filled(b"K\x01\x85", _NUMBERS, b"C\x04abcd") + b"K\x00K\x01s",
+        _filled(b"K\x01\x85", _NUMBERS, b"C\x04abcd") + b"(K\x01K\x01\x85" + _NUMBERS + b"\x89C\x04abcdtb",
+        _name("numpy.core.numeric", "_frombuffer") + b"(J\x00\xca\x9a\x3b" + _NUMBERS + b"K\x01\x85\x8c\x01CtR",
+        _name("numpy", "dtype") + b"(" + _LAUGHS + b"\x89\x88tR",
+        _filled(b"(K\x00J\x00\xca\x9a\x3bt", _NUMBERS, b"C\x00"),
     ],
     ids=[
         *("an array of addresses", "objects from bytes", "objects that are missing", "records of objects", "an object"),
-        *("objects from a buffer", "a changed type", "a changed class", "another codec", "a memo of gigabytes"),
-        *("bytes that are missing", "a buffer that is missing"),
+        *("objects from a buffer", "a changed type", "a changed class", "another codec"),
+        *("bytes that are missing", "a buffer that is missing", "a deep key", "a view", "a changed array"),
+        *("an array filled twice", "a billion zeros", "a billion laughs in an error", "a billion empty rows"),
     ],
 )
 def test_pickles_that_reach_into_memory_are_refused(tmp_path: Path, content: bytes) -> None:
@@ -246,7 +283,14 @@ _TYPES = st.one_of(
 
 @given(_TYPES.flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_side=0))), st.integers(0, 5))
 def test_arrays_come_through_in_every_protocol(array: np.ndarray[Any, Any], protocol: int) -> None:
-    values = {"whole": array, "turned": array.T, "first": array.ravel()[:1].tolist(), "one": [*array.ravel()[:1]]}
+    turned = np.moveaxis(array, 0, 1) if array.ndim > 1 else array
+    values = {
+        "whole": array,
+        "transposed": array.T,
+        "turned": turned,
+        "first": array.ravel()[:1].tolist(),
+        "one": [*array.ravel()[:1]],
+    }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "x.pkl"
         path.write_bytes(pickle.dumps(values, protocol))
