@@ -217,7 +217,7 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
     if card.video not in (None, video):
         raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
     expected = _expected(folder / _CARD, card.shape)
-    weights = _renamed(path, card.shape.classes, _weights(path))
+    weights = _renamed(path, card.shape.classes, read_weights(path))
     if card.format < FORMAT:  # took words at their word
         weights["weigh.misread"] = torch.tensor(-_CERTAIN)
     assert_same(path, expected, weights)
@@ -226,7 +226,14 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
     return judge.train(False).requires_grad_(False), card
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        AdapterError: There is none, or it is something else.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no weights at {path}")
     try:
         return load_file(path)
     except (SafetensorError, TypeError) as error:  # the latter where a shape is beyond 64 bits

@@ -36,7 +36,7 @@ _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
     "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),
 }
-_SPARE = 2**24  # numbers that a file may come to beyond one for each of its bytes: rows may share what is absent
+_SPARE = 2**24  # numbers beyond those that a file has room for: rows may share what is absent
 _MSE_KEYS = ("text", "audio", "audio_len", "video", "video_len")
 _MMSA_KEYS = ("raw_text", "audio", "vision", "regression_labels", "audio_lengths", "vision_lengths")
 
@@ -63,10 +63,10 @@ class _Room:
     """How many numbers a file may still come to: a small file may name one row a thousand times."""
 
     def __init__(self, path: Path) -> None:
-        self._left = path.stat().st_size + _SPARE
+        self._left = 2 * path.stat().st_size + _SPARE  # MMSA's are gone through twice
 
     def take(self, count: int) -> bool:
-        """Whether there is room for more numbers; it is taken if so."""
+        """Whether there is room for more; it is taken if so."""
         if count > self._left:
             return False
         self._left -= count
@@ -129,7 +129,7 @@ def load_mmsa(path: Path, split: str) -> Samples:
     room = _Room(path)
     for text, audio, vision, label, audio_length, vision_length in zip(*(columns[k] for k in _MMSA_KEYS), strict=True):
         audio, vision = _zeroed(audio, np.isneginf, room), _zeroed(vision, np.isnan, room)
-        _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length, None), kept, refused)
+        _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length, room), kept, refused)
     return Samples(tuple(kept), refused)
 
 
@@ -172,9 +172,9 @@ def _sample(
     audio_length: Any,
     video: Any,
     video_length: Any,
-    room: _Room | None,
+    room: _Room,
 ) -> Sample | str:
-    """A sample, or why the row is refused; without a room the frames are numbers already."""
+    """A sample, or why the row is refused."""
     if label is None:
         return "no usable label"
     if not isinstance(text, str):
@@ -194,7 +194,7 @@ def _keep(sample: Sample | str, kept: list[Sample], refused: Counter[str]) -> No
         kept.append(sample)
 
 
-def _cut(frames: Any, length: Any, room: _Room | None) -> Float32[np.ndarray, "time dim"] | str:
+def _cut(frames: Any, length: Any, room: _Room) -> Float32[np.ndarray, "time dim"] | str:
     """A sequence at its own length, or why that cannot be."""
     values = _numbers(frames, room)
     if values is None or not isinstance(length, (int, np.integer)):
@@ -216,7 +216,7 @@ def _zeroed(frames: Any, unusable: Callable[[Any], Any], room: _Room) -> Any:
     return None if values is None else np.where(unusable(values), np.float32(0.0), values)
 
 
-def _numbers(frames: Any, room: _Room | None) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+def _numbers(frames: Any, room: _Room) -> np.ndarray[Any, np.dtype[np.float32]] | None:
     """A table of numbers, from an array or from a list of rows; None where it is none, or has no room."""
     if isinstance(frames, (list, tuple)):
         rows = [row if isinstance(row, (list, tuple)) else [row] for row in frames]
@@ -225,7 +225,7 @@ def _numbers(frames: Any, room: _Room | None) -> np.ndarray[Any, np.dtype[np.flo
         rows, count = [], frames.size
     else:
         return None
-    if room is not None and not room.take(count):
+    if not room.take(count):
         return None
     if not all(isinstance(value, (int, float, np.number)) for row in rows for value in row):
         return None

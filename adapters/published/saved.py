@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from adapters.checkpoint import BackboneSpec, assert_same, sha256_of
+from adapters.checkpoint import BackboneSpec, assert_same, read_weights, sha256_of
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter, MseShape, from_official, shape_of
 from adapters.mse.encoders import SequenceShape
@@ -67,7 +66,7 @@ def load(folder: Path) -> tuple[MseAdapter, Saved]:
     """
     saved = _read(folder / CARD)
     path = folder / WEIGHTS
-    weights = _weights(path)
+    weights = read_weights(path)
     if (found := sha256_of(path)) != saved.weights_sha256:
         raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, {CARD} says {saved.weights_sha256}")
     return _adapter(path, saved.shape, weights), saved
@@ -102,7 +101,7 @@ def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, 
     Raises:
         AdapterError: It is something else.
     """
-    weights = from_official(_weights(path))
+    weights = from_official(read_weights(path))
     made = Saved(dataset, PROCESSED, BackboneSpec(backbone, fingerprint=""), shape_of(weights))
     return _adapter(path, made.shape, weights), made
 
@@ -150,15 +149,6 @@ def _read(path: Path) -> Saved:
 
 def _shape(raw: Mapping[str, Any]) -> MseShape:
     return MseShape(**{**raw, "audio": SequenceShape(**raw["audio"]), "video": SequenceShape(**raw["video"])})
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise AdapterError(f"no weights at {path}")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise AdapterError(f"{path} is no safetensors file: {error}") from error
 
 
 def _adapter(path: Path, shape: MseShape, weights: dict[str, Tensor]) -> MseAdapter:
