@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +76,7 @@ def main(
         recipe = read_recipe(config)
         if recipe.pseudo is None:
             raise AdapterError(f"{config} trains no pseudo tokens, there is nothing to compare")
-        spec = PseudoSpec(**{**{name: getattr(recipe.pseudo, name) for name in PseudoSpec.__slots__}, "epochs": 1})
+        spec = replace(recipe.pseudo, epochs=1)
         corpus = meld.load(data / "meld", "train")
         some = Dialogues(corpus.dialogues[:dialogues])
         ways = {"whole_sequences": whole_sequences(some, recipe, batch), "suffixes": suffixes(some, recipe, spec)}
