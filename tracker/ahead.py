@@ -1,7 +1,7 @@
 """Work on a turn before it is known to be over: begun where speech pauses, of use where nobody goes on.
 
 What is done ahead changes nothing that later turns depend on, and the steps remember their last result
-(`tracker.once`): when the turn turns out to be what was worked on, they have it at hand. So a session's events are the
+(`tracker.runtime.memo`): when the turn turns out to be what was worked on, they have it at hand. So a session's events are the
 same with and without it, however much or little of it a machine finds the time for. One turn is worked on at a time.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tracker.clock import NS_PER_MS, Clock
-from tracker.edges import Edge
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
+from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn
 
 Judgement = JudgedTurn | SilentTurn | FailedTurn

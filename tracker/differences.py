@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tracker.clock import NS_PER_S
 from tracker.compare import Difference, Field, TurnChange, TurnEvent
 from tracker.events import TurnEnded, TurnStarted
+from tracker.runtime.clock import NS_PER_S
 
 
 def lines(difference: Difference) -> Iterator[str]:

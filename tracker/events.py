@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tracker.clock import wall_time
+from tracker.runtime.clock import wall_time
 
 SCHEMA = "emotion-tracker/1"
 

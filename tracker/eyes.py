@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.features.visual import ExpressionReader
-from tracker.clock import Clock, seconds_to_ns
 from tracker.observe.faces.detect import FaceDetector
 from tracker.observe.faces.eye import Eye
 from tracker.observe.faces.live import CameraWatcher
@@ -16,6 +15,7 @@ from tracker.observe.faces.observe import FaceObserver, blind
 from tracker.observe.faces.sight import Sight
 from tracker.observe.faces.watch import FileWatcher, NoWatcher, Watcher
 from tracker.observe.observe import Faces
+from tracker.runtime.clock import Clock, seconds_to_ns
 from tracker.sources.camera import Camera, opencv_opener
 from tracker.sources.film import Film, film_frames
 from tracker.sources.opencv import load_opencv

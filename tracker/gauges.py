@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tracker.ahead import Tally
-from tracker.edges import Edge
-from tracker.load import Load
 from tracker.observe.faces.watch import VideoState
+from tracker.runtime.edges import Edge
+from tracker.runtime.load import Load
 from tracker.sources.media import AudioChunk, Source
 from tracker.turns.turn import Turn
 from tracker.vitals import Vitals

@@ -8,20 +8,20 @@ from pathlib import PurePath
 
 import anyio
 
-from tracker.clock import SystemClock
 from tracker.config import Config
-from tracker.control import Control
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.gauges import Gauges
-from tracker.load import Load
 from tracker.metrics import to_json
 from tracker.outputs import Wishes, terminal_of
 from tracker.prometheus import exposed
 from tracker.publishing import external, open_broker
 from tracker.purpose import kept
+from tracker.runtime.clock import SystemClock
+from tracker.runtime.control import Control
+from tracker.runtime.load import Load
+from tracker.runtime.signals import with_signals
 from tracker.session import Session, load_models
-from tracker.signals import with_signals
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.named import NamedLines

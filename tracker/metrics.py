@@ -13,10 +13,10 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import asdict
 from typing import Any, final
 
-from tracker.clock import NS_PER_S
 from tracker.events import Event, Latency, TurnEnded, TurnSkipped
 from tracker.gauges import Gauges
-from tracker.memory import rss_mb
+from tracker.runtime.clock import NS_PER_S
+from tracker.runtime.memory import rss_mb
 from tracker.spread import spread
 from tracker.vitals import Vitals
 

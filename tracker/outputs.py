@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tracker.clock import SystemClock
 from tracker.config import Config
+from tracker.runtime.clock import SystemClock
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.terminal import Terminal, default_keyboard

@@ -13,7 +13,6 @@ from adapters import recogniser
 from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
 from tracker.ahead import AheadSteps
-from tracker.clock import Clock
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.eyes import eyes, looker
@@ -25,8 +24,9 @@ from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
+from tracker.runtime.clock import Clock
+from tracker.runtime.threads import Sharing
 from tracker.sources.media import RATE_HZ
-from tracker.threads import Sharing
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.complete import Completeness
 from tracker.turns.endpoint import Patience

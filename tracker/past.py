@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.clock import ns_to_samples
 from tracker.errors import SessionError
 from tracker.events import Asked, ListeningPaused
 from tracker.recording import audio_file
 from tracker.replay import RecordedSession
+from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
 from tracker.vision import FilmPicture, NoPicture, Picture

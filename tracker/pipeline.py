@@ -20,9 +20,6 @@ from typing import Any, Literal
 import anyio
 
 from tracker.ahead import Ahead, AheadSteps
-from tracker.clock import Clock
-from tracker.control import Control
-from tracker.edges import Edge, Policy
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
 from tracker.gauges import Gauges
@@ -31,12 +28,15 @@ from tracker.observe.faces.watch import NoWatcher, Watcher
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.publisher import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
+from tracker.runtime.clock import Clock
+from tracker.runtime.control import Control
+from tracker.runtime.edges import Edge, Policy
+from tracker.runtime.threads import ModelThread
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Source
 from tracker.sources.resample import as_kept
 from tracker.steering import Steering
-from tracker.threads import ModelThread
 from tracker.turns.segment import Cutter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 

@@ -7,11 +7,11 @@ from itertools import accumulate
 
 import anyio
 
-from tracker.clock import Clock, seconds_to_ns
 from tracker.dashboard.screen import Ask, Playing
 from tracker.dashboard.view import View, fold
 from tracker.events import Event
 from tracker.replay import moment_ns
+from tracker.runtime.clock import Clock, seconds_to_ns
 
 _SLOWEST, _FASTEST = 1 / 8, 64.0
 

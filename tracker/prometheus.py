@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tracker.errors import ConfigError
-from tracker.overload import LEVELS
+from tracker.runtime.overload import LEVELS
 from tracker.vitals import Vitals
 
 HOST = "127.0.0.1"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import anyio
 
 from adapters.contract import MODALITIES, EmotionScores
-from tracker.clock import NS_PER_MS, Clock
-from tracker.edges import Edge
 from tracker.events import (
     Asked,
     Event,
@@ -35,6 +33,8 @@ from tracker.events import (
 from tracker.observe.faces.seen import Look
 from tracker.observe.observed import FailedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
+from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
 
 _SURPRISE_POSITIVE = 591 / 1205

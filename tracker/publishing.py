@@ -12,9 +12,9 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from tracker.clock import SystemClock
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
+from tracker.runtime.clock import SystemClock
 from tracker.sinks import Sink, journal
 from tracker.sinks.address import Address, parse_url, refuse_plain
 from tracker.sinks.backlog import WITH_THE_BROKER, Backlog

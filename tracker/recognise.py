@@ -8,12 +8,12 @@ from typing import Protocol
 from adapters.contract import Absent, EmotionScores, Features, TurnInput, Utterance, VoiceProfile
 from adapters.prefix import Reading
 from adapters.readout.voice_summary import remember
-from tracker.clock import Clock
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
-from tracker.once import Once
-from tracker.threads import ModelThread, Sharing
+from tracker.runtime.clock import Clock
+from tracker.runtime.memo import Once
+from tracker.runtime.threads import ModelThread, Sharing
 from tracker.turns.turn import Turn
 
 

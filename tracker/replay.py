@@ -11,8 +11,6 @@ import anyio
 import anyio.lowlevel
 from pydantic import ValidationError
 
-from tracker.clock import NS_PER_MS, Clock
-from tracker.edges import Edge
 from tracker.errors import SessionError
 from tracker.events import (
     Event,
@@ -29,6 +27,8 @@ from tracker.events import (
     from_json,
 )
 from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
+from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.edges import Edge
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 

@@ -9,13 +9,10 @@ from pathlib import Path
 import anyio
 
 from tracker import replay
-from tracker.clock import SystemClock
 from tracker.config import Config, load_again
-from tracker.control import Control
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
 from tracker.gauges import Gauges
-from tracker.load import Load
 from tracker.many import listen_to_all, names_of
 from tracker.metrics import to_json
 from tracker.outputs import Wishes, shown, terminal_of
@@ -23,8 +20,11 @@ from tracker.past import not_the_same, past_of, tracks_of
 from tracker.prometheus import exposed
 from tracker.publishing import external
 from tracker.purpose import kept, refuse_undeclared, words_only
+from tracker.runtime.clock import SystemClock
+from tracker.runtime.control import Control
+from tracker.runtime.load import Load
+from tracker.runtime.signals import with_signals
 from tracker.session import Again, Session, load_models, obey
-from tracker.signals import with_signals
 from tracker.sinks.recorder import Recorder
 from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Source

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tracker import pipeline, replay
-from tracker.clock import Clock
 from tracker.config import Config
-from tracker.control import Control
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
 from tracker.gauges import Gauges
-from tracker.memory import share_heaps
 from tracker.metrics import Metrics
 from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
 from tracker.publishing import Broker, publishing
+from tracker.runtime.clock import Clock
+from tracker.runtime.control import Control
+from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
 from tracker.sinks.commands import Commands
 from tracker.sinks.durable import Durable

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 
 from tracker import replay
-from tracker.clock import SystemClock
 from tracker.config import Config
-from tracker.control import Control
 from tracker.outputs import Wishes, shown, terminal_of
 from tracker.player import Player
 from tracker.publishing import external, publishing
-from tracker.signals import with_signals
+from tracker.runtime.clock import SystemClock
+from tracker.runtime.control import Control
+from tracker.runtime.signals import with_signals
 from tracker.sinks.address import parse_url
 from tracker.sinks.credentials import login, trust
 from tracker.watch import Watcher

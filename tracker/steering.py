@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from tracker.clock import Clock
-from tracker.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.gauges import Gauges
 from tracker.observe.faces.watch import Watcher
 from tracker.publisher import Publisher
+from tracker.runtime.clock import Clock
+from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.sources.media import Pausable, Source
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tracker.overload import Level
+from tracker.runtime.overload import Level
 from tracker.spread import Spread
 
 
@@ -25,7 +25,7 @@ class Vitals:
         ahead_wasted: Turns on which such work was for nothing.
         ahead_wasted_ms: How long that took.
         ahead_left_out: Pauses at which there was no time for it.
-        overload: What is left out for lack of time, see `tracker.overload`.
+        overload: What is left out for lack of time, see `tracker.runtime.overload`.
         waiting_turns: Turns of the process that are over and not yet published.
         real_time_factor: Processor seconds of the process per second of this session's media; under 1 keeps up on
             one core.

@@ -10,13 +10,13 @@ import anyio
 import numpy as np
 
 from adapters.contract import MELD_LABELS, Absent, EmotionScores
-from tracker.clock import NS_PER_MS
 from tracker.errors import SinkError, SourceError
 from tracker.events import Event, Stamp
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
+from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import AudioChunk
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame, Limits

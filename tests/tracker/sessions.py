@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS
 from tests.tracker.fakes import STARTED_AT
-from tracker.clock import NS_PER_S
 from tracker.events import (
     Event,
     Latency,
@@ -25,6 +24,7 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
+from tracker.runtime.clock import NS_PER_S
 
 LABELS = list(MELD_LABELS.labels)
 

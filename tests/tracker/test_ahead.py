@@ -10,7 +10,6 @@ from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, 
 from tracker import pipeline
 from tracker.ahead import Ahead, AheadSteps, Tally
 from tracker.compare import bare
-from tracker.control import Control
 from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
 from tracker.events import Event, TurnPartial, from_json, to_json
@@ -18,10 +17,11 @@ from tracker.observe.faces.observe import blind
 from tracker.observe.observe import Heard, Observer, VoiceNamer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook
-from tracker.once import Once
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
 from tracker.replay import read_session
+from tracker.runtime.control import Control
+from tracker.runtime.memo import Once
 from tracker.sinks.recorder import Recorder
 from tracker.turns.turn import Turn
 

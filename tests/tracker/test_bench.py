@@ -19,9 +19,9 @@ from tracker.bench.figures import Arrived, Pass, Run, joined, since_speech_ms, s
 from tracker.bench.passes import measure, measure_all, only_cutting
 from tracker.bench.soak import Sample, Watch, figures, growth_percent, lag_ratio, listen
 from tracker.bench.sources import Looped, Noted, Origin, Silence
-from tracker.clock import NS_PER_MS, NS_PER_S
 from tracker.config import Config
 from tracker.events import TurnEnded
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S
 from tracker.sources.pacing import Paced
 
 pytestmark = pytest.mark.anyio

@@ -30,7 +30,7 @@ CLICKS_S = (0.6, 1.6, 2.6, 3.6, 4.6)
 WATCH = """
 import asyncio, json, signal, sys
 import numpy as np
-from tracker.clock import SystemClock
+from tracker.runtime.clock import SystemClock
 from tracker.observe.faces.live import CameraWatcher
 from tracker.observe.faces.look import Glimpse
 from tracker.observe.faces.sight import Sight

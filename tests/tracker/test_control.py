@@ -4,8 +4,6 @@ import anyio
 import pytest
 
 from tests.tracker.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
-from tracker.clock import NS_PER_MS
-from tracker.control import Control
 from tracker.events import (
     ListeningPaused,
     ListeningResumed,
@@ -19,6 +17,8 @@ from tracker.events import (
 )
 from tracker.gauges import Gauges, Status, decibels
 from tracker.pipeline import Outlets, run
+from tracker.runtime.clock import NS_PER_MS
+from tracker.runtime.control import Control
 from tracker.sources.media import Pausable
 from tracker.sources.pacing import Paced
 

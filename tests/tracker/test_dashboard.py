@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.tracker.sessions import Script, conversation, sessions
-from tracker.clock import NS_PER_S
 from tracker.dashboard import figures, palette
 from tracker.dashboard.boxes import fit, wrap
 from tracker.dashboard.layout import draw
@@ -23,6 +22,7 @@ from tracker.dashboard.words import header
 from tracker.events import TurnEnded
 from tracker.gauges import Queue, Status
 from tracker.observe.faces.watch import VideoState
+from tracker.runtime.clock import NS_PER_S
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 

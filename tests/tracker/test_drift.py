@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.clock import NS_PER_MS, NS_PER_S
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S
 from tracker.sources.drift import MediaClock
 
 BLOCK_NS = 20 * NS_PER_MS

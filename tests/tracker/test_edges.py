@@ -1,7 +1,7 @@
 import anyio
 import pytest
 
-from tracker.edges import Edge, EdgeClosed
+from tracker.runtime.edges import Edge, EdgeClosed
 
 pytestmark = pytest.mark.anyio
 

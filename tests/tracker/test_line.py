@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracker.fakes import FakeClock
-from tracker.line import Line
-from tracker.threads import ModelThread, Sharing
+from tracker.runtime.fair_queue import Line
+from tracker.runtime.threads import ModelThread, Sharing
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import ctypes, sys, threading
-from tracker.memory import share_heaps
+from tracker.runtime.memory import share_heaps
 
 if sys.argv[2] == "shared":
     share_heaps()

@@ -13,7 +13,6 @@ from tests.tracker import fakes
 from tests.tracker.fakes import FakeClock, FakeSource
 from tests.tracker.sessions import conversation, given_out
 from tracker import pipeline
-from tracker.control import Control
 from tracker.dashboard.layout import draw
 from tracker.dashboard.palette import UNICODE
 from tracker.dashboard.screen import Screen
@@ -21,10 +20,11 @@ from tracker.dashboard.view import View, fold
 from tracker.errors import ConfigError
 from tracker.events import TurnEnded, TurnSkipped
 from tracker.gauges import Gauges, Status
-from tracker.load import Load
 from tracker.metrics import Metrics, to_json
 from tracker.pipeline import Outlets
 from tracker.prometheus import exposed
+from tracker.runtime.control import Control
+from tracker.runtime.load import Load
 from tracker.sinks.messages import metrics as message
 from tracker.sinks.payloads import Counters
 from tracker.sinks.topics import Topics

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracker.fakes import FakeClock
-from tracker.clock import NS_PER_MS
 from tracker.gauges import Gauges
-from tracker.load import Load
-from tracker.overload import LEVELS, level_of
+from tracker.runtime.clock import NS_PER_MS
+from tracker.runtime.load import Load
+from tracker.runtime.overload import LEVELS, level_of
 from tracker.turns.turn import Turn
 
 levels = st.sampled_from(LEVELS)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tests.tracker.fakes import Broken, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tracker import pipeline
-from tracker.control import Control
 from tracker.errors import SourceLost
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json, to_json
+from tracker.runtime.control import Control
 
 pytestmark = pytest.mark.anyio
 

@@ -10,11 +10,11 @@ from tests.pictures.story import story, write_session
 from tests.tracker.fakes import FakeClock
 from tests.tracker.sessions import conversation, sessions
 from tests.tracker.tmux import Tmux
-from tracker.clock import NS_PER_S
 from tracker.dashboard.screen import Ask
 from tracker.dashboard.view import View, fold
 from tracker.player import Player
 from tracker.replay import moment_ns
+from tracker.runtime.clock import NS_PER_S
 
 pytestmark = pytest.mark.anyio
 

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from tracker.clock import SystemClock
 from tracker.errors import SourceError
+from tracker.runtime.clock import SystemClock
 from tracker.sources.files import FileSource
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.open import File, Microphone, Stdin, parse_source, source_from

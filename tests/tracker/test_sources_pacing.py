@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.clock import NS_PER_MS
+from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.sources.pacing import Paced
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.sound, pytest.mark.skipif(bool(_ABSENT), reason=_ABSEN
 LISTEN = """
 import asyncio, json, signal, sys
 import numpy as np
-from tracker.clock import SystemClock
+from tracker.runtime.clock import SystemClock
 from tracker.errors import SourceError
 from tracker.sources.devices import list_devices
 from tracker.sources.microphone import MicrophoneSource

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from tests.tracker.fakes import FakeClock
 from tests.tracker.sessions import Script, conversation, given_out, sessions
-from tracker.clock import NS_PER_S
 from tracker.dashboard import view as views
 from tracker.dashboard.standing import Picture
 from tracker.dashboard.view import View, fold, noted
 from tracker.dashboard.words import clock_time
 from tracker.errors import SinkError
 from tracker.events import TurnEnded, TurnSkipped, TurnStarted
+from tracker.runtime.clock import NS_PER_S
 from tracker.sinks.lines import line_of
 from tracker.sinks.terminal import Terminal
 

@@ -14,13 +14,13 @@ from tests.sound import until
 from tests.tracker.faces import STEP_NS, face, frames, glimpse
 from tests.tracker.fakes import FakeClock
 from tests.tracker.mjpeg import MjpegCamera, jpegs
-from tracker.clock import NS_PER_MS, NS_PER_S, SystemClock
 from tracker.errors import ConfigError, SourceError
 from tracker.observe.faces.box import Box
 from tracker.observe.faces.eye import Eye
 from tracker.observe.faces.live import CameraWatcher
 from tracker.observe.faces.look import Glimpse
 from tracker.observe.faces.sight import Sight
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S, SystemClock
 from tracker.sources.camera import Camera, check_camera, opencv_opener
 from tracker.sources.files import FileSource
 from tracker.sources.film import Film, as_kept, film_frames

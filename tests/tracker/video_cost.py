@@ -12,9 +12,9 @@ import torch
 
 from adapters.cache import asset_folder
 from adapters.features.visual import ExpressionReader
-from tracker.clock import NS_PER_S
 from tracker.observe.faces.detect import FaceDetector
 from tracker.observe.faces.look import Looker
+from tracker.runtime.clock import NS_PER_S
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import pictures

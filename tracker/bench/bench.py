@@ -20,11 +20,11 @@ from tracker.bench.figures import Run, summary
 from tracker.bench.naive import Naive, naive_steps
 from tracker.bench.passes import StepsFor, measure_all, only_cutting
 from tracker.bench.sources import Silence
-from tracker.clock import SystemClock
 from tracker.config import Config
 from tracker.errors import TrackerError
-from tracker.memory import rss_mb
 from tracker.pipeline import Steps
+from tracker.runtime.clock import SystemClock
+from tracker.runtime.memory import rss_mb
 from tracker.session import load_models
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source

@@ -20,7 +20,6 @@ from transformers.utils import logging
 from adapters.backbone import choose_device, choose_dtype
 from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
 from adapters.prefix import Reading
-from tracker.clock import Clock
 from tracker.config import Config
 from tracker.dialogue import Dialogue
 from tracker.observe.faces.observe import blind
@@ -31,6 +30,7 @@ from tracker.parts import Models
 from tracker.parts import steps as real_steps
 from tracker.pipeline import Steps
 from tracker.recognise import Recognise
+from tracker.runtime.clock import Clock
 from tracker.turns.turn import Turn
 
 _NO_VOICE = "not heard by the baseline"

@@ -13,14 +13,14 @@ from tracker import parts, pipeline
 from tracker.bench.bench import SILENCE, maker
 from tracker.bench.passes import header
 from tracker.bench.sources import Looped, Noted, Silence
-from tracker.clock import NS_PER_S, Clock, SystemClock
 from tracker.config import Config
-from tracker.control import Control
 from tracker.events import Event, TurnEnded, TurnSkipped
 from tracker.gauges import Gauges
-from tracker.load import Load
-from tracker.memory import rss_mb
 from tracker.pipeline import Outlets, Steps
+from tracker.runtime.clock import NS_PER_S, Clock, SystemClock
+from tracker.runtime.control import Control
+from tracker.runtime.load import Load
+from tracker.runtime.memory import rss_mb
 from tracker.session import load_models, stamp
 from tracker.sources.media import AudioChunk, Source
 

@@ -10,7 +10,7 @@ from typing import final
 import anyio.lowlevel
 import numpy as np
 
-from tracker.clock import NS_PER_S, Clock
+from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sources.media import RATE_HZ, AudioChunk, Source
 from tracker.sources.wrapped import Wrapped
 

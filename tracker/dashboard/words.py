@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
-from tracker.overload import Level
+from tracker.runtime.overload import Level
 
 
 def header(event: SessionStarted) -> str:

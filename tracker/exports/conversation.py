@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tracker.clock import NS_PER_MS
 from tracker.events import Event, SpeakerRenamed, TurnEnded
+from tracker.runtime.clock import NS_PER_MS
 
 K = TypeVar("K")
 

@@ -9,8 +9,8 @@ import csv
 import io
 import re
 
-from tracker.clock import NS_PER_S
 from tracker.exports.conversation import Conversation, Spoken, distinct
+from tracker.runtime.clock import NS_PER_S
 
 FIELDS = (
     "session", "turn", "channel", "speaker", "speaker_name", "start_s", "end_s", "start_time", "end_time", "text",

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from adapters.contract import Absent, Features
 from adapters.features.acoustic import SpeechEncoder
-from tracker.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.errors import sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.faces.look import Glimpse
@@ -16,8 +15,9 @@ from tracker.observe.faces.seen import Seen
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook, Vector, Voice
 from tracker.observe.transcribe import Transcriber
-from tracker.once import Once
-from tracker.threads import ModelThread, Sharing, together
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
+from tracker.runtime.memo import Once
+from tracker.runtime.threads import ModelThread, Sharing, together
 from tracker.turns.turn import Turn
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import soundfile
 
-from tracker.clock import ns_to_samples
 from tracker.errors import SessionError
 from tracker.recording import audio_file
+from tracker.runtime.clock import ns_to_samples
 
 _PAD_NS = 150_000_000
 

@@ -14,8 +14,8 @@ from amqtt.broker import Broker
 from amqtt.errors import BrokerError
 from paho.mqtt.client import topic_matches_sub
 
-from tracker.clock import NS_PER_S, Clock
 from tracker.errors import SinkError
+from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sinks.address import Address
 from tracker.sinks.connection import Connect, Link
 from tracker.sinks.topics import Message

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import anyio
 
-from tracker.edges import Edge
 from tracker.errors import SinkError, sentence_of
+from tracker.runtime.edges import Edge
 
 MAY_TAKE_S = 10.0
 """Seconds that a sink has, once the last event is out, to deliver what it holds."""

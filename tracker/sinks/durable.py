@@ -8,9 +8,9 @@ from typing import final
 
 import anyio
 
-from tracker.edges import Edge
 from tracker.errors import SinkError, sentence_of
 from tracker.events import Event, TurnPartial
+from tracker.runtime.edges import Edge
 from tracker.sinks import Sink
 
 _WAITING = 10_000

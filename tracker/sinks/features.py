@@ -17,7 +17,7 @@ from adapters.contract import Features
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.recording import RecordedFile, features_file
-from tracker.threads import together
+from tracker.runtime.threads import together
 
 Recognise = Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tracker.events import Probability, Sentiment, WallTime
-from tracker.overload import Level
+from tracker.runtime.overload import Level
 
 
 class _Payload(BaseModel):

@@ -12,7 +12,6 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
-from tracker.clock import NS_PER_S, Clock
 from tracker.dashboard.keyboard import one_at_a_time, usable
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
@@ -23,6 +22,7 @@ from tracker.dashboard.words import printable
 from tracker.errors import SinkError
 from tracker.events import Event
 from tracker.gauges import Status
+from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sinks.lines import line_of
 
 _LOOK_NS = NS_PER_S // 4

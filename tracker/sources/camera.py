@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tracker.clock import NS_PER_S, Clock
 from tracker.errors import SourceError
+from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sources.video import CameraName, Image, OpenCV
 
 _TIMEOUT_MS = 5000  # a network camera that says nothing for so long is off

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from tracker.clock import Clock
 from tracker.errors import SourceError
+from tracker.runtime.clock import Clock
 from tracker.sources.devices import AudioDevice, PortAudio
 
 _MOST_SEPARATE = 8  # a device that claims more is a mixer without a fixed number, and is opened in stereo

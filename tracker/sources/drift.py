@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tracker.clock import NS_PER_S
+from tracker.runtime.clock import NS_PER_S
 
 _KEPT = 600  # seconds that the line is laid through
 _LEAST = 10  # seconds from which on a slope is more than noise

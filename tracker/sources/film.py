@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tracker.clock import NS_PER_MS
+from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.decode import open_regular
 from tracker.sources.video import Image, OpenCV, VideoFrame
 

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from tracker.clock import samples_to_ns
+from tracker.runtime.clock import samples_to_ns
 
 RATE_HZ = 16_000
 """Sample rate of all audio inside the tracker: what webrtcvad, Whisper and the speaker model take."""

@@ -11,8 +11,8 @@ from functools import partial
 import anyio
 from anyio import to_thread
 
-from tracker.clock import Clock, seconds_to_ns
 from tracker.errors import SourceError, SourceLost
+from tracker.runtime.clock import Clock, seconds_to_ns
 from tracker.sources.capture import Capture, Captured
 from tracker.sources.devices import AudioDevice, PortAudio, find_device, list_devices, load_portaudio
 from tracker.sources.media import RATE_HZ, AudioChunk

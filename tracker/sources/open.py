@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from tracker.clock import Clock
 from tracker.errors import SourceError
+from tracker.runtime.clock import Clock
 from tracker.sources.decode import Decoder, open_regular
 from tracker.sources.devices import find_device, list_devices
 from tracker.sources.files import FileSource, empty

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
 
-from tracker.clock import Clock
+from tracker.runtime.clock import Clock
 from tracker.sources.media import AudioChunk, Source
 from tracker.sources.wrapped import Wrapped
 

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame as Decoded
 from av.video.stream import VideoStream
 
-from tracker.clock import NS_PER_S
+from tracker.runtime.clock import NS_PER_S
 from tracker.sources.decode import open_regular
 from tracker.sources.video import Image, VideoFrame
 

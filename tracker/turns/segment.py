@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from tracker.clock import samples_to_ns
+from tracker.runtime.clock import samples_to_ns
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.turns.activity import STEP_S, WINDOW_S
 from tracker.turns.changes import changes

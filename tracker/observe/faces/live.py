@@ -7,14 +7,14 @@ from typing import final
 import anyio
 import anyio.to_thread
 
-from tracker.clock import NS_PER_S, Clock
 from tracker.observe.faces.look import Glimpse
 from tracker.observe.faces.sight import Sight
 from tracker.observe.faces.watch import Look, Pace, VideoState
+from tracker.runtime.clock import NS_PER_S, Clock
+from tracker.runtime.threads import ModelThread
 from tracker.sources.camera import Camera
 from tracker.sources.drift import MediaClock
 from tracker.sources.video import VideoFrame
-from tracker.threads import ModelThread
 
 
 @final

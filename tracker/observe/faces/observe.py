@@ -15,7 +15,7 @@ from tracker.observe.faces.choose import FaceBook, by_track, choose
 from tracker.observe.faces.look import Glimpse
 from tracker.observe.faces.seen import Expression, Look, Seen
 from tracker.observe.faces.sight import Sight
-from tracker.once import Once
+from tracker.runtime.memo import Once
 from tracker.turns.turn import Turn
 
 _SMOOTH = 2  # glimpses on each side over which an expression is averaged: one is easily mistaken

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import anyio
 
-from tracker.clock import NS_PER_S
 from tracker.observe.faces.look import Glimpse
+from tracker.runtime.clock import NS_PER_S
 from tracker.turns.turn import Turn, TurnOpened
 
 _MEMORY_NS = 60 * NS_PER_S  # longer than any turn and the silence after it

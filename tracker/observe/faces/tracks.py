@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tracker.clock import NS_PER_S
 from tracker.observe.faces.box import Box, overlap
+from tracker.runtime.clock import NS_PER_S
 
 _NEAR = 0.8  # of a face's width: so far may its centre move between two pictures
 _LIKE = 1.6  # so many times may its width change

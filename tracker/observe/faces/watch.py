@@ -12,11 +12,11 @@ from typing import Protocol, final
 
 import anyio
 
-from tracker.clock import NS_PER_S, Clock
 from tracker.observe.faces.look import Glimpse
 from tracker.observe.faces.sight import Sight
+from tracker.runtime.clock import NS_PER_S, Clock
+from tracker.runtime.threads import ModelThread
 from tracker.sources.video import VideoFrame
-from tracker.threads import ModelThread
 
 
 class Look(Protocol):

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import anyio
 import anyio.to_thread
 
-from tracker.clock import NS_PER_MS, Clock
-from tracker.line import Line
+from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.fair_queue import Line
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tracker.clock import NS_PER_MS, Clock
-from tracker.overload import Level, level_of
+from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.overload import Level, level_of
 from tracker.turns.turn import Turn
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskStatus
 
-from tracker.control import Control
+from tracker.runtime.control import Control
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from tracker.edges import Edge
+from tracker.runtime.edges import Edge
 
 NAME_LENGTH = 80
 
