@@ -11,10 +11,10 @@ import anyio
 from tracker.config import Config
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
-from tracker.gauges import Gauges
-from tracker.metrics import to_json
+from tracker.metrics.collect import to_json
+from tracker.metrics.gauges import Gauges
+from tracker.metrics.prometheus import exposed
 from tracker.outputs import Wishes, terminal_of
-from tracker.prometheus import exposed
 from tracker.publishing import external, open_broker
 from tracker.purpose import kept
 from tracker.runtime.clock import SystemClock

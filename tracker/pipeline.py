@@ -22,7 +22,7 @@ import anyio
 from tracker.ahead import Ahead, AheadSteps
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
 from tracker.observe.faces.sight import Sight
 from tracker.observe.faces.watch import NoWatcher, Watcher
 from tracker.observe.observed import FailedTurn, ObservedTurn

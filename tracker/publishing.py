@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
+from tracker.metrics.vitals import Vitals
 from tracker.runtime.clock import SystemClock
 from tracker.sinks import Sink, journal
 from tracker.sinks.address import Address, parse_url, refuse_plain
@@ -28,7 +29,6 @@ from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.outbox import Outbox, Waiting, all_of
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics, this_machine
-from tracker.vitals import Vitals
 
 _MB = 1 << 20
 _OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one

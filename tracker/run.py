@@ -12,12 +12,12 @@ from tracker import replay
 from tracker.config import Config, load_again
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
-from tracker.gauges import Gauges
 from tracker.many import listen_to_all, names_of
-from tracker.metrics import to_json
+from tracker.metrics.collect import to_json
+from tracker.metrics.gauges import Gauges
+from tracker.metrics.prometheus import exposed
 from tracker.outputs import Wishes, shown, terminal_of
 from tracker.past import not_the_same, past_of, tracks_of
-from tracker.prometheus import exposed
 from tracker.publishing import external
 from tracker.purpose import kept, refuse_undeclared, words_only
 from tracker.runtime.clock import SystemClock

@@ -16,8 +16,9 @@ from tracker import pipeline, replay
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
-from tracker.gauges import Gauges
-from tracker.metrics import Metrics
+from tracker.metrics.collect import Metrics
+from tracker.metrics.gauges import Gauges
+from tracker.metrics.vitals import Vitals
 from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
@@ -35,7 +36,6 @@ from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
 from tracker.vision import BLIND, Vision
-from tracker.vitals import Vitals
 
 if TYPE_CHECKING:
     from tracker.parts import Models

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
 from tracker.observe.faces.watch import Watcher
 from tracker.publisher import Publisher
 from tracker.runtime.clock import Clock

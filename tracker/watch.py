@@ -11,7 +11,7 @@ import anyio
 
 from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
-from tracker.gauges import Status
+from tracker.metrics.gauges import Status
 from tracker.sinks.address import Address
 from tracker.sinks.backoff import delays_s
 from tracker.sinks.connection import UNHEARD, Client, leave

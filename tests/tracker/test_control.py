@@ -15,7 +15,7 @@ from tracker.events import (
     from_json,
     to_json,
 )
-from tracker.gauges import Gauges, Status, decibels
+from tracker.metrics.gauges import Gauges, Status, decibels
 from tracker.pipeline import Outlets, run
 from tracker.runtime.clock import NS_PER_MS
 from tracker.runtime.control import Control

@@ -20,7 +20,7 @@ from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.view import Feeling, View, fold
 from tracker.dashboard.words import header
 from tracker.events import TurnEnded
-from tracker.gauges import Queue, Status
+from tracker.metrics.gauges import Queue, Status
 from tracker.observe.faces.watch import VideoState
 from tracker.runtime.clock import NS_PER_S
 

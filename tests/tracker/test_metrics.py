@@ -19,17 +19,17 @@ from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import View, fold
 from tracker.errors import ConfigError
 from tracker.events import TurnEnded, TurnSkipped
-from tracker.gauges import Gauges, Status
-from tracker.metrics import Metrics, to_json
+from tracker.metrics.collect import Metrics, to_json
+from tracker.metrics.gauges import Gauges, Status
+from tracker.metrics.prometheus import exposed
+from tracker.metrics.spread import Spread
+from tracker.metrics.vitals import Vitals
 from tracker.pipeline import Outlets
-from tracker.prometheus import exposed
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.sinks.messages import metrics as message
 from tracker.sinks.payloads import Counters
 from tracker.sinks.topics import Topics
-from tracker.spread import Spread
-from tracker.vitals import Vitals
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracker.fakes import FakeClock
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
 from tracker.runtime.clock import NS_PER_MS
 from tracker.runtime.load import Load
 from tracker.runtime.overload import LEVELS, level_of

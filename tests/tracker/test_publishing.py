@@ -8,10 +8,10 @@ from tests.tracker.sessions import conversation, given_out
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
 from tracker.many import on_its_own_node
+from tracker.metrics.vitals import Vitals
 from tracker.publishing import Broker, external, flush, open_broker, publishing, topics_of
 from tracker.recording import EVENTS
 from tracker.sinks.recorder import Recorder
-from tracker.vitals import Vitals
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tracker.ahead import Tally
 from tracker.events import TurnEnded
-from tracker.spread import Spread, spread
+from tracker.metrics.spread import Spread, spread
 
 NS_PER_MS = 1_000_000
 

@@ -15,7 +15,7 @@ from tracker.ahead import Tally
 from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
 from tracker.bench.sources import Noted, Origin
 from tracker.events import Event, SessionEnded, TurnEnded
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
 from tracker.observe.observed import FailedTurn
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader

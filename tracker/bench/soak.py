@@ -15,7 +15,7 @@ from tracker.bench.passes import header
 from tracker.bench.sources import Looped, Noted, Silence
 from tracker.config import Config
 from tracker.events import Event, TurnEnded, TurnSkipped
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
 from tracker.pipeline import Outlets, Steps
 from tracker.runtime.clock import NS_PER_S, Clock, SystemClock
 from tracker.runtime.control import Control

@@ -10,9 +10,9 @@ from tracker.dashboard.palette import Glyphs, emotion_colour, letter, speaker_co
 from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import Speaker
 from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
-from tracker.gauges import SILENCE_DB, Status
+from tracker.metrics.gauges import SILENCE_DB, Status
+from tracker.metrics.vitals import Vitals
 from tracker.observe.faces.watch import VideoState
-from tracker.vitals import Vitals
 
 _NS_PER_MIN = 60_000_000_000
 

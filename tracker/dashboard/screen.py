@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tracker.dashboard.view import Row, View
-from tracker.gauges import Status
+from tracker.metrics.gauges import Status
 
 Over = Literal["", "help", "detail", "rename", "mark"]
 What = Literal["pause", "resume", "mark", "rename", "stop", "seek", "speed", "session"]

@@ -21,9 +21,9 @@ from tracker.events import (
     to_json,
     without_words,
 )
+from tracker.metrics.vitals import Vitals
 from tracker.sinks.payloads import Counters, Notice, SpeakerEmotion, dumps
 from tracker.sinks.topics import Message, Topics, slug
-from tracker.vitals import Vitals
 
 JSON = "application/json"
 

@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
+from tracker.metrics.vitals import Vitals
 from tracker.sinks.address import Address
 from tracker.sinks.backlog import Backlog
 from tracker.sinks.backoff import delays_s
@@ -19,7 +20,6 @@ from tracker.sinks.messages import metrics, partial
 from tracker.sinks.outbox import Waiting
 from tracker.sinks.payloads import Counters
 from tracker.sinks.topics import Message, Topics, status
-from tracker.vitals import Vitals
 
 log = logging.getLogger(__name__)
 _GRACE_S = 3.0

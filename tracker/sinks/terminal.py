@@ -21,7 +21,7 @@ from tracker.dashboard.view import View, fold, noted
 from tracker.dashboard.words import printable
 from tracker.errors import SinkError
 from tracker.events import Event
-from tracker.gauges import Status
+from tracker.metrics.gauges import Status
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sinks.lines import line_of
 

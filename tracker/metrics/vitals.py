@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tracker.metrics.spread import Spread
 from tracker.runtime.overload import Level
-from tracker.spread import Spread
 
 
 @dataclass(frozen=True, slots=True)

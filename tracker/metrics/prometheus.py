@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tracker.errors import ConfigError
+from tracker.metrics.vitals import Vitals
 from tracker.runtime.overload import LEVELS
-from tracker.vitals import Vitals
 
 HOST = "127.0.0.1"
 Looks = Mapping[str, Callable[[], Vitals]]

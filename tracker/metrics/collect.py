@@ -14,11 +14,11 @@ from dataclasses import asdict
 from typing import Any, final
 
 from tracker.events import Event, Latency, TurnEnded, TurnSkipped
-from tracker.gauges import Gauges
+from tracker.metrics.gauges import Gauges
+from tracker.metrics.spread import spread
+from tracker.metrics.vitals import Vitals
 from tracker.runtime.clock import NS_PER_S
 from tracker.runtime.memory import rss_mb
-from tracker.spread import spread
-from tracker.vitals import Vitals
 
 STAGES = tuple(Latency.model_fields)
 _REMEMBERED = 1000  # turns

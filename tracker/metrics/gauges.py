@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from tracker.ahead import Tally
+from tracker.metrics.vitals import Vitals
 from tracker.observe.faces.watch import VideoState
 from tracker.runtime.edges import Edge
 from tracker.runtime.load import Load
 from tracker.sources.media import AudioChunk, Source
 from tracker.turns.turn import Turn
-from tracker.vitals import Vitals
 
 SILENCE_DB = -80.0
 """The lowest level that is told, in decibels below full scale."""
