@@ -87,9 +87,9 @@ def demo(
 ) -> None:
     """Listen to half a minute of a telephone call, as if it were live, and record the session."""
     from tracker.assets.store import Store
+    from tracker.mqtt.broker import port_or_any
     from tracker.outputs import Wishes
     from tracker.run import run as listen
-    from tracker.sinks.broker import port_or_any
 
     chosen = _settings(config, sets, {"input.pace": pace}, mqtt)
     over = {"mqtt.port": str(port_or_any(chosen.mqtt.port)), "record.audio": "true", "record.text": "true"}
@@ -252,8 +252,8 @@ def schema(
     sets: Sets = None,
 ) -> None:
     """Print the JSON Schema of all events, or the AsyncAPI document of everything that is published and accepted."""
-    from tracker.asyncapi import dumps_asyncapi
     from tracker.events import dumps_schema
+    from tracker.mqtt.asyncapi import dumps_asyncapi
 
     typer.echo(dumps_asyncapi(settings.load(config, sets=sets or [])) if asyncapi else dumps_schema())
 

@@ -133,7 +133,7 @@ def pictures(source: str) -> Iterator[Finding]:
 
 def broker(config: Config) -> Iterator[Finding]:
     """Whether the broker answers, or our own could listen."""
-    from tracker.sinks.address import parse_url
+    from tracker.mqtt.address import parse_url
 
     mqtt = config.mqtt
     if not mqtt.enabled:

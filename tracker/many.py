@@ -14,6 +14,7 @@ from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.prometheus import exposed
+from tracker.mqtt.topics import slug, this_machine
 from tracker.outputs import Wishes, terminal_of
 from tracker.publishing import external, open_broker
 from tracker.purpose import kept
@@ -26,7 +27,6 @@ from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.named import NamedLines
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.topics import slug, this_machine
 from tracker.sources.media import Source
 from tracker.sources.open import File, Stdin, parse_source
 from tracker.vision import NoPicture, Picture, vision_of

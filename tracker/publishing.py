@@ -15,20 +15,21 @@ import anyio.lowlevel
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
 from tracker.metrics.vitals import Vitals
+from tracker.mqtt import journal
+from tracker.mqtt.address import Address, parse_url, refuse_plain
+from tracker.mqtt.backlog import WITH_THE_BROKER, Backlog
+from tracker.mqtt.broker import Arrivals, OwnBroker, embedded_broker
+from tracker.mqtt.connection import Connect, Connector
+from tracker.mqtt.credentials import Login, login, trust
+from tracker.mqtt.durable import Durable
+from tracker.mqtt.homeassistant import HomeAssistant
+from tracker.mqtt.messages import Composer, EventMessages
+from tracker.mqtt.outbox import Outbox, Waiting, all_of
+from tracker.mqtt.sink import Listener, Mqtt
+from tracker.mqtt.topics import Topics, this_machine
 from tracker.runtime.clock import SystemClock
-from tracker.sinks import Sink, journal
-from tracker.sinks.address import Address, parse_url, refuse_plain
-from tracker.sinks.backlog import WITH_THE_BROKER, Backlog
-from tracker.sinks.broker import Arrivals, OwnBroker, embedded_broker
-from tracker.sinks.connection import Connect, Connector
-from tracker.sinks.credentials import Login, login, trust
-from tracker.sinks.durable import Durable
-from tracker.sinks.homeassistant import HomeAssistant
-from tracker.sinks.messages import Composer, EventMessages
-from tracker.sinks.mqtt import Listener, Mqtt
-from tracker.sinks.outbox import Outbox, Waiting, all_of
+from tracker.sinks import Sink
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.topics import Topics, this_machine
 
 _MB = 1 << 20
 _OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one

@@ -19,6 +19,10 @@ from tracker.events import SessionEnded, Stamp
 from tracker.metrics.collect import Metrics
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.vitals import Vitals
+from tracker.mqtt.commands import Commands
+from tracker.mqtt.durable import Durable
+from tracker.mqtt.sink import Listener, Mqtt
+from tracker.mqtt.topics import Topics
 from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
@@ -27,12 +31,8 @@ from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control
 from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
-from tracker.sinks.commands import Commands
-from tracker.sinks.durable import Durable
 from tracker.sinks.features import FeatureKeeper
-from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
 from tracker.vision import BLIND, Vision

@@ -8,15 +8,15 @@ import anyio
 
 from tracker import replay
 from tracker.config import Config
+from tracker.mqtt.address import parse_url
+from tracker.mqtt.credentials import login, trust
+from tracker.mqtt.watch import Watcher
 from tracker.outputs import Wishes, shown, terminal_of
 from tracker.player import Player
 from tracker.publishing import external, publishing
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.signals import with_signals
-from tracker.sinks.address import parse_url
-from tracker.sinks.credentials import login, trust
-from tracker.watch import Watcher
 
 
 def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> None:

@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from tracker.sinks.address import Address
+from tracker.mqtt.address import Address
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ import anyio
 from tests.tracker.brokers import Mosquitto, Subscriber, free_port, subscribed, until_open
 from tests.tracker.command import tracker
 from tracker.events import Event, from_json
-from tracker.sinks.address import Address
+from tracker.mqtt.address import Address
 
 PACED = """
 import sys, anyio

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.sinks.broker import Arrivals
+from tracker.mqtt.broker import Arrivals
 
 
 @dataclass

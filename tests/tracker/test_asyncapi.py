@@ -9,14 +9,14 @@ import jsonschema
 import pytest
 
 from tests.tracker.sessions import conversation
-from tracker.asyncapi import VERSION, asyncapi
 from tracker.config import load
 from tracker.events import from_json
-from tracker.sinks.commands import Commands
-from tracker.sinks.connection import Heard
-from tracker.sinks.messages import EventMessages, metrics
-from tracker.sinks.payloads import Counters
-from tracker.sinks.topics import Topics, status
+from tracker.mqtt.asyncapi import VERSION, asyncapi
+from tracker.mqtt.commands import Commands
+from tracker.mqtt.connection import Heard
+from tracker.mqtt.messages import EventMessages, metrics
+from tracker.mqtt.payloads import Counters
+from tracker.mqtt.topics import Topics, status
 
 TOPICS = Topics("et", "desk")
 

@@ -14,13 +14,13 @@ from tests.tracker.fakes import Broken, Collect
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
 from tracker.events import Event, from_json, to_json, without_words
+from tracker.mqtt.backlog import Backlog
+from tracker.mqtt.durable import Durable
+from tracker.mqtt.journal import CURSOR, begin, left_over, make_room, size
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.topics import Topics
 from tracker.recording import EVENTS
-from tracker.sinks.backlog import Backlog
-from tracker.sinks.durable import Durable
-from tracker.sinks.journal import CURSOR, begin, left_over, make_room, size
-from tracker.sinks.messages import EventMessages
 from tracker.sinks.recorder import Recorder
-from tracker.sinks.topics import Topics
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.tracker.sessions import conversation, given_out
 from tests.tracker.test_mqtt import TOPICS, ScriptedBroker
-from tracker.sinks.commands import LONGEST_NOTE, NAMES, Commands, Refused, note_in
-from tracker.sinks.connection import Heard
+from tracker.mqtt.commands import LONGEST_NOTE, NAMES, Commands, Refused, note_in
+from tracker.mqtt.connection import Heard
 
 
 class Session:

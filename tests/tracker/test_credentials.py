@@ -15,9 +15,9 @@ from tests.tracker.brokers import Mosquitto, needed
 from tests.tracker.sessions import conversation, given_out
 from tests.tracker.test_mqtt_brokers import published
 from tracker.errors import SinkError
-from tracker.sinks.address import Address
-from tracker.sinks.connection import Connector
-from tracker.sinks.credentials import PASSWORD, USERNAME, Login, login, trust
+from tracker.mqtt.address import Address
+from tracker.mqtt.connection import Connector
+from tracker.mqtt.credentials import PASSWORD, USERNAME, Login, login, trust
 
 
 def test_the_environment_is_stronger_than_the_file(tmp_path):

@@ -8,10 +8,10 @@ import pytest
 
 from tests.tracker.sessions import Script, conversation
 from tracker.events import to_json
-from tracker.sinks.connection import Heard
-from tracker.sinks.homeassistant import HomeAssistant
-from tracker.sinks.messages import EventMessages
-from tracker.sinks.topics import Topics
+from tracker.mqtt.connection import Heard
+from tracker.mqtt.homeassistant import HomeAssistant
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.topics import Topics
 
 TOPICS = Topics("et", "living-room")
 REQUIRED = {

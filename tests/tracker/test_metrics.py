@@ -24,12 +24,12 @@ from tracker.metrics.gauges import Gauges, Status
 from tracker.metrics.prometheus import exposed
 from tracker.metrics.spread import Spread
 from tracker.metrics.vitals import Vitals
+from tracker.mqtt.messages import metrics as message
+from tracker.mqtt.payloads import Counters
+from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
-from tracker.sinks.messages import metrics as message
-from tracker.sinks.payloads import Counters
-from tracker.sinks.topics import Topics
 
 pytestmark = pytest.mark.anyio
 

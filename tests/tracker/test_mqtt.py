@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
 from tracker.events import TurnEnded, TurnPartial, from_json
-from tracker.sinks.address import Address, parse_url, refuse_plain
-from tracker.sinks.backoff import FIRST_S, LONGEST_S, delays_s
-from tracker.sinks.connection import BrokerLost, Heard
-from tracker.sinks.messages import EventMessages
-from tracker.sinks.mqtt import Mqtt
-from tracker.sinks.outbox import Outbox
-from tracker.sinks.topics import Message, Topics, slug, status
+from tracker.mqtt.address import Address, parse_url, refuse_plain
+from tracker.mqtt.backoff import FIRST_S, LONGEST_S, delays_s
+from tracker.mqtt.connection import BrokerLost, Heard
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.outbox import Outbox
+from tracker.mqtt.sink import Mqtt
+from tracker.mqtt.topics import Message, Topics, slug, status
 
 pytestmark = pytest.mark.anyio
 

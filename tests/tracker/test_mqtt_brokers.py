@@ -18,13 +18,13 @@ from tests.tracker.brokers import Mosquitto, needed, subscribed
 from tests.tracker.sessions import Script, conversation, given_out
 from tracker.errors import SinkError
 from tracker.events import from_json
-from tracker.sinks.address import Address
-from tracker.sinks.broker import embedded_broker
-from tracker.sinks.connection import Connector
-from tracker.sinks.messages import EventMessages
-from tracker.sinks.mqtt import Mqtt
-from tracker.sinks.outbox import Outbox
-from tracker.sinks.topics import Topics, status
+from tracker.mqtt.address import Address
+from tracker.mqtt.broker import embedded_broker
+from tracker.mqtt.connection import Connector
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.outbox import Outbox
+from tracker.mqtt.sink import Mqtt
+from tracker.mqtt.topics import Topics, status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 
@@ -171,12 +171,12 @@ async def test_a_broker_that_comes_late_gets_everything(tmp_path):
 PUBLISHING = """
 import sys, anyio
 from tests.tracker.sessions import conversation
-from tracker.sinks.address import Address
-from tracker.sinks.connection import Connector
-from tracker.sinks.messages import EventMessages
-from tracker.sinks.mqtt import Mqtt
-from tracker.sinks.outbox import Outbox
-from tracker.sinks.topics import Topics
+from tracker.mqtt.address import Address
+from tracker.mqtt.connection import Connector
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.sink import Mqtt
+from tracker.mqtt.outbox import Outbox
+from tracker.mqtt.topics import Topics
 
 async def events():
     yield conversation()[0]

@@ -11,8 +11,8 @@ import pytest
 from tests.tracker.brokers import Mosquitto, free_port, subscribed, until_open
 from tests.tracker.command import tracker
 from tracker.events import from_json
+from tracker.mqtt.address import Address
 from tracker.recording import EVENTS
-from tracker.sinks.address import Address
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 

@@ -23,10 +23,10 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
-from tracker.sinks.commands import LONGEST_NOTE, NAMES
-from tracker.sinks.messages import JSON
-from tracker.sinks.payloads import Counters, Notice, Reply, SpeakerEmotion
-from tracker.sinks.topics import Topics, this_machine
+from tracker.mqtt.commands import LONGEST_NOTE, NAMES
+from tracker.mqtt.messages import JSON
+from tracker.mqtt.payloads import Counters, Notice, Reply, SpeakerEmotion
+from tracker.mqtt.topics import Topics, this_machine
 
 VERSION = "3.0.0"
 _BINDING = "0.2.0"

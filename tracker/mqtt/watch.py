@@ -12,10 +12,10 @@ import anyio
 from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
 from tracker.metrics.gauges import Status
-from tracker.sinks.address import Address
-from tracker.sinks.backoff import delays_s
-from tracker.sinks.connection import UNHEARD, Client, leave
-from tracker.sinks.credentials import Login
+from tracker.mqtt.address import Address
+from tracker.mqtt.backoff import delays_s
+from tracker.mqtt.connection import UNHEARD, Client, leave
+from tracker.mqtt.credentials import Login
 from tracker.sinks.terminal import Terminal
 from tracker.watching import Watched
 

@@ -17,8 +17,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tracker.sinks.address import Address
-from tracker.sinks.topics import Message
+from tracker.mqtt.address import Address
+from tracker.mqtt.topics import Message
 
 log = logging.getLogger(__name__)
 UNHEARD = log.getChild("client")

@@ -10,9 +10,9 @@ import json
 from typing import Any, final
 
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded
-from tracker.sinks.connection import Heard
-from tracker.sinks.messages import JSON
-from tracker.sinks.topics import Message, Topics, slug
+from tracker.mqtt.connection import Heard
+from tracker.mqtt.messages import JSON
+from tracker.mqtt.topics import Message, Topics, slug
 
 TURNS = ["turn.started", "turn.ended", "turn.skipped"]
 

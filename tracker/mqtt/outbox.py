@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, final
 
 from tracker.events import Event
-from tracker.sinks.messages import Composer
-from tracker.sinks.topics import Message
+from tracker.mqtt.messages import Composer
+from tracker.mqtt.topics import Message
 
 Compose = Callable[[Event, bool], list[Message]]
 

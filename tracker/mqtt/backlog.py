@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Protocol, final
 
 from tracker.events import Event
-from tracker.sinks.journal import Journal
-from tracker.sinks.outbox import Compose
-from tracker.sinks.topics import Message
+from tracker.mqtt.journal import Journal
+from tracker.mqtt.outbox import Compose
+from tracker.mqtt.topics import Message
 
 WINDOW = 1000
 

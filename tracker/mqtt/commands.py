@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal, Protocol, final, get_args
 
 from tracker.errors import TrackerError
-from tracker.sinks.connection import Heard
-from tracker.sinks.messages import JSON
-from tracker.sinks.payloads import Reply, dumps
-from tracker.sinks.topics import Message, Topics
+from tracker.mqtt.connection import Heard
+from tracker.mqtt.messages import JSON
+from tracker.mqtt.payloads import Reply, dumps
+from tracker.mqtt.topics import Message, Topics
 
 Name = Literal["pause", "resume", "stop", "mark"]
 NAMES: tuple[Name, ...] = get_args(Name)

@@ -22,8 +22,8 @@ from tracker.events import (
     without_words,
 )
 from tracker.metrics.vitals import Vitals
-from tracker.sinks.payloads import Counters, Notice, SpeakerEmotion, dumps
-from tracker.sinks.topics import Message, Topics, slug
+from tracker.mqtt.payloads import Counters, Notice, SpeakerEmotion, dumps
+from tracker.mqtt.topics import Message, Topics, slug
 
 JSON = "application/json"
 

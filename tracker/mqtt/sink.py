@@ -12,14 +12,14 @@ import anyio.lowlevel
 
 from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
 from tracker.metrics.vitals import Vitals
-from tracker.sinks.address import Address
-from tracker.sinks.backlog import Backlog
-from tracker.sinks.backoff import delays_s
-from tracker.sinks.connection import BrokerLost, Connect, Heard, Link
-from tracker.sinks.messages import metrics, partial
-from tracker.sinks.outbox import Waiting
-from tracker.sinks.payloads import Counters
-from tracker.sinks.topics import Message, Topics, status
+from tracker.mqtt.address import Address
+from tracker.mqtt.backlog import Backlog
+from tracker.mqtt.backoff import delays_s
+from tracker.mqtt.connection import BrokerLost, Connect, Heard, Link
+from tracker.mqtt.messages import metrics, partial
+from tracker.mqtt.outbox import Waiting
+from tracker.mqtt.payloads import Counters
+from tracker.mqtt.topics import Message, Topics, status
 
 log = logging.getLogger(__name__)
 _GRACE_S = 3.0
@@ -40,7 +40,7 @@ class Listener(Protocol):
 
 @final
 class Mqtt:
-    """Publishes every event on the topics that `tracker.sinks.topics` lists.
+    """Publishes every event on the topics that `tracker.mqtt.topics` lists.
 
     One message is under way at a time: the next is sent when the broker has acknowledged the one before. That keeps
     the order, and after a lost connection it is clear from where to go on; a message whose acknowledgement was lost is

@@ -15,10 +15,10 @@ from amqtt.errors import BrokerError
 from paho.mqtt.client import topic_matches_sub
 
 from tracker.errors import SinkError
+from tracker.mqtt.address import Address
+from tracker.mqtt.connection import Connect, Link
+from tracker.mqtt.topics import Message
 from tracker.runtime.clock import NS_PER_S, Clock
-from tracker.sinks.address import Address
-from tracker.sinks.connection import Connect, Link
-from tracker.sinks.topics import Message
 
 _HOST = "127.0.0.1"
 _SETTLES_S = 2.0

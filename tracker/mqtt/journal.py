@@ -26,8 +26,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tracker.errors import SessionError
 from tracker.events import Event, from_json
+from tracker.mqtt.topics import Topics
 from tracker.recording import EVENTS
-from tracker.sinks.topics import Topics
 
 ENTRY, CURSOR, LOCK, SESSION = "entry.json", "cursor", "lock", "session"
 
