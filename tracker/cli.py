@@ -143,7 +143,7 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Show what changed between two sessions, turn by turn; the exit code is 0 only where nothing did."""
-    from tracker.differing import differ
+    from tracker.recordings.diff_sessions import differ
 
     if differ(a, b, tolerance, json, typer.echo):
         raise typer.Exit(1)
@@ -207,7 +207,7 @@ def report(
     audio: Annotated[bool, typer.Option(help="Put the audio of each turn into the page, where it was kept.")] = True,
 ) -> None:
     """Write a recorded session down as a page that can be sent."""
-    from tracker.report.write import write_report
+    from tracker.recordings.report.write import write_report
 
     if out is None and png is None:
         raise ConfigError("tracker report: name a file with --out FILE.html, --png FILE.png, or both")
@@ -221,7 +221,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; its extension tells the format. - prints it.")] = None,
 ) -> None:
     """Write a recorded session in the format of another program."""
-    from tracker.exports.write import export_session
+    from tracker.recordings.exports.write import export_session
 
     export_session(folder, format, out)
 

@@ -18,6 +18,7 @@ from tracker.mqtt.topics import slug, this_machine
 from tracker.outputs import Wishes, terminal_of
 from tracker.publishing import external, open_broker
 from tracker.purpose import kept
+from tracker.recordings.recorder import Recorder
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
@@ -26,7 +27,6 @@ from tracker.session import Session, load_models
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.named import NamedLines
-from tracker.sinks.recorder import Recorder
 from tracker.sources.media import Source
 from tracker.sources.open import File, Stdin, parse_source
 from tracker.vision import NoPicture, Picture, vision_of

@@ -27,9 +27,9 @@ from tracker.mqtt.messages import Composer, EventMessages
 from tracker.mqtt.outbox import Outbox, Waiting, all_of
 from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics, this_machine
+from tracker.recordings.recorder import Recorder
 from tracker.runtime.clock import SystemClock
 from tracker.sinks import Sink
-from tracker.sinks.recorder import Recorder
 
 _MB = 1 << 20
 _OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import anyio
 
-from tracker import replay
 from tracker.config import Config, load_again
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
@@ -17,15 +16,16 @@ from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.prometheus import exposed
 from tracker.outputs import Wishes, shown, terminal_of
-from tracker.past import not_the_same, past_of, tracks_of
 from tracker.publishing import external
 from tracker.purpose import kept, refuse_undeclared, words_only
+from tracker.recordings import replay
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.rerun import not_the_same, past_of, tracks_of
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.runtime.signals import with_signals
 from tracker.session import Again, Session, load_models, obey
-from tracker.sinks.recorder import Recorder
 from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Source
 from tracker.sources.open import Microphone, Pace, check, parse_source, source_from

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tracker import pipeline, replay
+from tracker import pipeline
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
@@ -23,16 +23,17 @@ from tracker.mqtt.commands import Commands
 from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics
-from tracker.past import Past
 from tracker.pipeline import Outlets, Steps
 from tracker.publisher import SessionHeader
 from tracker.publishing import Broker, publishing
+from tracker.recordings import replay
+from tracker.recordings.features import FeatureKeeper
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.rerun import Past
 from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control
 from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
-from tracker.sinks.features import FeatureKeeper
-from tracker.sinks.recorder import Recorder
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
 from tracker.vision import BLIND, Vision

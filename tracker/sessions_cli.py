@@ -15,7 +15,7 @@ from rich.table import Table
 from tracker import config as settings
 from tracker.errors import SessionError, SinkError
 from tracker.events import MomentMarked, TurnEnded
-from tracker.keeping import Found, Retention, due, find, prune, verify
+from tracker.recordings.retention import Found, Retention, due, find, prune, verify
 
 app = typer.Typer(help="Recorded sessions: look through them, check them, remove what is old.", no_args_is_help=True)
 

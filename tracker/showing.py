@@ -6,14 +6,14 @@ from pathlib import Path
 
 import anyio
 
-from tracker import replay
 from tracker.config import Config
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
 from tracker.mqtt.watch import Watcher
 from tracker.outputs import Wishes, shown, terminal_of
-from tracker.player import Player
 from tracker.publishing import external, publishing
+from tracker.recordings import replay
+from tracker.recordings.player import Player
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.signals import with_signals

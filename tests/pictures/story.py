@@ -9,7 +9,7 @@ import soundfile
 
 from tests.tracker.sessions import Script
 from tracker.events import Event, SessionEnded, SessionStarted, to_json
-from tracker.recording import EVENTS, START, STOP, AudioTrack, StartFile, StopFile, audio_file
+from tracker.recordings.format import EVENTS, START, STOP, AudioTrack, StartFile, StopFile, audio_file
 
 _TURNS = (
     ("Speaker 1", 1.8, "Hello? Is that you?", "surprise", 0.74),

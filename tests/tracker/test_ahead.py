@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, observed, outlets, scores, stamp, steps
 from tracker import pipeline
 from tracker.ahead import Ahead, AheadSteps, Tally
-from tracker.compare import bare
 from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
 from tracker.events import Event, TurnPartial, from_json, to_json
@@ -19,10 +18,11 @@ from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
-from tracker.replay import read_session
+from tracker.recordings.diff import bare
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
 from tracker.runtime.memo import Once
-from tracker.sinks.recorder import Recorder
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio

@@ -19,8 +19,8 @@ from tracker.mqtt.durable import Durable
 from tracker.mqtt.journal import CURSOR, begin, left_over, make_room, size
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.topics import Topics
-from tracker.recording import EVENTS
-from tracker.sinks.recorder import Recorder
+from tracker.recordings.format import EVENTS
+from tracker.recordings.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from tests.tracker.sessions import conversation
 from tracker import cli
 from tracker.errors import ConfigError, SinkError, SourceError
 from tracker.events import TurnEnded, to_json, without_words
-from tracker.recording import EVENTS, START
+from tracker.recordings.format import EVENTS, START
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.tracker.sessions import Script, conversation, sessions
-from tracker.compare import align, bare, compare
-from tracker.differences import lines, to_plain
 from tracker.events import TurnEnded, TurnSkipped
+from tracker.recordings.diff import align, bare, compare
+from tracker.recordings.diff_text import lines, to_plain
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.tracker.command import telephone
 from tests.tracker.tmux import Tmux
 from tracker.events import ListeningPaused, ListeningResumed, MomentMarked, SessionEnded, SpeakerRenamed
-from tracker.replay import read_session
+from tracker.recordings.replay import read_session
 
 pytestmark = pytest.mark.models
 

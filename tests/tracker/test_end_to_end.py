@@ -14,10 +14,10 @@ import soundfile
 from tests.sound import SoundCard, absent, until
 from tests.tracker.brokers import Mosquitto, subscribed
 from tests.tracker.command import Tracker, asset, events_in, telephone, tracker, turns
-from tracker.compare import bare
 from tracker.events import SessionEnded, TurnSkipped, from_json
-from tracker.recording import EVENTS
-from tracker.replay import read_session
+from tracker.recordings.diff import bare
+from tracker.recordings.format import EVENTS
+from tracker.recordings.replay import read_session
 
 pytestmark = pytest.mark.models
 

@@ -26,15 +26,15 @@ from tests.tracker.command import tracker
 from tests.tracker.sessions import LABELS, Script, sessions
 from tracker.errors import ConfigError, SessionError, TrackerError
 from tracker.events import TurnEnded, without_words
-from tracker.exports.conversation import Conversation, conversation, distinct, one_line
-from tracker.exports.eaf import eaf
-from tracker.exports.emotionml import NAMESPACE, emotionml
-from tracker.exports.parquet import parquet
-from tracker.exports.rttm import rttm, token
-from tracker.exports.srt import plain, srt
-from tracker.exports.table import FIELDS, to_csv
-from tracker.exports.vtt import vtt
-from tracker.exports.write import FORMATS, export_session
+from tracker.recordings.exports.conversation import Conversation, conversation, distinct, one_line
+from tracker.recordings.exports.eaf import eaf
+from tracker.recordings.exports.emotionml import NAMESPACE, emotionml
+from tracker.recordings.exports.parquet import parquet
+from tracker.recordings.exports.rttm import rttm, token
+from tracker.recordings.exports.srt import plain, srt
+from tracker.recordings.exports.table import FIELDS, to_csv
+from tracker.recordings.exports.vtt import vtt
+from tracker.recordings.exports.write import FORMATS, export_session
 
 HOSTILE = "-->\n\n1\n00:00:00,000 --> 99:00:00,000\n</v><i>\"'&amp;]]>\x00\x1b[2J\ufffe{\\an8}=1+1\r\n;,\u2028<NA>\tNaN"
 SCHEMA = etree.RelaxNG(file=str(Path(__file__).with_name("emotionml.rng")))

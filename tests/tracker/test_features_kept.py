@@ -8,9 +8,9 @@ from safetensors import safe_open
 
 from adapters.contract import Absent, Features, FeatureSpec
 from tests.tracker.command import telephone, tracker, turns
-from tracker.keeping import Retention, due, find, prune
 from tracker.observe.observed import ObservedTurn, Transcript
-from tracker.sinks.features import FeatureKeeper
+from tracker.recordings.features import FeatureKeeper
+from tracker.recordings.retention import Retention, due, find, prune
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio

@@ -17,10 +17,10 @@ from tests.tracker.sessions import conversation, given_out
 from tests.tracker.test_recorder import KILLED, ramp, record
 from tracker.errors import SessionError
 from tracker.events import TurnEnded
-from tracker.keeping import Retention, due, find, prune, verify
-from tracker.recording import EVENTS, STOP
-from tracker.replay import read_session
-from tracker.sinks.recorder import Recorder
+from tracker.recordings.format import EVENTS, STOP
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import read_session
+from tracker.recordings.retention import Retention, due, find, prune, verify
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from tests.tracker.brokers import Mosquitto, free_port, subscribed, until_open
 from tests.tracker.command import tracker
 from tracker.events import from_json
 from tracker.mqtt.address import Address
-from tracker.recording import EVENTS
+from tracker.recordings.format import EVENTS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.tracker.sessions import Script
 from tracker.config import load
 from tracker.publishing import publishing
-from tracker.sinks.recorder import Recorder
+from tracker.recordings.recorder import Recorder
 
 async def main():
     to, folder, turns = sys.argv[1:]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.tracker.recordings import hear, joined
 from tests.tracker.sessions import LABELS, Script
-from tracker.compare import bare, compare
 from tracker.errors import SessionError
 from tracker.events import Asked, SessionEnded, TurnEnded
-from tracker.past import not_the_same, past_of, tracks_of
 from tracker.pipeline import run
-from tracker.recording import AudioTrack, StartFile, StopFile
-from tracker.replay import RecordedSession
+from tracker.recordings.diff import bare, compare
+from tracker.recordings.format import AudioTrack, StartFile, StopFile
+from tracker.recordings.replay import RecordedSession
+from tracker.recordings.rerun import not_the_same, past_of, tracks_of
 from tracker.runtime.control import Control
 from tracker.sources.media import AudioChunk
 from tracker.sources.recorded import RecordedSource

@@ -7,7 +7,7 @@ import pytest
 from tests.sound import SoundCard, absent, until
 from tests.tracker.command import asset
 from tests.tracker.tmux import Tmux
-from tracker.replay import read_session
+from tracker.recordings.replay import read_session
 
 pytestmark = [pytest.mark.models, pytest.mark.sound]
 

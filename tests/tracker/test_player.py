@@ -12,8 +12,8 @@ from tests.tracker.sessions import conversation, sessions
 from tests.tracker.tmux import Tmux
 from tracker.dashboard.screen import Ask
 from tracker.dashboard.view import View, fold
-from tracker.player import Player
-from tracker.replay import moment_ns
+from tracker.recordings.player import Player
+from tracker.recordings.replay import moment_ns
 from tracker.runtime.clock import NS_PER_S
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from tracker.errors import ConfigError, SinkError
 from tracker.many import on_its_own_node
 from tracker.metrics.vitals import Vitals
 from tracker.publishing import Broker, external, flush, open_broker, publishing, topics_of
-from tracker.recording import EVENTS
-from tracker.sinks.recorder import Recorder
+from tracker.recordings.format import EVENTS
+from tracker.recordings.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tests.tracker.sessions import conversation, given_out, sessions
 from tracker.errors import SessionError, SinkError
 from tracker.events import to_json
-from tracker.replay import read_session
-from tracker.sinks.recorder import Recorder
-from tracker.sinks.tracks import place
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import read_session
+from tracker.recordings.tracks import place
 from tracker.sources.files import FileSource
 from tracker.sources.media import AudioChunk
 from tracker.sources.resample import to_pcm16
@@ -163,7 +163,7 @@ import os, signal, sys, anyio
 from pathlib import Path
 from tests.tracker.sessions import Script, given_out
 from tests.tracker.test_recorder import ramp
-from tracker.sinks.recorder import Recorder
+from tracker.recordings.recorder import Recorder
 
 async def main():
     recorder = Recorder(Path(sys.argv[1]), {})

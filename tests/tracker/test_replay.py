@@ -7,9 +7,9 @@ from tests.tracker.fakes import FakeClock
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SessionError
 from tracker.events import Event, to_json
-from tracker.replay import moment_ns, parse_events, read_session, replay
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import moment_ns, parse_events, read_session, replay
 from tracker.runtime.clock import NS_PER_S
-from tracker.sinks.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 

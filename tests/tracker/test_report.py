@@ -9,10 +9,10 @@ from tests.sound import until
 from tests.tracker.command import tracker
 from tests.tracker.sessions import Script, conversation
 from tracker.errors import SessionError
-from tracker.replay import read_session
-from tracker.report.clips import Clips
-from tracker.report.summary import summarise
-from tracker.report.write import render, write_report
+from tracker.recordings.replay import read_session
+from tracker.recordings.report.clips import Clips
+from tracker.recordings.report.summary import summarise
+from tracker.recordings.report.write import render, write_report
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$\\frac{1}$]]>"
 

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tracker.errors import SessionError
 from tracker.events import Event, from_json
 from tracker.mqtt.topics import Topics
-from tracker.recording import EVENTS
+from tracker.recordings.format import EVENTS
 
 ENTRY, CURSOR, LOCK, SESSION = "entry.json", "cursor", "lock", "session"
 

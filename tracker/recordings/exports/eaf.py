@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tracker.exports.conversation import Conversation, Spoken, distinct, one_line
+from tracker.recordings.exports.conversation import Conversation, Spoken, distinct, one_line
 
 _SCHEMA_AT = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"

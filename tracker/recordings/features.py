@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from adapters.contract import Features
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.recording import RecordedFile, features_file
+from tracker.recordings.format import RecordedFile, features_file
 from tracker.runtime.threads import together
 
 Recognise = Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tracker.exports.conversation import Conversation, Spoken, distinct, one_line
+from tracker.recordings.exports.conversation import Conversation, Spoken, distinct, one_line
 
 NAMESPACE = "http://www.w3.org/2009/10/emotionml"
 TURN_NAMESPACE = "urn:emotion-tracker:turn"

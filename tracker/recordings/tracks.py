@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Int16
 
-from tracker.recording import AudioTrack, audio_file
+from tracker.recordings.format import AudioTrack, audio_file
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.sources.resample import to_pcm16
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tracker.compare import Difference, Field, TurnChange, TurnEvent
 from tracker.events import TurnEnded, TurnStarted
+from tracker.recordings.diff import Difference, Field, TurnChange, TurnEvent
 from tracker.runtime.clock import NS_PER_S
 
 

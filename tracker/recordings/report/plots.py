@@ -12,7 +12,7 @@ from typing import Any
 from tracker.dashboard.palette import letter
 from tracker.dashboard.words import clock_time, printable
 from tracker.errors import TrackerError
-from tracker.report.summary import Summary
+from tracker.recordings.report.summary import Summary
 
 INK = "#010203"
 """Stands for the page's own text colour until the SVG is in the page."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tracker.compare import compare
-from tracker.differences import lines, to_plain
-from tracker.keeping import pruned_from
-from tracker.replay import RecordedSession, read_session
+from tracker.recordings.diff import compare
+from tracker.recordings.diff_text import lines, to_plain
+from tracker.recordings.replay import RecordedSession, read_session
+from tracker.recordings.retention import pruned_from
 
 
 def differ(a: Path, b: Path, tolerance: float, as_json: bool, say: Callable[[str], None]) -> bool:

@@ -10,9 +10,9 @@ from importlib.resources import files
 
 from tracker.dashboard.words import clock_time, outcome, printable, skip_reason
 from tracker.events import SessionEnded, TurnEnded, TurnSkipped
-from tracker.recording import StartFile
-from tracker.report import plots
-from tracker.report.summary import Summary
+from tracker.recordings.format import StartFile
+from tracker.recordings.report import plots
+from tracker.recordings.report.summary import Summary
 
 Clip = Callable[[int, int, int], str | None]
 """Channel, start and end in nanoseconds to a ``data:`` URI."""
@@ -190,4 +190,4 @@ def _t(text: str) -> str:
 
 
 def _resource(name: str) -> str:
-    return files("tracker.report").joinpath(name).read_text(encoding="utf-8")
+    return files("tracker.recordings.report").joinpath(name).read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from tracker.events import (
     TurnStarted,
     from_json,
 )
-from tracker.recording import EVENTS, START, STOP, StartFile, StopFile
+from tracker.recordings.format import EVENTS, START, STOP, StartFile, StopFile
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
 from tracker.sinks import Sink

@@ -6,7 +6,7 @@ these kinds are replaced by ones that look alike. Subtitles may overlap.
 
 from __future__ import annotations
 
-from tracker.exports.conversation import Conversation, Spoken, clock
+from tracker.recordings.exports.conversation import Conversation, Spoken, clock
 
 _LOOK_ALIKES = str.maketrans("<>{}", "‹›❴❵")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tracker.errors import SessionError
 from tracker.events import SessionEnded
-from tracker.replay import RecordedSession, read_session
-from tracker.report import plots
-from tracker.report.clips import Clips
-from tracker.report.page import page
-from tracker.report.summary import summarise
+from tracker.recordings.replay import RecordedSession, read_session
+from tracker.recordings.report import plots
+from tracker.recordings.report.clips import Clips
+from tracker.recordings.report.page import page
+from tracker.recordings.report.summary import summarise
 
 
 def write_report(folder: Path, html: Path | None, png: Path | None, audio: bool = True) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tracker.errors import SessionError
 from tracker.events import Asked, ListeningPaused
-from tracker.recording import audio_file
-from tracker.replay import RecordedSession
+from tracker.recordings.format import audio_file
+from tracker.recordings.replay import RecordedSession
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ

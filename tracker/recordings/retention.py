@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tracker.errors import SessionError
 from tracker.events import TurnEnded, TurnSkipped, TurnStarted, to_json, without_words
-from tracker.recording import EVENTS, START, STOP, RecordedFile
-from tracker.replay import RecordedSession, read_session
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile
+from tracker.recordings.replay import RecordedSession, read_session
 from tracker.sources.media import RATE_HZ
 
 PRUNED = "pruned.json"

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, TurnPartial, to_json, without_words
-from tracker.recording import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
-from tracker.sinks.tracks import Tracks
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
+from tracker.recordings.tracks import Tracks
 from tracker.sources.media import AudioChunk
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import anyio
 from tracker.dashboard.screen import Ask, Playing
 from tracker.dashboard.view import View, fold
 from tracker.events import Event
-from tracker.replay import moment_ns
+from tracker.recordings.replay import moment_ns
 from tracker.runtime.clock import Clock, seconds_to_ns
 
 _SLOWEST, _FASTEST = 1 / 8, 64.0

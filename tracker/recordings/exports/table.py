@@ -9,7 +9,7 @@ import csv
 import io
 import re
 
-from tracker.exports.conversation import Conversation, Spoken, distinct
+from tracker.recordings.exports.conversation import Conversation, Spoken, distinct
 from tracker.runtime.clock import NS_PER_S
 
 FIELDS = (

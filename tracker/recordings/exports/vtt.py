@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tracker.exports.conversation import Conversation, Spoken, clock
+from tracker.recordings.exports.conversation import Conversation, Spoken, clock
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # section 3.3: with them, no --> is left either
 

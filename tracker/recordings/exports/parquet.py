@@ -1,4 +1,4 @@
-"""The rows of `tracker.exports.table` as Parquet, typed; needs pyarrow."""
+"""The rows of `tracker.recordings.exports.table` as Parquet, typed; needs pyarrow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from tracker.errors import TrackerError
 from tracker.events import SCHEMA
-from tracker.exports.conversation import Conversation
-from tracker.exports.table import FIELDS, columns, rows
+from tracker.recordings.exports.conversation import Conversation
+from tracker.recordings.exports.table import FIELDS, columns, rows
 
 _TIMES = ("start_time", "end_time")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from tracker.exports.conversation import Conversation, distinct
+from tracker.recordings.exports.conversation import Conversation, distinct
 
 _READ_AS_NOTHING = {"na", "nan", "-nan", "null", "none"}  # by readers that use pandas, such as pyannote.database
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import soundfile
 
 from tracker.errors import SessionError
-from tracker.recording import audio_file
+from tracker.recordings.format import audio_file
 from tracker.runtime.clock import ns_to_samples
 
 _PAD_NS = 150_000_000

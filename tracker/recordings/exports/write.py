@@ -9,16 +9,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tracker.errors import ConfigError, SessionError
-from tracker.exports.conversation import Conversation, conversation
-from tracker.exports.eaf import eaf
-from tracker.exports.emotionml import emotionml
-from tracker.exports.parquet import parquet
-from tracker.exports.rttm import rttm
-from tracker.exports.srt import srt
-from tracker.exports.table import to_csv
-from tracker.exports.vtt import vtt
-from tracker.recording import audio_file
-from tracker.replay import read_session
+from tracker.recordings.exports.conversation import Conversation, conversation
+from tracker.recordings.exports.eaf import eaf
+from tracker.recordings.exports.emotionml import emotionml
+from tracker.recordings.exports.parquet import parquet
+from tracker.recordings.exports.rttm import rttm
+from tracker.recordings.exports.srt import srt
+from tracker.recordings.exports.table import to_csv
+from tracker.recordings.exports.vtt import vtt
+from tracker.recordings.format import audio_file
+from tracker.recordings.replay import read_session
 
 FORMATS: dict[str, Callable[[Conversation], str | bytes]] = {
     "vtt": vtt,
