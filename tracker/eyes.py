@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.features.visual import ExpressionReader
-from tracker.observe.faces.detect import FaceDetector
-from tracker.observe.faces.eye import Eye
-from tracker.observe.faces.live import CameraWatcher
-from tracker.observe.faces.look import Looker
-from tracker.observe.faces.observe import FaceObserver, blind
-from tracker.observe.faces.sight import Sight
-from tracker.observe.faces.watch import FileWatcher, NoWatcher, Watcher
 from tracker.observe.observe import Faces
+from tracker.observe.video.detect import FaceDetector
+from tracker.observe.video.eye import Eye
+from tracker.observe.video.live import CameraWatcher
+from tracker.observe.video.look import Looker
+from tracker.observe.video.observe import FaceObserver, blind
+from tracker.observe.video.sight import Sight
+from tracker.observe.video.watch import FileWatcher, NoWatcher, Watcher
 from tracker.runtime.clock import Clock, seconds_to_ns
 from tracker.sources.camera import Camera, opencv_opener
 from tracker.sources.film import Film, film_frames

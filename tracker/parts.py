@@ -12,21 +12,21 @@ import numpy as np
 from adapters import recogniser
 from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
-from tracker.ahead import AheadSteps
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.eyes import eyes, looker
 from tracker.observe.campplus import VoiceEmbedder
-from tracker.observe.faces.look import Looker
 from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
 from tracker.observe.speakers import SpeakerBook
 from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.observe.video.look import Looker
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock
 from tracker.runtime.threads import Sharing
 from tracker.sources.media import RATE_HZ
+from tracker.speculate import AheadSteps
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.complete import Completeness
 from tracker.turns.endpoint import Patience

@@ -8,7 +8,7 @@ depends on the media alone, not on how fast the machine is. When the source ends
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
 
-Beside the path, where speech pauses, the same steps are done ahead on what may be a turn (see `tracker.ahead`).
+Beside the path, where speech pauses, the same steps are done ahead on what may be a turn (see `tracker.speculate`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from typing import Any, Literal
 
 import anyio
 
-from tracker.ahead import Ahead, AheadSteps
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
-from tracker.observe.faces.sight import Sight
-from tracker.observe.faces.watch import NoWatcher, Watcher
 from tracker.observe.observed import FailedTurn, ObservedTurn
-from tracker.publisher import Publisher, Record, SessionHeader
+from tracker.observe.video.sight import Sight
+from tracker.observe.video.watch import NoWatcher, Watcher
+from tracker.publish import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control
@@ -36,6 +35,7 @@ from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Source
 from tracker.sources.resample import as_kept
+from tracker.speculate import Ahead, AheadSteps
 from tracker.steering import Steering
 from tracker.turns.segment import Cutter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed

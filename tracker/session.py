@@ -24,7 +24,7 @@ from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets, Steps
-from tracker.publisher import SessionHeader
+from tracker.publish import SessionHeader
 from tracker.publishing import Broker, publishing
 from tracker.recordings import replay
 from tracker.recordings.features import FeatureKeeper

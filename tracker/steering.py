@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from tracker.metrics.gauges import Gauges
-from tracker.observe.faces.watch import Watcher
-from tracker.publisher import Publisher
+from tracker.observe.video.watch import Watcher
+from tracker.publish import Publisher
 from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.sources.media import Pausable, Source

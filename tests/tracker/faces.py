@@ -8,8 +8,8 @@ import numpy as np
 
 from adapters.contract import MELD_LABELS
 from adapters.features.visual import CHANNELS, SPEC
-from tracker.observe.faces.box import Box
-from tracker.observe.faces.look import Glimpse, SeenFace, Unseen
+from tracker.observe.video.box import Box
+from tracker.observe.video.look import Glimpse, SeenFace, Unseen
 from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.video import VideoFrame
 from tracker.turns.turn import Turn

@@ -14,7 +14,7 @@ from tracker.errors import SinkError, SourceError
 from tracker.events import Event, Stamp
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.pipeline import Outlets, Steps
-from tracker.publisher import SessionHeader
+from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import AudioChunk

@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 
 from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, observed, outlets, scores, stamp, steps
 from tracker import pipeline
-from tracker.ahead import Ahead, AheadSteps, Tally
 from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
 from tracker.events import Event, TurnPartial, from_json, to_json
-from tracker.observe.faces.observe import blind
 from tracker.observe.observe import Heard, Observer, VoiceNamer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook
+from tracker.observe.video.observe import blind
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
 from tracker.recordings.diff import bare
@@ -23,6 +22,7 @@ from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
 from tracker.runtime.memo import Once
+from tracker.speculate import Ahead, AheadSteps, Tally
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio

@@ -31,9 +31,9 @@ WATCH = """
 import asyncio, json, signal, sys
 import numpy as np
 from tracker.runtime.clock import SystemClock
-from tracker.observe.faces.live import CameraWatcher
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.sight import Sight
+from tracker.observe.video.live import CameraWatcher
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.sight import Sight
 from tracker.sources.camera import Camera, opencv_opener
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.opencv import load_opencv

@@ -10,7 +10,7 @@ from adapters.contract import MELD_LABELS, EmotionScores
 from tests.tracker.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tracker import pipeline
 from tracker.events import Stamp, from_json, json_schema, to_json
-from tracker.publisher import sentiment
+from tracker.publish import sentiment
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."

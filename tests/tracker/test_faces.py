@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from adapters.contract import Absent, Features
 from tests.tracker.faces import STEP_NS, face, glimpse, turn
-from tracker.observe.faces.align import POINTS, similarity
-from tracker.observe.faces.box import Box, overlap
-from tracker.observe.faces.choose import Choice, FaceBook, choose
-from tracker.observe.faces.observe import FaceObserver, blind, course, why_unseen
-from tracker.observe.faces.sight import Sight
-from tracker.observe.faces.tracks import Tracker
+from tracker.observe.video.align import POINTS, similarity
+from tracker.observe.video.box import Box, overlap
+from tracker.observe.video.choose import Choice, FaceBook, choose
+from tracker.observe.video.observe import FaceObserver, blind, course, why_unseen
+from tracker.observe.video.sight import Sight
+from tracker.observe.video.tracks import Tracker
 
 boxes = st.builds(Box, *[st.floats(0, 1000)] * 2, *[st.floats(20, 300)] * 2)
 

@@ -12,10 +12,10 @@ from tests.tracker.command import Done, asset, telephone, tracker, turns
 from tests.tracker.faces import STEP_NS
 from tests.tracker.faces import turn as turn_of
 from tests.tracker.mjpeg import MjpegCamera, jpegs
-from tracker.observe.faces.align import POINTS, cut
-from tracker.observe.faces.choose import choose
-from tracker.observe.faces.detect import FaceDetector
-from tracker.observe.faces.look import Looker
+from tracker.observe.video.align import POINTS, cut
+from tracker.observe.video.choose import choose
+from tracker.observe.video.detect import FaceDetector
+from tracker.observe.video.look import Looker
 from tracker.recordings.diff import bare
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv

@@ -6,9 +6,9 @@ import pytest
 from adapters.contract import Absent, TurnInput, Utterance
 from tests.tracker.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
-from tracker.observe.faces.observe import blind
 from tracker.observe.observe import ChannelNamer, Heard, Observer
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.video.observe import blind
 from tracker.recognise import JudgedTurn, Recognise, SilentTurn
 from tracker.turns.turn import Turn
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tests.tracker.faces import STEP_NS, face, frames, glimpse, turn
 from tests.tracker.fakes import FakeClock
-from tracker.observe.faces import sight as sight_module
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.sight import Sight
-from tracker.observe.faces.watch import FileWatcher
+from tracker.observe.video import sight as sight_module
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.sight import Sight
+from tracker.observe.video.watch import FileWatcher
 from tracker.sources.video import VideoFrame
 from tracker.turns.turn import TurnOpened
 

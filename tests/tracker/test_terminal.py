@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.tracker.fakes import FakeClock
 from tests.tracker.sessions import Script, conversation, given_out, sessions
 from tracker.dashboard import view as views
-from tracker.dashboard.standing import Picture
+from tracker.dashboard.final import Picture
 from tracker.dashboard.view import View, fold, noted
 from tracker.dashboard.words import clock_time
 from tracker.errors import SinkError

@@ -15,11 +15,11 @@ from tests.tracker.faces import STEP_NS, face, frames, glimpse
 from tests.tracker.fakes import FakeClock
 from tests.tracker.mjpeg import MjpegCamera, jpegs
 from tracker.errors import ConfigError, SourceError
-from tracker.observe.faces.box import Box
-from tracker.observe.faces.eye import Eye
-from tracker.observe.faces.live import CameraWatcher
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.sight import Sight
+from tracker.observe.video.box import Box
+from tracker.observe.video.eye import Eye
+from tracker.observe.video.live import CameraWatcher
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.sight import Sight
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, SystemClock
 from tracker.sources.camera import Camera, check_camera, opencv_opener
 from tracker.sources.files import FileSource

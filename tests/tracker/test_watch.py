@@ -11,9 +11,9 @@ from tests.pictures.story import story, write_session
 from tests.tracker.brokers import Mosquitto
 from tests.tracker.sessions import Script, conversation, sessions
 from tests.tracker.tmux import Tmux
+from tracker.dashboard.remote import MAX_SESSIONS, Watched
 from tracker.dashboard.view import View, fold
 from tracker.events import to_json
-from tracker.watching import MAX_SESSIONS, Watched
 
 TOPIC = "emotion-tracker/room/turn"
 

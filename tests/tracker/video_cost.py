@@ -12,8 +12,8 @@ import torch
 
 from adapters.cache import asset_folder
 from adapters.features.visual import ExpressionReader
-from tracker.observe.faces.detect import FaceDetector
-from tracker.observe.faces.look import Looker
+from tracker.observe.video.detect import FaceDetector
+from tracker.observe.video.look import Looker
 from tracker.runtime.clock import NS_PER_S
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv

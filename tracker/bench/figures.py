@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 from typing import Any
 
-from tracker.ahead import Tally
 from tracker.events import TurnEnded
 from tracker.metrics.spread import Spread, spread
+from tracker.speculate import Tally
 
 NS_PER_MS = 1_000_000
 

@@ -22,10 +22,10 @@ from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, Turn
 from adapters.prefix import Reading
 from tracker.config import Config
 from tracker.dialogue import Dialogue
-from tracker.observe.faces.observe import blind
 from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
 from tracker.observe.observed import Transcript
 from tracker.observe.speakers import SpeakerBook
+from tracker.observe.video.observe import blind
 from tracker.parts import Models
 from tracker.parts import steps as real_steps
 from tracker.pipeline import Steps

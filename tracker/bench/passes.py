@@ -11,19 +11,19 @@ import anyio
 
 from adapters.contract import MELD_LABELS
 from tracker import pipeline
-from tracker.ahead import Tally
 from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
 from tracker.bench.sources import Noted, Origin
 from tracker.events import Event, SessionEnded, TurnEnded
 from tracker.metrics.gauges import Gauges
 from tracker.observe.observed import FailedTurn
 from tracker.pipeline import Outlets, Steps
-from tracker.publisher import SessionHeader
+from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.session import SOFTWARE, stamp
 from tracker.sources.media import Source
+from tracker.speculate import Tally
 from tracker.turns.turn import Turn
 
 StepsFor = Callable[[int], Steps]

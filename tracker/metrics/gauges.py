@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tracker.ahead import Tally
 from tracker.metrics.vitals import Vitals
-from tracker.observe.faces.watch import VideoState
+from tracker.observe.video.watch import VideoState
 from tracker.runtime.edges import Edge
 from tracker.runtime.load import Load
 from tracker.sources.media import AudioChunk, Source
+from tracker.speculate import Tally
 from tracker.turns.turn import Turn
 
 SILENCE_DB = -80.0

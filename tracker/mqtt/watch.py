@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import aiomqtt
 import anyio
 
+from tracker.dashboard.remote import Watched
 from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
 from tracker.metrics.gauges import Status
@@ -17,7 +18,6 @@ from tracker.mqtt.backoff import delays_s
 from tracker.mqtt.connection import UNHEARD, Client, leave
 from tracker.mqtt.credentials import Login
 from tracker.sinks.terminal import Terminal
-from tracker.watching import Watched
 
 _ANSWER_S = 5.0
 

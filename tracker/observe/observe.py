@@ -10,11 +10,11 @@ from adapters.contract import Absent, Features
 from adapters.features.acoustic import SpeechEncoder
 from tracker.errors import sentence_of
 from tracker.observe.campplus import VoiceEmbedder
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.seen import Seen
 from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerBook, Vector, Voice
 from tracker.observe.transcribe import Transcriber
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.seen import Seen
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.memo import Once
 from tracker.runtime.threads import ModelThread, Sharing, together

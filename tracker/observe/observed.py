@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.contract import Absent, Features
-from tracker.observe.faces.seen import Look
+from tracker.observe.video.seen import Look
 from tracker.turns.turn import Turn
 
 

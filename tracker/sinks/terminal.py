@@ -12,11 +12,11 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
+from tracker.dashboard.final import Picture
 from tracker.dashboard.keyboard import one_at_a_time, usable
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
 from tracker.dashboard.screen import Ask, Playing, Screen, press
-from tracker.dashboard.standing import Picture
 from tracker.dashboard.view import View, fold, noted
 from tracker.dashboard.words import printable
 from tracker.errors import SinkError

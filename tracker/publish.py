@@ -30,8 +30,8 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
-from tracker.observe.faces.seen import Look
 from tracker.observe.observed import FailedTurn
+from tracker.observe.video.seen import Look
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge

@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from tracker.observe.faces.align import cut
-from tracker.observe.faces.box import Box
-from tracker.observe.faces.detect import Found
-from tracker.observe.faces.tracks import Tracker
+from tracker.observe.video.align import cut
+from tracker.observe.video.box import Box
+from tracker.observe.video.detect import Found
+from tracker.observe.video.tracks import Tracker
 from tracker.sources.video import Image, OpenCV, VideoFrame
 
 Unseen = Literal["no face", "face too small", "too dark", "camera off"]

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from tracker.observe.faces.look import Glimpse, SeenFace
+from tracker.observe.video.look import Glimpse, SeenFace
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.media import RATE_HZ
 from tracker.turns.turn import Turn

@@ -11,10 +11,10 @@ from jaxtyping import Float32
 
 from adapters.contract import MELD_LABELS, Absent, Features
 from adapters.features.visual import CHANNELS, SPEC
-from tracker.observe.faces.choose import FaceBook, by_track, choose
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.seen import Expression, Look, Seen
-from tracker.observe.faces.sight import Sight
+from tracker.observe.video.choose import FaceBook, by_track, choose
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.seen import Expression, Look, Seen
+from tracker.observe.video.sight import Sight
 from tracker.runtime.memo import Once
 from tracker.turns.turn import Turn
 

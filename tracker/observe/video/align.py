@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from tracker.observe.faces.detect import Found
+from tracker.observe.video.detect import Found
 from tracker.sources.video import Image, OpenCV
 
 SIZE = 48

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from tracker.observe.faces.look import Glimpse
+from tracker.observe.video.look import Glimpse
 from tracker.runtime.clock import NS_PER_S
 from tracker.turns.turn import Turn, TurnOpened
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from tracker.observe.faces.box import Box, overlap
+from tracker.observe.video.box import Box, overlap
 from tracker.sources.video import Image, OpenCV
 
 _STRIDE = 4  # pixels of a cell's side

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tracker.observe.faces.box import Box, overlap
+from tracker.observe.video.box import Box, overlap
 from tracker.runtime.clock import NS_PER_S
 
 _NEAR = 0.8  # of a face's width: so far may its centre move between two pictures

@@ -12,8 +12,8 @@ from typing import Protocol, final
 
 import anyio
 
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.sight import Sight
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.sight import Sight
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.runtime.threads import ModelThread
 from tracker.sources.video import VideoFrame

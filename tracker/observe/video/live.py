@@ -7,9 +7,9 @@ from typing import final
 import anyio
 import anyio.to_thread
 
-from tracker.observe.faces.look import Glimpse
-from tracker.observe.faces.sight import Sight
-from tracker.observe.faces.watch import Look, Pace, VideoState
+from tracker.observe.video.look import Glimpse
+from tracker.observe.video.sight import Sight
+from tracker.observe.video.watch import Look, Pace, VideoState
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.runtime.threads import ModelThread
 from tracker.sources.camera import Camera

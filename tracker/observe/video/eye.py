@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import final
 
-from tracker.observe.faces.box import Box
-from tracker.observe.faces.look import Glimpse
+from tracker.observe.video.box import Box
+from tracker.observe.video.look import Glimpse
 from tracker.sources.film import Film, as_kept, compressed
 from tracker.sources.video import Image, OpenCV, VideoFrame
 

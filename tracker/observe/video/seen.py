@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.contract import Absent, Features
-from tracker.observe.faces.choose import Choice
+from tracker.observe.video.choose import Choice
 
 
 @dataclass(frozen=True, slots=True)
