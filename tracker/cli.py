@@ -70,8 +70,8 @@ def run(
     sets: Sets = None,
 ) -> None:
     """Listen to a source and publish one event for every turn; several sources are as many sessions at once."""
-    from tracker.outputs import Wishes
-    from tracker.run import run as listen
+    from tracker.app.outputs import Wishes
+    from tracker.app.run import run as listen
 
     chosen = _settings(config, sets, {"input.pace": pace, "input.channels": channels}, mqtt)
     _end(*listen(sources, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging())))
@@ -86,10 +86,10 @@ def demo(
     sets: Sets = None,
 ) -> None:
     """Listen to half a minute of a telephone call, as if it were live, and record the session."""
+    from tracker.app.outputs import Wishes
+    from tracker.app.run import run as listen
     from tracker.assets.store import Store
     from tracker.mqtt.broker import port_or_any
-    from tracker.outputs import Wishes
-    from tracker.run import run as listen
 
     chosen = _settings(config, sets, {"input.pace": pace}, mqtt)
     over = {"mqtt.port": str(port_or_any(chosen.mqtt.port)), "record.audio": "true", "record.text": "true"}
@@ -120,9 +120,9 @@ def replay(
     sets: Sets = None,
 ) -> None:
     """Publish a recorded session's events again, unchanged, or run its audio through the models again."""
-    from tracker.outputs import Wishes
-    from tracker.run import run_again
-    from tracker.showing import play
+    from tracker.app.outputs import Wishes
+    from tracker.app.run import run_again
+    from tracker.app.showing import play
 
     chosen, wishes = _settings(config, sets, {}, mqtt), Wishes(json, record, plain=_debugging())
     if through_models:
@@ -156,7 +156,7 @@ def watch(
     sets: Sets = None,
 ) -> None:
     """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
-    from tracker.showing import watch as look_on
+    from tracker.app.showing import watch as look_on
 
     look_on(url, _settings(config, sets, {}, None), plain=_debugging())
 
@@ -191,10 +191,10 @@ def check(
     sets: Sets = None,
 ) -> None:
     """Look whether everything is there that a session needs, and say what to do where it is not."""
-    from tracker import doctor
+    from tracker.app import check
 
-    findings = doctor.examine(_settings(config, sets, {}, None))
-    typer.echo(doctor.to_json(findings)) if json else doctor.show(findings, Console())
+    findings = check.examine(_settings(config, sets, {}, None))
+    typer.echo(check.to_json(findings)) if json else check.show(findings, Console())
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 

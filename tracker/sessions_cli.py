@@ -111,7 +111,7 @@ def flush(
     sets: Sets = None,
 ) -> None:
     """Deliver to the broker what earlier runs could not (the next run does it, too)."""
-    from tracker.publishing import flush as deliver
+    from tracker.app.mqtt import flush as deliver
 
     over = [f"mqtt.url={mqtt}"] if mqtt else []
     chosen = settings.load(config, sets=[*(sets or []), *over])

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 
 from adapters.cache import asset_folder
-from tracker.parts import SEGMENTATION, TURN_COMPLETENESS
+from tracker.app.models import SEGMENTATION, TURN_COMPLETENESS
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.complete import Completeness

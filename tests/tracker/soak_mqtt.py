@@ -28,7 +28,7 @@ PACED = """
 import sys, anyio
 from tests.tracker.sessions import Script
 from tracker.config import load
-from tracker.publishing import publishing
+from tracker.app.mqtt import publishing
 
 async def main():
     name, turns, pause, *sets = sys.argv[1:]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tracker.app.models import TURN_COMPLETENESS, limits, needed_assets, waiting
 from tracker.config import Config, load, load_again
 from tracker.errors import ConfigError
-from tracker.parts import TURN_COMPLETENESS, limits, needed_assets, waiting
 
 FILE = Path(__file__).parents[2] / "config.toml"
 

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from tests.tracker.command import tracker
-from tracker import doctor
+from tracker.app import check
 from tracker.config import Config, load
 
 
@@ -13,7 +13,7 @@ def found(findings, what):
 
 
 def test_everything_is_looked_at():
-    names = {finding.what for finding in doctor.examine(Config())}
+    names = {finding.what for finding in check.examine(Config())}
     assert {
         "python",
         "torch",
@@ -27,18 +27,18 @@ def test_everything_is_looked_at():
 
 def test_what_is_missing_comes_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    finding = found(doctor.models(Config()), "model whisper-tiny.en")
+    finding = found(check.models(Config()), "model whisper-tiny.en")
     assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-tiny.en")
 
 
 def test_a_port_that_is_taken_and_a_broker_that_does_not_answer():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        (finding,) = doctor.broker(load(None, {}, [f"mqtt.port={port}"]))
+        (finding,) = check.broker(load(None, {}, [f"mqtt.port={port}"]))
         assert (finding.state, "mqtt.port" in finding.do) == ("missing", True)
-        (finding,) = doctor.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
+        (finding,) = check.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
         assert finding.state == "ok"
-    (finding,) = doctor.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
+    (finding,) = check.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
     assert (finding.state, "cannot be reached" in finding.found) == ("note", True)
 
 
@@ -47,7 +47,7 @@ def test_a_look_that_fails_is_a_finding(monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(doctor, "versions", fails)
-    assert found(doctor.examine(Config()), "versions").state == "missing"
+    assert found(check.examine(Config()), "versions").state == "missing"
 
 
 @pytest.mark.models

@@ -5,9 +5,9 @@ import pytest
 
 from tests.tracker.command import telephone, tracker, turns
 from tests.tracker.sessions import conversation
+from tracker.app.many import names_of, run_all
 from tracker.errors import ConfigError, SourceError, TrackerError
 from tracker.events import SessionEnded
-from tracker.many import names_of, run_all
 from tracker.runtime.control import Control
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ import sys, anyio
 from pathlib import Path
 from tests.tracker.sessions import Script
 from tracker.config import load
-from tracker.publishing import publishing
+from tracker.app.mqtt import publishing
 from tracker.recordings.recorder import Recorder
 
 async def main():

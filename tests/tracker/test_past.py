@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.tracker.recordings import hear, joined
 from tests.tracker.sessions import LABELS, Script
+from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
 from tracker.events import Asked, SessionEnded, TurnEnded
 from tracker.pipeline import run
@@ -28,7 +29,6 @@ from tracker.turns.paused import PausedCutter
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
 from tracker.turns.turn import Turn, TurnOpened
-from tracker.vision import FilmPicture, NoPicture
 
 ACTIONS = {
     "pause": lambda control: (control.pause(), control.resume()),

@@ -5,11 +5,11 @@ import platformdirs
 import pytest
 
 from tests.tracker.sessions import conversation, given_out
+from tracker.app.many import on_its_own_node
+from tracker.app.mqtt import Broker, external, flush, open_broker, publishing, topics_of
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
-from tracker.many import on_its_own_node
 from tracker.metrics.vitals import Vitals
-from tracker.publishing import Broker, external, flush, open_broker, publishing, topics_of
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
 

@@ -14,6 +14,7 @@ from tests.sound import until
 from tests.tracker.faces import STEP_NS, face, frames, glimpse
 from tests.tracker.fakes import FakeClock
 from tests.tracker.mjpeg import MjpegCamera, jpegs
+from tracker.app.video import CameraPicture, NoPicture, picture_of
 from tracker.errors import ConfigError, SourceError
 from tracker.observe.video.box import Box
 from tracker.observe.video.eye import Eye
@@ -28,7 +29,6 @@ from tracker.sources.media import RATE_HZ
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import has_picture, pictures
 from tracker.sources.video import CameraName, VideoFrame, parse_camera
-from tracker.vision import CameraPicture, NoPicture, picture_of
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()

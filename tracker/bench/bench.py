@@ -15,7 +15,8 @@ from typing import Any, Literal
 import anyio
 from rich.table import Table
 
-from tracker import parts
+from tracker.app import models
+from tracker.app.session import load_models
 from tracker.bench.figures import Run, summary
 from tracker.bench.naive import Naive, naive_steps
 from tracker.bench.passes import StepsFor, measure_all, only_cutting
@@ -25,7 +26,6 @@ from tracker.errors import TrackerError
 from tracker.pipeline import Steps
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.memory import rss_mb
-from tracker.session import load_models
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source
 from tracker.sources.open import check
@@ -95,7 +95,7 @@ def bench(arguments: Sequence[str], config: Config, wanted: Wanted, report: Call
     memory: dict[str, float] = {"rss_mb": rss_mb()}
 
     def real(channels: int) -> Steps:
-        return parts.steps(models, config, channels, clock)
+        return models.steps(models, config, channels, clock)
 
     def go(steps: StepsFor, paced: bool, count: int = 0) -> Any:
         made = [makers[number % len(makers)]() for number in range(count or len(makers))]
@@ -159,7 +159,7 @@ def _load_naive(config: Config, beam: int) -> Naive:
 
     store = Store(config.assets.paths)
     language = config.transcribe.language
-    naive = Naive(store.folder(config.transcribe.model), store.folder(parts.BACKBONE), language, beam)
+    naive = Naive(store.folder(config.transcribe.model), store.folder(models.BACKBONE), language, beam)
     naive.warm_up()
     return naive
 

@@ -20,14 +20,14 @@ from transformers.utils import logging
 from adapters.backbone import choose_device, choose_dtype
 from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
 from adapters.prefix import Reading
+from tracker.app.models import Models
+from tracker.app.models import steps as real_steps
 from tracker.config import Config
 from tracker.dialogue import Dialogue
 from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
 from tracker.observe.observed import Transcript
 from tracker.observe.speakers import SpeakerBook
 from tracker.observe.video.observe import blind
-from tracker.parts import Models
-from tracker.parts import steps as real_steps
 from tracker.pipeline import Steps
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock

@@ -11,6 +11,7 @@ import anyio
 
 from adapters.contract import MELD_LABELS
 from tracker import pipeline
+from tracker.app.session import SOFTWARE, stamp
 from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
 from tracker.bench.sources import Noted, Origin
 from tracker.events import Event, SessionEnded, TurnEnded
@@ -21,7 +22,6 @@ from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
-from tracker.session import SOFTWARE, stamp
 from tracker.sources.media import Source
 from tracker.speculate import Tally
 from tracker.turns.turn import Turn

@@ -9,7 +9,8 @@ from typing import Any, final
 
 import anyio
 
-from tracker import parts, pipeline
+from tracker import pipeline
+from tracker.app.session import load_models, stamp
 from tracker.bench.bench import SILENCE, maker
 from tracker.bench.passes import header
 from tracker.bench.sources import Looped, Noted, Silence
@@ -21,7 +22,6 @@ from tracker.runtime.clock import NS_PER_S, Clock, SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.runtime.memory import rss_mb
-from tracker.session import load_models, stamp
 from tracker.sources.media import AudioChunk, Source
 
 MAY_GROW = 3.0
@@ -139,7 +139,7 @@ def soak(arguments: Sequence[str], hours: float, config: Config, report: Callabl
     models, clock, watch = load_models(config), SystemClock(), Watch()
     report(f"{hours:g} hours of media, as fast as they go")
     begun_ns = clock.now_ns()
-    anyio.run(listen, source, lambda channels: parts.steps(models, config, channels, clock), clock, watch)
+    anyio.run(listen, source, lambda channels: models.steps(models, config, channels, clock), clock, watch)
     return figures(watch.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
 
 

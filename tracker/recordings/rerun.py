@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
 from tracker.events import Asked, ListeningPaused
 from tracker.recordings.format import audio_file
@@ -23,7 +24,6 @@ from tracker.recordings.replay import RecordedSession
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
-from tracker.vision import FilmPicture, NoPicture, Picture
 
 NOT_KEPT = "picture not kept"
 """Why a session is judged again without the faces that it was judged by."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import anyio
 
+from tracker.app.mqtt import external, publishing
+from tracker.app.outputs import Wishes, shown, terminal_of
 from tracker.config import Config
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
 from tracker.mqtt.watch import Watcher
-from tracker.outputs import Wishes, shown, terminal_of
-from tracker.publishing import external, publishing
 from tracker.recordings import replay
 from tracker.recordings.player import Player
 from tracker.runtime.clock import SystemClock

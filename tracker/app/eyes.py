@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.features.visual import ExpressionReader
+from tracker.app.video import CameraPicture, FilePicture, FilmPicture, NoPicture, Vision
 from tracker.observe.observe import Faces
 from tracker.observe.video.detect import FaceDetector
 from tracker.observe.video.eye import Eye
@@ -20,7 +21,6 @@ from tracker.sources.camera import Camera, opencv_opener
 from tracker.sources.film import Film, film_frames
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import pictures
-from tracker.vision import CameraPicture, FilePicture, FilmPicture, NoPicture, Vision
 
 _PATIENCE_S = 0.5  # a turn waits so long for the last pictures of a camera
 

@@ -8,6 +8,10 @@ from pathlib import PurePath
 
 import anyio
 
+from tracker.app.mqtt import external, open_broker
+from tracker.app.outputs import Wishes, terminal_of
+from tracker.app.session import Session, load_models
+from tracker.app.video import NoPicture, Picture, vision_of
 from tracker.config import Config
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
@@ -15,21 +19,17 @@ from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.prometheus import exposed
 from tracker.mqtt.topics import slug, this_machine
-from tracker.outputs import Wishes, terminal_of
-from tracker.publishing import external, open_broker
 from tracker.purpose import kept
 from tracker.recordings.recorder import Recorder
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.runtime.signals import with_signals
-from tracker.session import Session, load_models
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.named import NamedLines
 from tracker.sources.media import Source
 from tracker.sources.open import File, Stdin, parse_source
-from tracker.vision import NoPicture, Picture, vision_of
 
 
 def names_of(arguments: Sequence[str]) -> list[str]:

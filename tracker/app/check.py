@@ -84,7 +84,7 @@ def versions() -> Iterator[Finding]:
 def models(config: Config) -> Iterator[Finding]:
     """Whether every model lies in the cache or where the settings say."""
     from adapters.cache import asset_folder
-    from tracker.parts import needed_assets
+    from tracker.app.models import needed_assets
 
     for name in needed_assets(config):
         chosen = config.assets.paths.get(name)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tracker import pipeline
+from tracker.app.mqtt import Broker, publishing
+from tracker.app.video import BLIND, Vision
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
@@ -25,7 +27,6 @@ from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets, Steps
 from tracker.publish import SessionHeader
-from tracker.publishing import Broker, publishing
 from tracker.recordings import replay
 from tracker.recordings.features import FeatureKeeper
 from tracker.recordings.recorder import Recorder
@@ -36,10 +37,9 @@ from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
 from tracker.sources.media import Source
 from tracker.turns.paused import PausedCutter
-from tracker.vision import BLIND, Vision
 
 if TYPE_CHECKING:
-    from tracker.parts import Models
+    from tracker.app.models import Models
 
 SOFTWARE = f"emotion-tracker {version('emotion-tracker')}"
 
@@ -126,9 +126,9 @@ class Session:
         )
 
     def _steps(self, channels: int) -> Steps:
-        from tracker import parts
+        from tracker.app import models
 
-        made = parts.steps(self.models, self.config, channels, self.clock, self.vision)
+        made = models.steps(self.models, self.config, channels, self.clock, self.vision)
         if self.again and self.again.past.pauses:
             numbers = [number for number, _ in self.again.tracks]
             made = replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
@@ -144,15 +144,15 @@ def load_models(config: Config, faces: bool = False) -> Models:
         AssetError: A model is missing and cannot be had.
         AdapterError: The adapter cannot be used.
     """
-    from tracker import parts  # torch and transformers take seconds to import: only once nothing else is wrong
+    from tracker.app import models  # torch and transformers take seconds to import: only once nothing else is wrong
     from tracker.assets.cli import pull_assets
     from tracker.assets.store import Store
 
     share_heaps()
     store = Store(config.assets.paths)
-    pull_assets(store, parts.needed_assets(config, faces))
+    pull_assets(store, models.needed_assets(config, faces))
     with Console(stderr=True).status("loading the models"):
-        return parts.load_models(config, store.folder, faces)
+        return models.load_models(config, store.folder, faces)
 
 
 def obey(control: Control, ask: Ask) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 from adapters import recogniser
 from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
+from tracker.app.eyes import eyes, looker
+from tracker.app.video import BLIND, Vision
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
-from tracker.eyes import eyes, looker
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
 from tracker.observe.speakers import SpeakerBook
@@ -33,7 +34,6 @@ from tracker.turns.endpoint import Patience
 from tracker.turns.segment import Samples, TurnCutter, Wait
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
-from tracker.vision import BLIND, Vision
 
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"

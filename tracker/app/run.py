@@ -8,15 +8,17 @@ from pathlib import Path
 
 import anyio
 
+from tracker.app.many import listen_to_all, names_of
+from tracker.app.mqtt import external
+from tracker.app.outputs import Wishes, shown, terminal_of
+from tracker.app.session import Again, Session, load_models, obey
+from tracker.app.video import CameraPicture, Picture, pictures_of, vision_of
 from tracker.config import Config, load_again
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
-from tracker.many import listen_to_all, names_of
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.prometheus import exposed
-from tracker.outputs import Wishes, shown, terminal_of
-from tracker.publishing import external
 from tracker.purpose import kept, refuse_undeclared, words_only
 from tracker.recordings import replay
 from tracker.recordings.recorder import Recorder
@@ -25,14 +27,12 @@ from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
 from tracker.runtime.signals import with_signals
-from tracker.session import Again, Session, load_models, obey
 from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Source
 from tracker.sources.open import Microphone, Pace, check, parse_source, source_from
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pacing import Paced
 from tracker.sources.recorded import RecordedSource
-from tracker.vision import CameraPicture, Picture, pictures_of, vision_of
 
 
 def run(arguments: Sequence[str], config: Config, wishes: Wishes) -> list[SessionEnded]:
