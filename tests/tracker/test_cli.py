@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from adapters.errors import AdapterError
 from tests.tracker.command import events_in
 from tests.tracker.sessions import conversation
-from tracker import cli
+from tracker.cli import main
 from tracker.errors import ConfigError, SinkError, SourceError
 from tracker.events import TurnEnded, to_json, without_words
 from tracker.recordings.format import EVENTS, START
@@ -31,7 +31,7 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one command."""
     monkeypatch.setattr(sys, "argv", ["tracker", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     printed = capsys.readouterr()
     return int(ended.value.code or 0), printed.out, printed.err
 
@@ -166,10 +166,10 @@ def test_errors_from_inside(monkeypatch, capsys, error, code, said):
     assert err.startswith(said)
     monkeypatch.setattr(sys, "argv", ["tracker", "run", "--debug"])
     with pytest.raises(type(error)):
-        cli.main()
+        main.main()
 
 
 def test_help_needs_no_model():
     """Whoever asks for help shall not wait for torch."""
-    code = "import sys; import tracker.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys; import tracker.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -145,8 +145,8 @@ def load_models(config: Config, faces: bool = False) -> Models:
         AdapterError: The adapter cannot be used.
     """
     from tracker.app import models  # torch and transformers take seconds to import: only once nothing else is wrong
-    from tracker.assets.cli import pull_assets
     from tracker.assets.store import Store
+    from tracker.cli.assets import pull_assets
 
     share_heaps()
     store = Store(config.assets.paths)

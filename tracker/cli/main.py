@@ -16,8 +16,8 @@ from rich.table import Table
 
 from adapters.errors import AdapterError
 from tracker import config as settings
-from tracker import sessions_cli
-from tracker.assets import cli as assets
+from tracker.cli import assets as assets
+from tracker.cli import sessions
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(assets.app, name="assets")
-app.add_typer(sessions_cli.app, name="sessions")
+app.add_typer(sessions.app, name="sessions")
 
 _DEBUG = "--debug"
 _HANDED_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -177,7 +177,7 @@ def bench(
     sets: Sets = None,
 ) -> None:
     """Measure speed, cost and memory on this machine, against a naive baseline in the same run."""
-    from tracker.bench.cli import measure
+    from tracker.cli.bench import measure
 
     chosen = _settings(config, sets, {}, "off")
     if not measure(sources, chosen, runs, pace, at_once, stagger, soak, baseline, beam, start, json):
