@@ -1,8 +1,9 @@
 """Work on a turn before it is known to be over: begun where speech pauses, of use where nobody goes on.
 
 What is done ahead changes nothing that later turns depend on, and the steps remember their last result
-(`tracker.runtime.memo`): when the turn turns out to be what was worked on, they have it at hand. So a session's events are the
-same with and without it, however much or little of it a machine finds the time for. One turn is worked on at a time.
+(`tracker.runtime.memo`): when the turn turns out to be what was worked on, they have it at hand. So a session's events
+are the same with and without it, however much or little of it a machine finds the time for. One turn is worked on at a
+time.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from adapters.contract import MELD_LABELS
 from adapters.datasets import meld
 from tests.noisy_copy import plain, speak, voice
-from tests.tracker.command import asset
+from tests.support.command import asset
 
 pytestmark = pytest.mark.models
 

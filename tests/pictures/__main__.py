@@ -15,7 +15,7 @@ from rich.ansi import AnsiDecoder
 from rich.console import Console
 
 from tests.pictures.story import story, write_session
-from tests.tracker.tmux import Tmux
+from tests.support.tmux import Tmux
 
 HERE = Path(__file__).parent
 SIZES = ((80, 24), (120, 40), (200, 60))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.tracker.sessions import Script
+from tests.support.sessions import Script
 from tracker.events import Event, SessionEnded, SessionStarted, to_json
 from tracker.recordings.format import EVENTS, START, STOP, AudioTrack, StartFile, StopFile, audio_file
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import TOP
 from tracker.app.models import TURN_COMPLETENESS, limits, needed_assets, waiting
 from tracker.config import Config, load, load_again
 from tracker.errors import ConfigError
 
-FILE = Path(__file__).parents[2] / "config.toml"
+FILE = TOP / "config.toml"
 
 
 def write(tmp_path, text: str) -> Path:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS, EmotionScores
-from tests.tracker.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tracker import pipeline
 from tracker.events import Stamp, from_json, json_schema, to_json
 from tracker.publish import sentiment

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tracker.fakes import Broken, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import Broken, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tracker import pipeline
 from tracker.errors import SourceLost
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json, to_json

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.tracker.sessions import conversation
+from tests.support.sessions import conversation
 from tracker.config import Config, load
 from tracker.errors import ConfigError
 from tracker.events import SessionStarted, from_json, to_json

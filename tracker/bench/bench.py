@@ -15,7 +15,7 @@ from typing import Any, Literal
 import anyio
 from rich.table import Table
 
-from tracker.app import models
+from tracker.app import models as parts
 from tracker.app.session import load_models
 from tracker.bench.figures import Run, summary
 from tracker.bench.naive import Naive, naive_steps
@@ -95,7 +95,7 @@ def bench(arguments: Sequence[str], config: Config, wanted: Wanted, report: Call
     memory: dict[str, float] = {"rss_mb": rss_mb()}
 
     def real(channels: int) -> Steps:
-        return models.steps(models, config, channels, clock)
+        return parts.steps(models, config, channels, clock)
 
     def go(steps: StepsFor, paced: bool, count: int = 0) -> Any:
         made = [makers[number % len(makers)]() for number in range(count or len(makers))]
@@ -159,7 +159,7 @@ def _load_naive(config: Config, beam: int) -> Naive:
 
     store = Store(config.assets.paths)
     language = config.transcribe.language
-    naive = Naive(store.folder(config.transcribe.model), store.folder(models.BACKBONE), language, beam)
+    naive = Naive(store.folder(config.transcribe.model), store.folder(parts.BACKBONE), language, beam)
     naive.warm_up()
     return naive
 

@@ -10,6 +10,7 @@ from typing import Any, final
 import anyio
 
 from tracker import pipeline
+from tracker.app import models as parts
 from tracker.app.session import load_models, stamp
 from tracker.bench.bench import SILENCE, maker
 from tracker.bench.passes import header
@@ -139,7 +140,7 @@ def soak(arguments: Sequence[str], hours: float, config: Config, report: Callabl
     models, clock, watch = load_models(config), SystemClock(), Watch()
     report(f"{hours:g} hours of media, as fast as they go")
     begun_ns = clock.now_ns()
-    anyio.run(listen, source, lambda channels: models.steps(models, config, channels, clock), clock, watch)
+    anyio.run(listen, source, lambda channels: parts.steps(models, config, channels, clock), clock, watch)
     return figures(watch.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
 
 

@@ -1,0 +1,61 @@
+import json
+import socket
+
+import pytest
+
+from tests.support.command import tracker
+from tracker.app import check
+from tracker.config import Config, load
+
+
+def found(findings, what):
+    return next(finding for finding in findings if finding.what == what)
+
+
+def test_everything_is_looked_at():
+    names = {finding.what for finding in check.examine(Config())}
+    assert {
+        "python",
+        "torch",
+        "model whisper-tiny.en",
+        "microphone",
+        "broker",
+        "terminal",
+        "disk of the cache",
+    } <= names
+
+
+def test_what_is_missing_comes_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finding = found(check.models(Config()), "model whisper-tiny.en")
+    assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-tiny.en")
+
+
+def test_a_port_that_is_taken_and_a_broker_that_does_not_answer():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (finding,) = check.broker(load(None, {}, [f"mqtt.port={port}"]))
+        assert (finding.state, "mqtt.port" in finding.do) == ("missing", True)
+        (finding,) = check.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
+        assert finding.state == "ok"
+    (finding,) = check.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
+    assert (finding.state, "cannot be reached" in finding.found) == ("note", True)
+
+
+def test_a_look_that_fails_is_a_finding(monkeypatch):
+    def fails():
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(check, "versions", fails)
+    assert found(check.examine(Config()), "versions").state == "missing"
+
+
+@pytest.mark.models
+def test_from_the_command_line(tmp_path):
+    done = tracker("check", "--json", "--set", "mqtt.enabled=false", folder=tmp_path)
+    findings = json.loads(done.out)
+    assert findings["usable"] is (done.code == 0)
+    plain = tracker("check", "--set", "mqtt.enabled=false", folder=tmp_path)
+    assert "ok      python:" in plain.out
+    for finding in findings["findings"]:
+        assert finding["what"] in plain.out

@@ -1,0 +1,134 @@
+"""Publishing as the settings put it together, without a broker."""
+
+import anyio
+import platformdirs
+import pytest
+
+from tests.support.sessions import conversation, given_out
+from tracker.app.many import on_its_own_node
+from tracker.app.mqtt import Broker, external, flush, open_broker, publishing, topics_of
+from tracker.config import load
+from tracker.errors import ConfigError, SinkError
+from tracker.metrics.vitals import Vitals
+from tracker.recordings.format import EVENTS
+from tracker.recordings.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = "mqtt.url=mqtt://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """The outbox is in a folder of the test's own."""
+    monkeypatch.setattr(platformdirs, "user_state_path", lambda _: tmp_path / "state")
+    return tmp_path / "state" / "outbox"
+
+
+async def run(*sets: str, recorder: Recorder | None = None) -> list[str]:
+    said: list[str] = []
+    async with publishing(load(None, {}, [NOBODY, *sets]), said.append, recorder, live=True) as sinks:
+        sinks[-1].sink._last_words_s = 0.1
+        for sink in sinks:
+            await sink.run(given_out(conversation()))
+    return said
+
+
+@pytest.mark.parametrize("text", ["true", "false"])
+async def test_the_outbox_keeps_words_only_where_they_are_published(text, state):
+    said = await run(f"mqtt.text={text}")
+    assert "delivers them" in said[-1]
+    (log,) = state.glob(f"*/session/{EVENTS}")
+    assert ("didn't know you were there" in log.read_text()) == (text == "true")
+    assert log.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_a_recorded_session_is_its_own_outbox(state, tmp_path):
+    await run("record.text=true", recorder=Recorder(tmp_path / "kept", {}))
+    (entry,) = state.glob("*/entry.json")
+    assert str(tmp_path / "kept") in entry.read_text()
+    assert not (entry.parent / "session").exists()
+
+
+async def test_a_recording_without_words_leaves_them_to_the_outbox(state, tmp_path):
+    await run(recorder=Recorder(tmp_path / "kept", {}, text=False))
+    (waiting,) = state.glob(f"*/session/{EVENTS}")
+    assert "didn't know you were there" in waiting.read_text()
+    kept = (tmp_path / "kept" / EVENTS).read_text()
+    assert "didn't know you were there" not in kept
+    assert kept.count("\n") == waiting.read_text().count("\n")
+
+
+async def test_without_an_outbox_nothing_is_left_on_the_disk(state):
+    said: list[str] = []
+    config = load(None, {}, [NOBODY, "mqtt.outbox_mb=0"])
+    async with publishing(config, said.append, None, live=True) as (sink,):
+        sink._last_words_s = 0.1
+        await sink.run(given_out(conversation()))
+    assert said[-1].endswith("19 could not be delivered")
+    assert not state.exists()
+
+
+async def test_a_session_that_never_began_leaves_nothing(state):
+    async with publishing(load(None, {}, [NOBODY]), print, None, live=True):
+        assert len(list(state.iterdir())) == 1
+    assert list(state.iterdir()) == []
+
+
+async def test_the_oldest_makes_room_and_that_is_said(state):
+    await run()
+    (old,) = state.iterdir()
+    (old / "session" / "more").write_bytes(bytes(2 << 20))
+    assert f"the outbox was full; what the run {old.name} had not delivered is gone" in await run("mqtt.outbox_mb=1")
+    assert not old.exists()
+
+
+async def test_flushing_needs_a_broker():
+    with pytest.raises(SinkError, match=r"there is no broker to deliver to; set mqtt\.url"):
+        await flush(load(None, {}), print, 1)
+
+
+def test_files_are_looked_at_before_anything_else(tmp_path):
+    config = load(None, {}, ["mqtt.url=mqtts://far.example", "mqtt.ca_file=none.pem"])
+    with pytest.raises(SinkError, match=r"none\.pem: cannot be read"):
+        external(config.mqtt)
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ("mqtt.node=a/b", "mqtt.node: must be one level of a topic"),
+        ("mqtt.client_key=k.pem", "mqtt.client_key: is of no use without client_cert"),
+        ("mqtt.ca_file=ca.pem", "mqtt.url: certificates are only used with mqtts://"),
+    ],
+)
+def test_settings_that_do_not_go_together(setting, fault):
+    with pytest.raises(ConfigError, match=fault):
+        load(None, {}, [NOBODY, setting])
+
+
+def test_the_node_is_the_machines_name_or_what_the_settings_say():
+    assert topics_of(load(None, {}, ["mqtt.node=attic"]).mqtt).root == "emotion-tracker/attic"
+    assert len(topics_of(load(None, {}).mqtt).root.split("/")) == 2
+
+
+async def test_sessions_of_one_process_share_our_own_broker_each_on_its_own_node():
+    said: list[str] = []
+    config = load(None, {}, ["mqtt.port=0", "mqtt.node=desk"])
+    events, delivered = {name: conversation(name) for name in ("call", "meeting")}, {}
+
+    async def publish(name: str, broker: Broker) -> None:
+        own = on_its_own_node(config, name)
+        vitals = Vitals(skipped=len(name))
+        async with publishing(own, said.append, live=True, broker=broker, vitals=lambda: vitals) as (sink,):
+            await sink.run(given_out(events[name]))
+            delivered[name] = sink.sink.counters.delivered
+
+    async with open_broker(config.mqtt) as broker, anyio.create_task_group() as group:
+        for name in events:
+            group.start_soon(publish, name, broker)
+    assert all(count >= len(events[name]) for name, count in delivered.items())
+    assert {line.rpartition(" ")[2] for line in said} == {
+        "emotion-tracker/desk-call/#",
+        "emotion-tracker/desk-meeting/#",
+    }

@@ -1,0 +1,217 @@
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from tests.support.sessions import Script, conversation, sessions
+from tracker.dashboard import figures, palette
+from tracker.dashboard.boxes import fit, wrap
+from tracker.dashboard.layout import draw
+from tracker.dashboard.painter import Painter
+from tracker.dashboard.palette import ASCII, UNICODE
+from tracker.dashboard.panels import machine, video
+from tracker.dashboard.screen import Choices, Screen
+from tracker.dashboard.view import Feeling, View, fold
+from tracker.dashboard.words import header
+from tracker.events import TurnEnded
+from tracker.metrics.gauges import Queue, Status
+from tracker.observe.video.watch import VideoState
+from tracker.runtime.clock import NS_PER_S
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+def seen(events) -> View:
+    view = View()
+    for event in events:
+        view = fold(view, event)
+    return view
+
+
+def text_of(screen: Screen, width=80, height=24, glyphs=UNICODE) -> str:
+    return "\n".join(line.plain.rstrip() for line in draw(screen, width, height, glyphs))
+
+
+overs = st.sampled_from(["", "help", "detail", "rename", "mark"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(sessions(), st.integers(1, 220), st.integers(1, 70), overs, st.sampled_from(["", "live", "replay", "watch"]))
+def test_every_drawing_fills_the_terminal_exactly(events, width, height, over, keys):
+    screen = Screen(seen(events), Status(levels_db=(-12.0,)), Choices(over=over), "A machine listens.", keys)
+    lines = draw(screen, width, height, UNICODE)
+    assert len(lines) == height
+    assert {cell_len(line.plain) for line in lines} == {width}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_matters_is_seen_at_every_size(size):
+    status = Status(
+        7 * NS_PER_S,
+        (-20.0,),
+        queues=(Queue("turns", 3, 32, 2),),
+        broker="connected",
+        recorder="kept",
+        gave_up=("json",),
+    )
+    text = text_of(Screen(seen(conversation()[:-1]), status, notice="A machine listens.", keys="live"), *size)
+    for words in (
+        "LISTENING 0:07.0", "-20 dB", "A machine listens.", "telephone.wav, 1 channel",
+        "Hello?", "neutral", "71%", "joy?", "turn under 0.8 s", "skipped (no speech: no words recognised)",
+        "3 judged", "1 unsure", "1 skipped", "no camera", "connected", "kept", "left out: json", "p pause", "q quit",
+    ):  # fmt: skip
+        assert words in text
+    assert "no turn under way" in text
+
+
+def test_nothing_is_said_by_colour_alone_and_ascii_suffices():
+    view = seen(conversation()[:-1])
+    for size in SIZES:
+        text = text_of(Screen(view, Status(), keys="live"), *size, glyphs=ASCII)
+        assert text.isascii()
+        assert "surprise" in text
+    letters = [palette.letter(label) for label in palette.EMOTIONS]
+    assert len(set(letters)) == len(letters)
+
+
+def test_a_turn_under_way_and_a_pause():
+    script = Script().start(channels=2, live=True)
+    script.opens(2, channel=1)
+    text = text_of(Screen(seen(script.events)))
+    assert "turn under way: channel 2, since 0:02.0" in text
+    assert "PAUSED, nothing is heard" in text_of(Screen(seen(script.pauses(3).events)))
+    assert "PAUSED" not in text_of(Screen(seen(script.resumes(3, 1500).events)))
+    assert "listening again after 1.5 s" in text_of(Screen(seen(script.events)))
+
+
+def test_a_new_name_is_everywhere_and_later_turns_carry_it():
+    script = Script().start().says(0, 1, "Speaker 1", "hello").renames(2, "Speaker 1", "Anna")
+    text = text_of(Screen(seen(script.events)))
+    assert "Anna" in text
+    assert "Speaker 1" not in text
+    heard = fold(View(), conversation()[2].model_copy(update={"speaker_name": "Ben"}))
+    assert heard.name_of("Speaker 1") == "Ben"
+
+
+def test_marks_stand_where_they_were_made():
+    script = Script().start().says(0, 1, "Speaker 1", "before").marks(2, "look here").says(3, 4, "Speaker 1", "after")
+    text = text_of(Screen(seen(script.events)))
+    assert text.index("before") < text.index("look here") < text.index("after")
+
+
+def test_only_one_speaker():
+    text = text_of(Screen(seen(conversation()), choices=Choices(only="Speaker 2")))
+    assert "Oh, hello." in text
+    assert "Hello?" not in text
+    assert "Speaker 2 only" in text
+
+
+def test_all_that_is_known_of_a_turn():
+    view = seen(conversation())
+    text = text_of(Screen(view, choices=Choices(selected=2, over="detail")))
+    event = next(row.judged for row in view.rows if row.turn == 2)
+    assert isinstance(event, TurnEnded)
+    for label, share in event.probabilities.items():
+        assert any(label in line and f"{share:.1%}" in line for line in text.splitlines())
+    for words in ("endpoint 500 ms, then 200 ms", "transcribe 110", "video: no camera", "ended by pause"):
+        assert words in text
+
+
+def test_a_scrolled_conversation_ends_at_the_selected_turn():
+    script = Script().start()
+    for second in range(100):
+        script.says(second, second + 0.5, "Speaker 1", f"number {second + 1}.")
+    view = seen(script.events)
+    assert "number 100." in text_of(Screen(view))
+    text = text_of(Screen(view, choices=Choices(selected=40)))
+    assert "number 40." in text
+    assert "number 41." not in text
+    assert "scrolled back" in text
+
+
+@given(st.text(max_size=80), st.integers(1, 40))
+def test_wrapping_keeps_every_character_and_the_width(text, width):
+    lines = wrap(text, width)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(cell_len(line) <= max(2, width) for line in lines)
+
+
+@given(st.text(st.characters(blacklist_categories=["Cc", "Cs"]), max_size=40), st.integers(0, 30))
+def test_a_fitted_line_has_its_width(text, width):
+    assert cell_len(fit(Text(text), width, UNICODE).plain) == width
+
+
+def test_the_strip_shows_what_lasted_longest():
+    def feeling(start_s, end_s, emotion):
+        return Feeling(start_s * NS_PER_S, end_s * NS_PER_S, emotion, 0.9, False)
+
+    found = figures.strip([feeling(1, 4, "joy"), feeling(4, 9, "anger")], 10 * NS_PER_S, 10 * NS_PER_S, 2)
+    assert [cell.emotion if cell else None for cell in found] == ["joy", "anger"]
+    assert figures.strip([feeling(1, 4, "joy")], 100 * NS_PER_S, 10 * NS_PER_S, 2) == [None, None]
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))
+def test_percentiles_are_values_that_enough_do_not_exceed(values, share):
+    found = figures.percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+
+
+class Recording(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_only_changed_lines_are_painted_and_the_terminal_is_given_back():
+    file = Recording()
+    console = Console(file=file, width=80, height=24, force_terminal=True, color_system="256", _environ={})
+    painter = Painter(console)
+    painter.begin()
+    screen = Screen(seen(conversation()[:-1]), Status(NS_PER_S), keys="live")
+    painter.paint(draw(screen, 80, 24, UNICODE))
+    first = file.tell()
+    painter.paint(draw(screen, 80, 24, UNICODE))
+    assert file.tell() == first
+    painter.paint(draw(replace(screen, status=Status(20 * NS_PER_S)), 80, 24, UNICODE))
+    assert 0 < file.tell() - first < 1200
+    painter.end()
+    painter.end()
+    text = file.getvalue()
+    assert text.count("\x1b[?1049h") == text.count("\x1b[?1049l") == text.count("\x1b[?25h") == 1
+
+
+def test_without_colour_no_colour_is_painted():
+    file = Recording()
+    console = Console(file=file, width=80, height=24, force_terminal=True, no_color=True, _environ={})
+    Painter(console).paint(draw(Screen(seen(conversation())), 80, 24, UNICODE))
+    styles = re.findall(r"\x1b\[([0-9;]*)m", file.getvalue())
+    assert styles
+    assert not [style for style in styles if any(len(code) > 1 for code in style.split(";"))]
+
+
+def test_the_header_says_what_a_session_is_for():
+    started = Script().start(live=True).events[0]
+    assert header(started) == "telephone.wav, 1 channel, live"
+    assert header(started.model_copy(update={"purpose": "research"})) == "telephone.wav, 1 channel, live, for research"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (VideoState("camera 0", live=True, on=True, rate_hz=5.0, drift_ppm=-12), "camera 0, 5.0/s, clocks -12 ppm"),
+        (VideoState("camera 0", live=True, on=True, rate_hz=4.2, dropped=3, lost=1), "dropped 3, lost 1 times"),
+        (VideoState("camera 0", live=True), "camera 0 is off"),
+        (VideoState("talk.mp4", on=True, rate_hz=9.9), "talk.mp4, 9.9/s"),
+    ],
+)
+def test_it_is_shown_what_is_watched_and_how_it_goes(state, told):
+    assert told in video(state).plain
+    shown = [line.plain for line in machine(Status(video=state), UNICODE)]
+    assert any("video" in line and told in line for line in shown)
+    assert not any("video" in line.plain for line in machine(Status(), UNICODE))

@@ -1,0 +1,114 @@
+"""The AsyncAPI document: valid by AsyncAPI's own schema, and true of what is really published."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import jsonschema
+import pytest
+
+from tests.support.sessions import conversation
+from tracker.config import load
+from tracker.events import from_json
+from tracker.mqtt.asyncapi import VERSION, asyncapi
+from tracker.mqtt.commands import Commands
+from tracker.mqtt.connection import Heard
+from tracker.mqtt.messages import EventMessages, metrics
+from tracker.mqtt.payloads import Counters
+from tracker.mqtt.topics import Topics, status
+
+TOPICS = Topics("et", "desk")
+
+
+@pytest.fixture(scope="module")
+def document():
+    return json.loads(json.dumps(asyncapi(load(None, {}, ["mqtt.base_topic=et", "mqtt.node=desk"]))))
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory):
+    """AsyncAPI's JSON Schema of its documents, from its package @asyncapi/specs."""
+    if not (npm := shutil.which("npm")):
+        pytest.skip("no npm to fetch AsyncAPI's JSON Schema with")
+    folder = tmp_path_factory.mktemp("npm")
+    done = subprocess.run(
+        [npm, "install", "--silent", "--no-save", "--prefix", folder, "@asyncapi/specs@6.8.1"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"AsyncAPI's JSON Schema cannot be fetched: {done.stderr[-200:]}")
+    path = folder / "node_modules" / "@asyncapi" / "specs" / "schemas" / f"{VERSION}-without-$id.json"
+    return json.loads(path.read_text())
+
+
+@pytest.mark.asyncapi
+def test_it_is_valid_by_the_official_schema(document, official):
+    jsonschema.validators.validator_for(official)(official).validate(document)
+
+
+def test_every_reference_leads_somewhere(document):
+    def look(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                place = document
+                for step in value["$ref"].removeprefix("#/").split("/"):
+                    place = place[step]
+            for inner in value.values():
+                look(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                look(inner)
+
+    look(document)
+
+
+def channel_of(document, topic):
+    """The channel whose address a topic fits."""
+    for channel in document["channels"].values():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", channel["address"]), topic):
+            return channel
+    raise AssertionError(f"{topic} is not in the document")
+
+
+def check(document, message):
+    channel = channel_of(document, message.topic)
+    payloads = [document["components"]["messages"][name]["payload"] for name in channel["messages"]]
+    plain = message.content_type == "text/plain"
+    value = message.payload if plain else json.loads(message.payload)
+    schema = {"anyOf": payloads, "components": document["components"]}
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def test_what_is_published_is_what_it_says(document):
+    composer, late = EventMessages(TOPICS, "You are heard."), EventMessages(TOPICS)
+    events = conversation()
+    messages = [message for event in events for message in composer.of(event, late=False)]
+    messages += [message for event in events for message in late.afterwards(event)]
+    messages += [status(TOPICS, online=True), metrics(TOPICS, Counters(session="s"))]
+    for message in messages:
+        if message.payload:  # an empty one only takes a retained one back
+            check(document, message)
+            operation = next(
+                one for one in document["operations"].values()
+                if document["channels"][one["channel"]["$ref"].rpartition("/")[2]]
+                is channel_of(document, message.topic)
+            )  # fmt: skip
+            binding = operation["bindings"]["mqtt"]
+            assert (binding["qos"], binding["retain"]) == (message.qos, message.retain)
+    assert from_json(messages[0].payload) == events[0]
+
+
+def test_what_is_accepted_and_answered_is_what_it_says(document):
+    class Session:
+        def pause(self): ...
+        def resume(self): ...
+        def stop(self): ...
+        def mark(self, note): ...
+
+    commands = Commands(TOPICS, Session())
+    for topic in commands.topics:
+        channel_of(document, topic)
+        for payload in (b"", b"\xff"):
+            for answer in commands.heard(Heard(topic, payload)):
+                check(document, answer)

@@ -1,0 +1,93 @@
+import threading
+
+import numpy as np
+import pytest
+
+from adapters.contract import Absent, TurnInput, Utterance
+from tests.support.fakes import FakeClock, observed, scores
+from tracker.dialogue import Dialogue
+from tracker.observe.observe import ChannelNamer, Heard, Observer
+from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.video.observe import blind
+from tracker.recognise import JudgedTurn, Recognise, SilentTurn
+from tracker.turns.turn import Turn
+
+pytestmark = pytest.mark.anyio
+
+HEARD = Heard(Transcript("hello", "en"), Absent("voice under 0.8 s"))
+
+
+def turn(number: int = 1, channel: int = 0) -> Turn:
+    return Turn(number, channel, 0, 10**9, 2 * 10**9, "pause", 9 * 10**8, np.zeros(16_000, np.float32))
+
+
+async def test_words_and_speaker_are_found_at_the_same_time():
+    both_running = threading.Barrier(2, timeout=10)
+
+    def listen(_: Turn) -> Heard:
+        both_running.wait()
+        return HEARD
+
+    def name(_: Turn) -> str:
+        both_running.wait()
+        return "Speaker 7"
+
+    seen = await Observer(listen, name, FakeClock(), blind("no camera"))(turn())
+    assert isinstance(seen, ObservedTurn)
+    assert (seen.transcript.text, seen.speaker, seen.video) == ("hello", "Speaker 7", Absent("no camera"))
+    assert seen.took_ms["observe"] >= max(seen.took_ms["transcribe"], seen.took_ms["speaker"]) > 0
+
+
+@pytest.mark.parametrize("which", ["listen", "name"])
+async def test_a_model_that_fails_costs_its_turn_only(which):
+    def fail(_: Turn) -> object:
+        raise RuntimeError("out of memory\nand a long trace")
+
+    listen = fail if which == "listen" else lambda _: HEARD
+    name = fail if which == "name" else ChannelNamer()
+    observer = Observer(listen, name, FakeClock(), blind("no camera"))  # type: ignore[arg-type]
+    for number in (1, 2):
+        failed = await observer(turn(number))
+        assert isinstance(failed, FailedTurn)
+        assert (failed.turn.number, failed.detail) == (number, "RuntimeError: out of memory")
+
+
+def test_with_a_channel_each_the_speaker_is_the_channel():
+    assert ChannelNamer()(turn(channel=2)) == "Speaker 3"
+
+
+class ScriptedRecogniser:
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[TurnInput] = []
+
+    def follow(self, turn: TurnInput, reading: object):
+        self.asked.append(turn)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return scores(answer), reading
+
+
+async def test_turns_are_judged_with_what_was_said_before():
+    script = ScriptedRecogniser("joy", RuntimeError("lost"), "anger")
+    recognise = Recognise(script, Dialogue(10, 100, lambda utterance: len(utterance.text)), FakeClock())
+    first = await recognise(observed(turn(1), "hi"))
+    second = await recognise(observed(turn(2), "no", "Speaker 2"))
+    third = await recognise(observed(turn(3), "what"))
+    assert isinstance(first, JudgedTurn)
+    assert first.scores.label == "joy"
+    assert isinstance(second, FailedTurn)
+    assert second.detail == "RuntimeError: lost"
+    assert isinstance(third, JudgedTurn)
+    assert script.asked[0].history == ()
+    # A turn that could not be judged was said all the same.
+    assert script.asked[2].history == (Utterance("Speaker 1", "hi"), Utterance("Speaker 2", "no"))
+    assert script.answers == []
+
+
+async def test_a_turn_without_words_voice_or_face_is_not_judged():
+    recognise = Recognise(ScriptedRecogniser(), Dialogue(10, 100, lambda utterance: len(utterance.text)), FakeClock())
+    silent = await recognise(observed(turn(), ""))
+    assert isinstance(silent, SilentTurn)
+    assert silent.detail == "no words recognised; not tried; no camera"

@@ -1,0 +1,406 @@
+"""Any session exports, and a reader that is not ours reads the same turns back."""
+
+import csv
+import io
+import shutil
+import sys
+import tempfile
+from datetime import datetime, timedelta
+from html import unescape
+from itertools import pairwise
+from pathlib import Path
+
+import pandas
+import pyarrow.parquet
+import pympi
+import pytest
+import srt as srt_reader
+import webvtt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from pyannote.database.util import load_rttm
+
+from tests.pictures.story import story, write_session
+from tests.support import TOP
+from tests.support.command import tracker
+from tests.support.sessions import LABELS, Script, sessions
+from tracker.errors import ConfigError, SessionError, TrackerError
+from tracker.events import TurnEnded, without_words
+from tracker.recordings.exports.conversation import Conversation, conversation, distinct, one_line
+from tracker.recordings.exports.eaf import eaf
+from tracker.recordings.exports.emotionml import NAMESPACE, emotionml
+from tracker.recordings.exports.parquet import parquet
+from tracker.recordings.exports.rttm import rttm, token
+from tracker.recordings.exports.srt import plain, srt
+from tracker.recordings.exports.table import FIELDS, to_csv
+from tracker.recordings.exports.vtt import vtt
+from tracker.recordings.exports.write import FORMATS, export_session
+
+HOSTILE = "-->\n\n1\n00:00:00,000 --> 99:00:00,000\n</v><i>\"'&amp;]]>\x00\x1b[2J\ufffe{\\an8}=1+1\r\n;,\u2028<NA>\tNaN"
+SCHEMA = etree.RelaxNG(file=str(TOP / "tests" / "support" / "emotionml.rng"))
+
+
+def spoken(events, source="telephone.wav", labels=LABELS, audio=None):
+    return conversation(events, source, "2026-01-02T03:04:05.000Z", labels, audio)
+
+
+def hostile():
+    script = Script().start(HOSTILE).says(0, 2, HOSTILE, HOSTILE, "joy", unsure=HOSTILE)
+    return script.says(1, 1, "B", HOSTILE, "anger").renames(2, "B", HOSTILE[:60] + "!").end(3)
+
+
+def from_ms(ms):
+    return timedelta(milliseconds=ms)
+
+
+def ms_of(time):
+    return ((time.hours * 60 + time.minutes) * 60 + time.seconds) * 1000 + time.milliseconds
+
+
+a_while = settings(deadline=None, max_examples=50)
+any_session = sessions() | st.just(hostile())
+
+
+@a_while
+@given(any_session)
+def test_every_judged_turn_is_told_once_in_the_order_of_its_start(events):
+    turns = spoken(events).turns
+    assert {turn.event.turn for turn in turns} == {event.turn for event in events if isinstance(event, TurnEnded)}
+    assert [turn.event.start_ns for turn in turns] == sorted(turn.event.start_ns for turn in turns)
+    assert all(turn.start_ms < turn.end_ms for turn in turns)
+    assert all(turn.name and turn.name == one_line(turn.name) for turn in turns)
+
+
+def test_the_last_name_of_a_speaker_is_used_for_all_turns():
+    assert {turn.name for turn in spoken(story()).turns} == {"Anna", "Speaker 2"}
+
+
+def test_a_name_that_only_a_turn_carries_is_used_too():
+    events = Script().start().says(0, 1, "Speaker 1", "a").says(2, 3, "Speaker 1", "b", name="Anna").end(4)
+    assert [turn.name for turn in spoken(events).turns] == ["Anna", "Anna"]
+
+
+def test_an_emotion_that_the_tracker_would_not_stand_by_has_a_question_mark():
+    events = Script().start().says(0, 1, "A", "a", "joy").says(2, 3, "A", "b", "joy", unsure="too short").end(4)
+    assert [turn.emotion for turn in spoken(events).turns] == ["joy", "joy?"]
+    assert "A [joy]: a" in srt(spoken(events))
+    assert "A [joy?]: b" in srt(spoken(events))
+
+
+@given(st.lists(st.text(max_size=3)), st.sets(st.text("ab_2", max_size=3)))
+def test_what_differs_stays_different(texts, taken):
+    shaped = distinct(texts, lambda text: "".join(c if c in "ab" else "_" for c in text), taken)
+    assert set(shaped) == set(texts)
+    assert len(set(shaped.values())) == len(shaped)
+    assert not taken & set(shaped.values())
+
+
+@a_while
+@given(any_session)
+def test_webvtt_reads_the_cues(events):
+    heard = spoken(events)
+    read = webvtt.from_string(vtt(heard), strict=True)
+    assert [
+        (ms_of(cue.start_time), ms_of(cue.end_time), cue.identifier, unescape(cue.voice or ""), unescape(cue.text))
+        for cue in read
+    ] == [
+        (
+            turn.start_ms, turn.end_ms, f"turn-{turn.event.turn}", turn.name,
+            f"[{turn.emotion}] {turn.text}".rstrip(),
+        )
+        for turn in heard.turns
+    ]  # fmt: skip
+
+
+CUES = """async text => {
+  const track = document.createElement('track');
+  track.src = URL.createObjectURL(new Blob([text], {type: 'text/vtt'}));
+  const read = new Promise((done, failed) => { track.onload = done; track.onerror = failed; });
+  document.querySelector('video').append(track);
+  track.track.mode = 'showing';
+  await read;
+  return [...track.track.cues].map(cue => {
+    const shown = cue.getCueAsHTML();
+    const voice = shown.firstElementChild;
+    return [cue.startTime, cue.endTime, voice.title, shown.textContent, voice.querySelectorAll('*').length];
+  });
+}"""
+
+
+def test_a_browser_reads_the_cues():
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium: install Debian's chromium")
+    heard = spoken(hostile())
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_content("<video></video>")
+        read = page.evaluate(CUES, vtt(heard))
+        browser.close()
+    assert read == [
+        [turn.start_ms / 1000, turn.end_ms / 1000, turn.name, f"[{turn.emotion}] {turn.text}", 1]
+        for turn in heard.turns
+    ]
+
+
+@a_while
+@given(any_session)
+def test_srt_reads_the_subtitles(events):
+    heard = spoken(events)
+    read = list(srt_reader.parse(srt(heard)))
+    assert [(one.index, one.start, one.end, one.content) for one in read] == [
+        (
+            number,
+            from_ms(turn.start_ms),
+            from_ms(turn.end_ms),
+            plain(f"{turn.name} [{turn.emotion}]: {turn.text}").rstrip(),
+        )
+        for number, turn in enumerate(heard.turns, start=1)
+    ]  # fmt: skip
+    assert not set("<>{}") & set("".join(one.content for one in read))
+
+
+@a_while
+@given(any_session)
+def test_pyannote_reads_the_rttm(events):
+    heard = spoken(events, source=events[0].source)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.rttm"
+        path.write_text(rttm(heard), encoding="utf-8")
+        read = load_rttm(path) if heard.turns else {}
+    assert set(read) == ({token(Path(events[0].source).stem)} if heard.turns else set())
+    found = sorted(
+        (round(segment.start * 1000), round(segment.end * 1000), name)
+        for annotation in read.values()
+        for segment, _, name in annotation.itertracks(yield_label=True)
+    )
+    names = distinct((turn.name for turn in heard.turns), token)
+    assert found == sorted((turn.start_ms, turn.end_ms, names[turn.name]) for turn in heard.turns)
+
+
+@pytest.mark.parametrize("text", ["NA", "nan", "NULL", "None", "<NA>", "", " ", '"a b"', "-NaN"])
+def test_no_name_in_an_rttm_is_taken_for_nothing(text, tmp_path):
+    (tmp_path / "s.rttm").write_text(f"SPEAKER {token(text)} 1 0.000 1.000 <NA> <NA> {token(text)} <NA> <NA>\n")
+    assert load_rttm(tmp_path / "s.rttm")[token(text)].labels() == [token(text)]
+
+
+@a_while
+@given(any_session)
+def test_a_csv_holds_the_words(events):
+    heard = spoken(events)
+    read = list(csv.DictReader(io.StringIO(to_csv(heard), newline="")))
+    assert [one_line(row["text"]) for row in read] == [turn.text for turn in heard.turns]
+    for row, turn in zip(read, heard.turns, strict=True):
+        assert {label: float(row[label]) for label in LABELS} == turn.event.probabilities
+        assert (float(row["start_s"]), float(row["end_s"])) == (turn.event.start_ns / 1e9, turn.event.end_ns / 1e9)
+        assert row["speaker_name"] == turn.name
+
+
+def test_line_breaks_in_a_csv_are_kept_and_nothing_moves_the_cursor():
+    events = Script().start().says(0, 1, "A", 'a "b",\r\n\tc\x1b[2J\x00').end(2)
+    (row,) = csv.DictReader(io.StringIO(to_csv(spoken(events)), newline=""))
+    assert row["text"] == 'a "b",\r\n\tc [2J '
+
+
+def test_pandas_reads_the_csv(tmp_path):
+    (tmp_path / "s.csv").write_bytes(to_csv(spoken(story())).encode())
+    frame = pandas.read_csv(tmp_path / "s.csv", parse_dates=["start_time", "end_time"])
+    assert list(frame.columns) == [*FIELDS, *LABELS]
+    assert frame[LABELS].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert (frame[LABELS].idxmax(axis=1) == frame["emotion"]).all()
+    assert frame["abstained"].dtype == bool
+
+
+@a_while
+@given(any_session)
+def test_pyarrow_reads_the_parquet(events):
+    heard = spoken(events)
+    table = pyarrow.parquet.read_table(pyarrow.BufferReader(parquet(heard)))
+    assert table.column_names == [*FIELDS, *LABELS]
+    for row, turn in zip(table.to_pylist(), heard.turns, strict=True):
+        event = turn.event
+        assert (row["text"], row["abstained"], row["confidence"]) == (event.text, event.abstained, event.confidence)
+        assert row["start_time"] == datetime.fromisoformat(event.start_time)
+        assert {label: row[label] for label in LABELS} == event.probabilities
+
+
+def test_an_emotion_that_is_called_like_a_field_gets_a_column_of_its_own():
+    events = Script().start().says(0, 1, "A", "hello").end(2)
+    heard = spoken(events, labels=["text", "joy"])
+    (row,) = csv.DictReader(io.StringIO(to_csv(heard)))
+    assert (row["text"], row["text_2"]) == ("hello", "")
+
+
+def test_pandas_reads_the_parquet(tmp_path):
+    (tmp_path / "s.parquet").write_bytes(parquet(spoken(story())))
+    frame = pandas.read_parquet(tmp_path / "s.parquet")
+    assert len(frame) == len(spoken(story()).turns)
+    assert str(frame["start_time"].dtype.tz) == "UTC"
+
+
+def test_without_pyarrow_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(TrackerError, match=r"pip install 'emotion-tracker\[export\]'"):
+        parquet(spoken(story()))
+
+
+def emotions_in(heard: Conversation):
+    root = etree.fromstring(emotionml(heard).encode())
+    SCHEMA.assertValid(root)
+    ids = root.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    items = root.xpath("//e:vocabulary/e:item/@name", namespaces={"e": NAMESPACE})
+    assert len(items) == len(set(items))
+    assert root.get("category-set") == "#" + root.find(f"{{{NAMESPACE}}}vocabulary").get("id")
+    found = root.findall(f"{{{NAMESPACE}}}emotion")
+    for emotion in found:
+        names = [category.get("name") for category in emotion.findall(f"{{{NAMESPACE}}}category")]
+        assert len(names) == len(set(names))
+        assert set(names) <= set(items)
+        assert int(emotion.get("start")) <= int(emotion.get("end"))
+    return found
+
+
+@a_while
+@given(any_session)
+def test_emotionml_is_what_the_recommendation_asks_for(events):
+    heard = spoken(events, audio={0: "audio-0.flac"})
+    found = emotions_in(heard)
+    assert [one_line("".join(emotion.itertext())) for emotion in found] == [turn.text for turn in heard.turns]
+    for emotion, turn in zip(found, heard.turns, strict=True):
+        shares = {one.get("name"): float(one.get("confidence")) for one in emotion.iter(f"{{{NAMESPACE}}}category")}
+        assert shares == pytest.approx(turn.event.probabilities, abs=1e-6)
+        (about,) = emotion.iter("{urn:emotion-tracker:turn}turn")
+        assert about.get("name") == turn.name
+        assert int(emotion.get("start")) == round(datetime.fromisoformat(turn.event.start_time).timestamp() * 1000)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4))
+def test_any_label_is_a_token_of_emotionml(labels):
+    emotions_in(spoken(story(1), labels=labels))
+
+
+def test_emotionml_points_to_the_audio():
+    events = Script().start().says(1.5, 2, "A", "hello").end(2)
+    (emotion,) = emotions_in(spoken(events, audio={0: "./s/audio-0.flac"}))
+    (reference,) = emotion.iter(f"{{{NAMESPACE}}}reference")
+    assert reference.get("uri") == "./s/audio-0.flac#t=1.500,2.000"
+
+
+@a_while
+@given(any_session)
+def test_pympi_reads_the_elan_file(events):
+    heard = spoken(events, audio={0: "./audio-0.flac"})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.eaf"
+        path.write_text(eaf(heard), encoding="utf-8")
+        read = pympi.Eaf(path)
+    words = [tier for tier in read.get_tier_names() if read.tiers[tier][2]["LINGUISTIC_TYPE_REF"] == "words"]
+    found = []
+    for tier in words:
+        who = read.get_parameters_for_tier(tier)["PARTICIPANT"]
+        own = sorted(read.get_annotation_data_for_tier(tier))
+        assert all(before[1] <= after[0] for before, after in pairwise(own))
+        emotions = {
+            one[:2]: one[2] for one in read.get_ref_annotation_data_for_tier(tier.replace("words", "emotion", 1))
+        }
+        found += [(start, end, who, text, emotions[start, end]) for start, end, text in own]
+    assert sorted(found) == sorted(
+        (turn.start_ms, turn.end_ms, turn.name, turn.text, turn.event.emotion) for turn in heard.turns
+    )
+    slots = list(read.timeslots.values())
+    assert slots == sorted(slots)
+    (vocabulary,) = read.controlled_vocabularies.values()
+    assert [values[0][0] for values, _ in vocabulary[1].values()] == LABELS
+
+
+@a_while
+@given(any_session)
+def test_an_elan_file_is_in_order_and_every_reference_leads_somewhere(events):
+    root = etree.fromstring(eaf(spoken(events, audio={0: "./audio-0.flac"})).encode())
+    order = ("HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT", "CONTROLLED_VOCABULARY")
+    tags = [child.tag for child in root]
+    assert tags == sorted(tags, key=order.index)
+    ids = root.xpath("//@TIME_SLOT_ID | //@ANNOTATION_ID | //@CVE_ID")
+    assert len(ids) == len(set(ids))
+    for reference, named in {
+        "TIME_SLOT_REF1": "TIME_SLOT_ID",
+        "TIME_SLOT_REF2": "TIME_SLOT_ID",
+        "ANNOTATION_REF": "ANNOTATION_ID",
+        "PARENT_REF": "TIER_ID",
+        "LINGUISTIC_TYPE_REF": "LINGUISTIC_TYPE_ID",
+        "CONSTRAINTS": "STEREOTYPE",
+        "CONTROLLED_VOCABULARY_REF": "CV_ID",
+        "LANG_REF": "LANG_ID",
+    }.items():
+        assert set(root.xpath(f"//@{reference}")) <= set(root.xpath(f"//@{named}"))
+    tiers = root.xpath("//TIER/@TIER_ID")
+    assert len(tiers) == len(set(tiers))
+    last = int(root.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']"))
+    assert last == max((int(id_[1:]) for id_ in root.xpath("//@ANNOTATION_ID")), default=0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind not in ("rttm", "parquet")])
+def test_without_words_there_is_no_text(kind):
+    events = [without_words(event) for event in story(1)]
+    assert "Hello?" not in FORMATS[kind](spoken(events))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_session_in_which_nobody_spoke(kind):
+    assert FORMATS[kind](spoken(Script().start().skips(0, 1).end(2))) is not None
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_extension_tells_the_format(kind, tmp_path):
+    session = write_session(tmp_path / "my session", story(1))
+    export_session(session, None, tmp_path / f"out.{kind.upper()}")
+    assert (tmp_path / f"out.{kind.upper()}").stat().st_size
+    if kind in ("emotionml", "eaf"):
+        assert '"./my%20session/audio-0.flac' in (tmp_path / f"out.{kind.upper()}").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "out", "sentence"),
+    [
+        (None, None, "name a format with --format"),
+        (None, Path("-"), "name a format with --format"),
+        (None, Path("s.docx"), "'docx' is no format; there are vtt, srt"),
+        ("", None, "'' is no format"),
+        ("parquet", None, "parquet is no text; name a file with --out"),
+    ],
+)
+def test_what_cannot_be_written_is_said(kind, out, sentence, tmp_path):
+    with pytest.raises(ConfigError, match=sentence):
+        export_session(tmp_path, kind, out)
+
+
+def test_a_session_that_was_cut_off_exports_up_to_there(tmp_path):
+    session = write_session(tmp_path / "s", story(1), audio=False)
+    (session / "stop.json").unlink()
+    lines = (session / "events.jsonl").read_bytes().splitlines(keepends=True)
+    (session / "events.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    export_session(session, None, tmp_path / "s.srt")
+    assert len(list(srt_reader.parse((tmp_path / "s.srt").read_text()))) == 1
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path):
+    session = write_session(tmp_path / "s", story(1), audio=False)
+    with pytest.raises(SessionError, match="cannot be written"):
+        export_session(session, None, tmp_path / "nowhere" / "s.vtt")
+
+
+def test_from_the_command_line(tmp_path):
+    write_session(tmp_path / "s", story(1), audio=False)
+    printed = tracker("export", "s", "--format", "vtt", folder=tmp_path)
+    assert printed.code == 0
+    assert printed.out.startswith(
+        "WEBVTT\n\nturn-1\n00:00:01.200 --> 00:00:03.000\n<v Anna><c.surprise>[surprise]</c> Hello?"
+    )
+    assert tracker("export", "s", "--out", "s.srt", folder=tmp_path).code == 0
+    assert (tmp_path / "s.srt").read_text().startswith("1\n00:00:01,200 --> 00:00:03,000\nAnna [surprise]: Hello?")
+    refused = tracker("export", "s", "--out", "s.docx", folder=tmp_path)
+    assert (refused.code, len(refused.said.splitlines())) == (2, 1)

@@ -1,0 +1,69 @@
+"""What is left out for lack of time, in which order."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fakes import FakeClock
+from tracker.metrics.gauges import Gauges
+from tracker.runtime.clock import NS_PER_MS
+from tracker.runtime.load import Load
+from tracker.runtime.overload import LEVELS, level_of
+from tracker.turns.turn import Turn
+
+levels = st.sampled_from(LEVELS)
+counts = st.integers(0, 50)
+waits = st.floats(0, 20_000)
+
+
+@given(counts, waits, counts, waits, levels)
+def test_more_turns_and_longer_waits_never_leave_out_less(count, ms, more, longer, before):
+    worse = level_of(count + more, ms + longer, before)
+    assert LEVELS.index(worse) >= LEVELS.index(level_of(count, ms, before))
+
+
+@given(waits, levels)
+def test_nothing_is_left_out_where_nobody_waits(ms, before):
+    assert level_of(0, ms, before) == "normal"
+
+
+@given(counts, waits, levels)
+def test_a_level_is_held_or_is_what_it_would_be_anyway(count, ms, before):
+    found = level_of(count, ms, before)
+    assert found in (before, level_of(count, ms))
+    assert level_of(count, ms, found) == found  # asked again, it does not change
+
+
+def test_things_go_in_the_stated_order():
+    assert [level_of(1, ms) for ms in (100, 500, 1500, 5000)] == list(LEVELS)
+    assert level_of(12, 300) == "no_partials"  # many that wait a little are as bad as one that waits long
+
+
+def test_a_level_ends_well_below_where_it_began():
+    assert level_of(1, 300, "no_ahead") == "no_ahead"
+    assert level_of(1, 150, "no_ahead") == "normal"
+
+
+def turn(number: int, at_ns: int) -> Turn:
+    return Turn(number, 0, 0, 1, 1, "pause", 1, np.zeros(0, np.float32), decided_at_ns=at_ns)
+
+
+def test_turns_of_all_sessions_wait_together_and_those_of_a_session_that_ends_are_forgotten():
+    clock = FakeClock()
+    load, one, other = Load(clock), object(), object()
+    gauges = Gauges(load)
+    assert gauges.may_tell_partials()
+    long_ago = clock.now - 5000 * NS_PER_MS
+    load.over(one, turn(1, long_ago))
+    load.over(other, turn(1, clock.now))
+    assert load.waiting == 2
+    assert load.look() == "waiting"
+    assert not load.may_work_ahead()
+    assert not gauges.may_tell_partials()
+    assert Gauges().may_tell_partials()  # where nobody counts, there is time
+    load.published(one, turn(1, long_ago))
+    assert load.look() == "normal"
+    assert load.may_work_ahead()
+    assert load.may_tell_partials()
+    load.leave(other)
+    assert load.waiting == 0

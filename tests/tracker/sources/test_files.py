@@ -1,0 +1,239 @@
+import logging
+import os
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+import soundfile
+
+from tests.support.recordings import CODECS, hear, joined, pitch, tone, write
+from tracker.errors import SourceError, SourceLost
+from tracker.sources.files import FileSource
+from tracker.sources.media import RATE_HZ
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("extension", CODECS)
+@pytest.mark.parametrize(("rate_hz", "channels"), [(22050, 1), (44100, 2), (48000, 6)])
+async def test_every_format_keeps_length_and_pitch(tmp_path, extension, rate_hz, channels):
+    if extension in {"mp3", "ts"}:
+        channels = min(channels, 2)  # all that the codec has
+    path = write(tmp_path / f"a.{extension}", np.stack([tone(440, rate_hz, 2)] * channels, 1), rate_hz)
+    source = FileSource(str(path))
+    chunks, error = await hear(source)
+    assert error is None
+    samples = joined(chunks)
+    codec_padding_s = 0.05 if CODECS[path.suffix[1:]] in {"aac", "libmp3lame", "mp2"} else 0.001
+    assert len(samples) / RATE_HZ == pytest.approx(2, abs=codec_padding_s)
+    assert pitch(samples) == pytest.approx(440, abs=1)
+    assert {len(chunk.samples) for chunk in chunks[:-1]} == {320}
+    assert (source.name, source.live, source.channels, source.dropped) == (f"a.{extension}", False, 1, 0)
+
+
+async def test_vorbis(tmp_path):
+    soundfile.write(tmp_path / "a.ogg", tone(440, 44100, 1), 44100)
+    samples = joined((await hear(FileSource(str(tmp_path / "a.ogg"))))[0])
+    assert len(samples) / RATE_HZ == pytest.approx(1, abs=0.005)
+    assert pitch(samples) == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac"])
+async def test_telephone_rate(tmp_path, extension):
+    path = write(tmp_path / f"a.{extension}", tone(1000, 8000, 1)[:, None], 8000)
+    chunks, _ = await hear(FileSource(str(path)))
+    assert len(joined(chunks)) == RATE_HZ
+    assert pitch(joined(chunks)) == pytest.approx(1000, abs=1)
+
+
+async def test_separate_channels_keep_one_speaker_each(tmp_path):
+    path = write(tmp_path / "two.flac", np.stack([tone(300, 44100, 1), tone(1200, 44100, 1)], 1), 44100)
+    source = FileSource(str(path), channels="separate")
+    chunks, _ = await hear(source)
+    assert source.channels == 2
+    assert [pitch(joined(chunks, channel)) for channel in (0, 1)] == pytest.approx([300, 1200], abs=1)
+    assert all(a.start <= b.start for a, b in pairwise(chunks))
+
+
+async def test_mixed_channels_are_their_mean(tmp_path):
+    path = write(tmp_path / "two.wav", np.stack([tone(300, RATE_HZ, 1), np.zeros(RATE_HZ, np.float32)], 1), RATE_HZ)
+    chunks, _ = await hear(FileSource(str(path)))
+    assert np.abs(joined(chunks)).max() == pytest.approx(0.25, abs=0.001)
+
+
+async def test_a_hole_in_the_time_stamps_is_silence(tmp_path):
+    second = RATE_HZ
+    path = write(tmp_path / "hole.mkv", tone(440, RATE_HZ, 2)[:, None], RATE_HZ, gap=(second, 3 * second))
+    chunks, error = await hear(FileSource(str(path)))
+    samples = joined(chunks)
+    assert error is None
+    assert len(samples) / second == pytest.approx(5, abs=0.1)
+    quiet = np.flatnonzero(np.abs(samples) < 1e-4)
+    assert np.abs(samples[round(1.1 * second) : round(3.9 * second)]).max() < 1e-3
+    assert len(quiet) == pytest.approx(3 * second, abs=0.1 * second)
+    assert np.abs(samples[round(4.1 * second) :]).max() == pytest.approx(0.5, abs=0.01)
+
+
+async def test_a_leap_of_hours_in_the_time_stamps_is_closed(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    leap = (RATE_HZ, 5 * 3600 * RATE_HZ)
+    chunks, error = await hear(
+        FileSource(str(write(tmp_path / "leap.mkv", tone(440, RATE_HZ, 2)[:, None], RATE_HZ, gap=leap)))
+    )
+    assert error is None
+    assert len(joined(chunks)) == 2 * RATE_HZ
+    assert "time stamps jump; samples follow each other" in caplog.messages
+
+
+async def test_joined_files_whose_time_starts_again_follow_each_other(tmp_path):
+    part = write(tmp_path / "part.ts", tone(440, 44100, 1)[:, None], 44100).read_bytes()
+    both = tmp_path / "both.ts"
+    both.write_bytes(part + part)
+    chunks, error = await hear(FileSource(str(both)))
+    assert error is None
+    assert len(joined(chunks)) / RATE_HZ == pytest.approx(2, abs=0.1)
+
+
+async def test_damage_in_the_middle_is_a_hole(tmp_path, caplog):
+    path = write(tmp_path / "a.m4a", tone(440, RATE_HZ, 4)[:, None], RATE_HZ)
+    damaged = bytearray(path.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(damaged)
+    chunks, error = await hear(FileSource(str(path)))
+    assert error is None
+    assert len(joined(chunks)) / RATE_HZ == pytest.approx(4, abs=0.1)
+    assert "packets could not be decoded" in caplog.messages
+
+
+async def test_a_damaged_end_is_a_lost_source_after_all_that_could_be_heard(tmp_path):
+    path = write(tmp_path / "a.mp4", tone(440, RATE_HZ, 4)[:, None], RATE_HZ, spoil_from=32)
+    chunks, error = await hear(FileSource(str(path)))
+    assert isinstance(error, SourceLost)
+    assert str(error) == f"{path}: is damaged: nothing can be decoded after 2.0 s"
+    assert len(joined(chunks)) / RATE_HZ == pytest.approx(2, abs=0.1)
+
+
+async def test_a_file_that_was_cut_off_is_heard_to_its_end(tmp_path, caplog):
+    path = write(tmp_path / "a.flac", tone(440, RATE_HZ, 4)[:, None], RATE_HZ)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    chunks, error = await hear(FileSource(str(path)))
+    assert error is None
+    assert 1 < len(joined(chunks)) / RATE_HZ < 3
+    assert "file ends before its stated length" in caplog.messages
+
+
+async def test_joined_files_may_change_their_rate(tmp_path):
+    parts = [write(tmp_path / f"{rate_hz}.mp3", tone(440, rate_hz, 1)[:, None], rate_hz) for rate_hz in (44100, 22050)]
+    both = tmp_path / "both.mp3"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    chunks, error = await hear(FileSource(str(both)))
+    assert error is None
+    samples = joined(chunks)
+    assert len(samples) / RATE_HZ == pytest.approx(2, abs=0.2)
+    assert pitch(samples[RATE_HZ // 4 : RATE_HZ // 2]) == pitch(samples[-RATE_HZ // 2 : -RATE_HZ // 4])
+
+
+def folder(path):
+    path.mkdir()
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def text(path):
+    path.write_text("Dear diary, this is not a sound.\n" * 40)
+
+
+def nothing(path):
+    path.touch()
+
+
+def header_alone(path):
+    soundfile.write(path, np.zeros(0), RATE_HZ)
+
+
+def picture_alone(path):
+    import av
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=5, width=64, height=64)
+        for packet in [*stream.encode(av.VideoFrame(64, 64, "yuv420p")), *stream.encode()]:
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such file"),
+        (folder, "is a folder; name a media file in it"),
+        (fifo, "is not an ordinary file; pipe raw audio into the source '-' instead"),
+        (text, "is not a media file that can be read (invalid data found when processing input)"),
+        (nothing, "is empty"),
+        (header_alone, "holds no audio (its length is zero)"),
+        (picture_alone, "has no audio that can be decoded (streams: video)"),
+    ],
+)
+async def test_what_cannot_be_heard_is_refused_by_the_name_the_user_gave(tmp_path, monkeypatch, make, message):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "talk:1.wav")
+    chunks, error = await hear(FileSource("talk:1.wav"))
+    assert chunks == []
+    assert type(error) is SourceError
+    assert str(error) == f"talk:1.wav: {message}"
+
+
+async def test_permission_is_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", tone(440, RATE_HZ, 1)[:, None], RATE_HZ)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SourceError, match=r"a\.wav: may not be read; check its permissions"):
+        async with FileSource(str(path)).open():
+            pass
+
+
+async def test_stop_ends_at_once(tmp_path):
+    source = FileSource(str(write(tmp_path / "a.wav", tone(440, RATE_HZ, 5)[:, None], RATE_HZ)))
+    chunks = []
+    async with source.open() as stream:
+        async for chunk in stream:
+            chunks.append(chunk)
+            if len(chunks) == 3:
+                source.stop()
+    assert len(chunks) == 3
+
+
+def held_open(path):
+    return [entry for entry in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{entry}") == str(path)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+async def test_only_what_is_listened_to_is_read(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((RATE_HZ * 60, 1), np.float32), RATE_HZ)
+    source = FileSource(str(path))
+    async with source.open() as stream:
+        await anext(stream)
+        [entry] = held_open(path)
+        facts = dict(line.split(":") for line in Path(f"/proc/self/fdinfo/{entry}").read_text().splitlines())
+    assert int(facts["pos"]) < path.stat().st_size / 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+async def test_a_cancelled_listener_leaves_nothing_open(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((RATE_HZ * 60, 1), np.float32), RATE_HZ)
+    before = set(threading.enumerate())
+    with anyio.CancelScope() as scope:
+        async with FileSource(str(path)).open() as stream:
+            async for _ in stream:
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert not held_open(path)
+    assert {thread.name for thread in set(threading.enumerate()) - before} <= {"AnyIO worker thread"}

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.recordings import pitch, tone
+from tracker.sources.media import RATE_HZ
+from tracker.sources.resample import Blocks, ChannelMode, Converter, as_float
+
+RATES = [8000, 11025, 16000, 22050, 44100, 48000, 96000]
+
+
+def convert(samples, cuts, rate_hz, mode: ChannelMode):
+    converter = Converter(rate_hz, samples.shape[1], mode)
+    pieces = [converter.feed(piece) for piece in np.split(samples, sorted(cuts))]
+    return np.concatenate([*pieces, converter.finish()])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    frames=st.integers(0, 3000),
+    cuts=st.lists(st.integers(0, 3000), max_size=12),
+    rate_hz=st.sampled_from(RATES),
+    channels=st.integers(1, 6),
+    mode=st.sampled_from(["mix", "separate"]),
+)
+def test_any_chunking_gives_the_same_samples(seed, frames, cuts, rate_hz, channels, mode):
+    samples = np.random.default_rng(seed).uniform(-1, 1, (frames, channels)).astype(np.float32)
+    whole = convert(samples, [], rate_hz, mode)
+    np.testing.assert_array_equal(convert(samples, [min(cut, frames) for cut in cuts], rate_hz, mode), whole)
+    assert whole.shape[1] == (1 if mode == "mix" else channels)
+    assert abs(len(whole) - frames * RATE_HZ / rate_hz) <= 1
+    assert whole.dtype == np.float32
+    assert np.abs(whole).max(initial=0) <= 1
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+def test_a_tone_keeps_its_pitch_and_its_place(rate_hz):
+    heard = convert(tone(440, rate_hz, 1)[:, None], [333, 1000], rate_hz, "mix")[:, 0]
+    assert pitch(heard) == pytest.approx(440, abs=1)
+    middle = slice(RATE_HZ // 4, 3 * RATE_HZ // 4)
+    np.testing.assert_allclose(heard[middle], tone(440, RATE_HZ, 1)[middle], atol=2e-3)
+
+
+def test_mixing_is_the_mean_and_separating_keeps_each():
+    samples = np.array([[0.5, -0.25, 0.5]] * 4, np.float32)
+    assert convert(samples, [], RATE_HZ, "mix") == pytest.approx(np.full((4, 1), 0.25))
+    assert convert(samples, [], RATE_HZ, "separate") == pytest.approx(samples)
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        (np.array([0, 128, 255], np.uint8), [-1, 0, 127 / 128]),
+        (np.array([-(2**15), 0, 2**14], np.int16), [-1, 0, 0.5]),
+        (np.array([-(2**31), 0, 2**30], np.int32), [-1, 0, 0.5]),
+        (np.array([-(2**63), 0, 2**62], np.int64), [-1, 0, 0.5]),
+        (np.array([-1, 0, 0.5], np.float64), [-1, 0, 0.5]),
+        (np.array([-7, np.nan, np.inf], np.float32), [-1, 0, 1]),
+    ],
+)
+def test_every_sample_format_becomes_float(given_, expected):
+    values = as_float(given_)
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, expected, atol=1e-7)
+
+
+@given(lengths=st.lists(st.integers(0, 900), max_size=8), channels=st.integers(1, 3), block_ms=st.integers(1, 50))
+def test_blocks_are_all_samples_in_order(lengths, channels, block_ms):
+    values = np.arange(sum(lengths) * channels, dtype=np.float32).reshape(-1, channels)
+    blocks = Blocks(block_ms)
+    chunks = []
+    for piece in np.split(values, np.cumsum(lengths)):
+        chunks += blocks.feed(piece)
+    size = RATE_HZ * block_ms // 1000
+    assert all(len(chunk.samples) == size for chunk in chunks)
+    chunks += blocks.finish()
+    for channel in range(channels):
+        own = [chunk for chunk in chunks if chunk.channel == channel]
+        assert [chunk.start for chunk in own] == list(range(0, len(values), size))
+        np.testing.assert_array_equal(np.concatenate([values[:0, 0], *(c.samples for c in own)]), values[:, channel])
+    assert blocks.end == len(values)
+
+
+def test_after_a_hole_blocks_go_on_at_their_true_place():
+    blocks = Blocks(20)
+    blocks.feed(np.zeros((100, 1), np.float32))
+    assert [(chunk.start, len(chunk.samples)) for chunk in blocks.finish()] == [(0, 100)]
+    blocks.skip_to(5000)
+    assert [chunk.start for chunk in blocks.feed(np.zeros((640, 1), np.float32))] == [5000, 5320]
+
+
+def test_a_block_has_a_length():
+    with pytest.raises(ValueError, match="block_ms"):
+        Blocks(0)

@@ -1,0 +1,256 @@
+"""Work ahead of the end of a turn: what it is good for is counted, and nothing that is published depends on it."""
+
+import anyio
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, observed, outlets, scores, stamp, steps
+from tracker import pipeline
+from tracker.dashboard.view import View, fold
+from tracker.dialogue import Dialogue
+from tracker.events import Event, TurnPartial, from_json, to_json
+from tracker.observe.observe import Heard, Observer, VoiceNamer
+from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import SpeakerBook
+from tracker.observe.video.observe import blind
+from tracker.pipeline import Outlets, Steps
+from tracker.recognise import JudgedTurn, Recognise
+from tracker.recordings.diff import bare
+from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import read_session
+from tracker.runtime.control import Control
+from tracker.runtime.memo import Once
+from tracker.speculate import Ahead, AheadSteps, Tally
+from tracker.turns.turn import Turn
+
+pytestmark = pytest.mark.anyio
+
+
+def turn(number: int = 1, end: int = 10) -> Turn:
+    return Turn(number, 0, 0, end, end, "pause", end, np.zeros(16, np.float32))
+
+
+class Worker:
+    """Steps that are let go on one by one, and tell what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.go = anyio.Semaphore(0)
+        self.tally = Tally()
+        self.has_time = True
+        self.partials: list[JudgedTurn] = []
+        self.ahead = Ahead(
+            AheadSteps(self.observe, self.recognise, True), FakeClock(), lambda: self.has_time, self.tally, self.partial
+        )
+
+    async def observe(self, turn: Turn) -> ObservedTurn | FailedTurn:
+        self.asked.append(("observe", turn.number))
+        await self.go.acquire()
+        return observed(turn)
+
+    async def recognise(self, seen: ObservedTurn) -> JudgedTurn:
+        self.asked.append(("recognise", seen.turn.number))
+        await self.go.acquire()
+        return JudgedTurn(seen, scores(), 1.0)
+
+    async def partial(self, judged: JudgedTurn) -> int:
+        self.partials.append(judged)
+        return 2
+
+    async def let(self, *, go: int) -> None:
+        for _ in range(go):
+            self.go.release()
+        await anyio.wait_all_tasks_blocked()
+
+
+@pytest.fixture
+async def worker():
+    worker = Worker()
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.ahead.run)
+        yield worker
+        worker.ahead.close()
+        await worker.let(go=10)
+
+
+async def test_a_turn_that_is_over_was_worth_it(worker: Worker):
+    worker.ahead.pause(turn())
+    await worker.let(go=2)
+    assert worker.asked == [("observe", 1), ("recognise", 1)]
+    assert [partial.observed.turn.number for partial in worker.partials] == [1]
+    worker.ahead.end(turn())
+    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted, worker.tally.wasted_ms) == (1, 1, 0, 0.0)
+    assert (worker.tally.partials, worker.tally.missed) == (1, 2)
+    assert worker.tally.spent_ms > 0
+
+
+@pytest.mark.parametrize("why", ["went on", "cut elsewhere"])
+async def test_a_turn_that_went_on_was_not(worker: Worker, why: str):
+    worker.ahead.pause(turn())
+    await worker.let(go=2)
+    if why == "went on":
+        worker.ahead.resume(1)
+        worker.ahead.pause(turn(end=12))
+        await worker.let(go=0)
+    else:
+        worker.ahead.end(turn(end=9))
+    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted) == (1, 0, 1)
+    assert worker.tally.wasted_ms == worker.tally.spent_ms > 0
+
+
+async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Worker):
+    worker.ahead.pause(turn())
+    await worker.let(go=0)
+    worker.ahead.resume(1)
+    await worker.let(go=2)
+    assert worker.asked == [("observe", 1), ("recognise", 1)]
+    assert worker.partials == []
+    worker.ahead.end(turn())
+    assert (worker.tally.hits, worker.tally.wasted) == (1, 0)
+
+
+async def test_what_is_decided_meanwhile_is_not_judged_ahead(worker: Worker):
+    worker.ahead.pause(turn())
+    await worker.let(go=0)
+    worker.ahead.end(turn())
+    assert worker.tally.hits == 0  # it is not known yet how long it took
+    await worker.let(go=1)
+    assert worker.asked == [("observe", 1)]
+    assert (worker.tally.hits, worker.partials) == (1, [])
+
+
+async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker: Worker):
+    worker.ahead.pause(turn(1))
+    await worker.let(go=0)
+    for number in (2, 3, 4):
+        worker.ahead.pause(turn(number))
+    worker.ahead.resume(1)
+    assert worker.asked == [("observe", 1)]
+    await worker.let(go=3)
+    assert worker.asked == [("observe", 1), ("observe", 4), ("recognise", 4)]
+
+
+async def test_without_time_nothing_is_done(worker: Worker):
+    worker.has_time = False
+    worker.ahead.pause(turn())
+    await worker.let(go=2)
+    assert worker.asked == []
+    assert worker.tally.left_out == 1
+
+
+def test_once_is_once():
+    asked = []
+    once = Once(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
+    assert [once(number) for number in (1, 2, 11, 1)] == [-1, -1, -11, -1]
+    assert asked == [1, 11, 1]
+
+
+class Patient(FakeSource):
+    """Waits after each frame until all that could be done ahead is done."""
+
+    async def _chunks(self):
+        async for chunk in super()._chunks():
+            yield chunk
+            for _ in range(60):
+                await anyio.lowlevel.checkpoint()
+
+
+async def without_threads(call, *args, limiter):
+    async with limiter:
+        await anyio.lowlevel.checkpoint()
+        return call(*args)
+
+
+@pytest.fixture(autouse=True)
+def models_on_the_event_loop(monkeypatch):
+    monkeypatch.setattr("anyio.to_thread.run_sync", without_threads)
+
+
+class Follower:
+    """A recogniser whose scores tell all that they were made from."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def follow(self, turn, reading):
+        self.calls += 1
+        told = (turn.utterance, turn.history, turn.voice.turns if turn.voice else 0, reading)
+        label = scores().labels.labels[hash(told) % 7]
+        return scores(label), hash(told)
+
+
+def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower]:
+    """The steps as they are, on models that are not."""
+    clock, book, follower = FakeClock(), SpeakerBook(0.45, 8, 0.05, 0.1), Follower()
+
+    def embed(samples):
+        vector = np.zeros(4, np.float32)
+        vector[len(samples) % 4] = 1
+        return vector
+
+    def listen(turn):
+        return Heard(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
+
+    observe = Observer(listen, VoiceNamer(embed, book), clock, blind("no camera"))
+    recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
+    ahead = AheadSteps(observe.ahead, recognise.ahead, partials) if speculate else None
+    return Steps(steps().cutter, observe, recognise, ahead), follower
+
+
+patterns = st.lists(
+    st.tuples(st.sampled_from("#."), st.integers(1, 12)).map(lambda run: run[0] * run[1]), min_size=1, max_size=12
+).map("".join)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(patterns, st.lists(st.booleans(), min_size=1, max_size=8))
+def test_the_events_are_the_same_with_and_without(pattern, has_time):
+    async def events(speculate: bool) -> list[str]:
+        made, _ = real_steps(speculate)
+        collect, times = Collect(), iter(has_time * 100)
+        await pipeline.run(
+            Patient(pattern), lambda _: made, outlets(collect), header, stamp, FakeClock(), Control(),
+            may_speculate=lambda: next(times),
+        )  # fmt: skip
+        return [bare(event) for event in collect.events]
+
+    assert anyio.run(events, True) == anyio.run(events, False)
+
+
+async def test_a_turn_that_pauses_for_good_is_judged_once_and_before_it_is_over():
+    made, follower = real_steps(True)
+    out: Outlets = outlets(collect := Collect())
+    pattern = "#####" + "." * LIMITS.silence
+    source = Patient(pattern + "...", at={len(pattern) - 1: lambda: judged.append(follower.calls)})
+    judged: list[int] = []
+    await pipeline.run(source, lambda _: made, out, header, stamp, FakeClock(), Control())
+    assert judged == [1]
+    assert follower.calls == 1
+    assert out.gauges.ahead.hits == 1
+    assert [event.type for event in collect.events][-2] == "turn.ended"
+
+
+async def test_partials_show_a_turn_under_way_and_change_nothing_else(tmp_path):
+    pattern = "#####...##...######" + "." * LIMITS.silence + "..."
+
+    async def events(partials: bool, *sinks) -> list[Event]:
+        made, _ = real_steps(True, partials)
+        collect = Collect()
+        await pipeline.run(
+            Patient(pattern), lambda _: made, outlets(collect, *sinks), header, stamp, FakeClock(), Control()
+        )
+        return collect.events
+
+    with_partials = await events(True, Recorder(tmp_path / "kept", {}))
+    partials = [event for event in with_partials if isinstance(event, TurnPartial)]
+    assert [partial.text for partial in partials] == ["words 1920", "words 3520", "words 6400"]
+    assert {(partial.turn, partial.seq) for partial in partials} == {(1, 1)}
+    assert [bare(event) for event in with_partials if not isinstance(event, TurnPartial)] == [
+        bare(event) for event in await events(False)
+    ]
+    for partial in partials:
+        assert from_json(to_json(partial)) == partial
+        assert fold(fold(View(), with_partials[1]), partial).rows[0].text == partial.text
+    assert not any(isinstance(event, TurnPartial) for event in read_session(tmp_path / "kept").events)
