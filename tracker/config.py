@@ -261,6 +261,7 @@ class Config(_Section):
     record: RecordConfig = RecordConfig()
     metrics: MetricsConfig = MetricsConfig()
     assets: AssetsConfig = AssetsConfig()
+    sinks: dict[str, dict[str, Any]] = {}
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Sequence[str] = ()) -> Config:

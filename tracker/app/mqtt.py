@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -38,6 +39,7 @@ _COME_BACK_S = 30.0
 Report = Callable[[str], None]
 Broker = tuple[Address | None, OwnBroker | None]
 """Where to publish, and the broker there where it is our own."""
+NOWHERE: Broker = (None, None)
 
 
 def external(mqtt: MqttConfig) -> Address | None:
@@ -85,7 +87,7 @@ async def publishing(
         SinkError: The broker's URL or a file is no good.
         SessionError: What is to be published cannot be kept.
     """
-    async with nullcontext(broker) if broker else open_broker(config.mqtt) as (address, own):
+    async with nullcontext(broker) if broker is not None else open_broker(config.mqtt) as (address, own):
         if not address:
             yield [recorder] if recorder else []
             return
@@ -201,8 +203,15 @@ async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
     """The broker of the settings; one of our own runs meanwhile.
 
     Raises:
-        SinkError: The URL or a file is no good, or our own broker cannot listen.
+        SinkError: The URL or a file is no good, our own broker cannot listen, or the event loop is not asyncio's.
     """
+    if mqtt.enabled:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise SinkError(
+                "publishing over MQTT needs an asyncio event loop; run under asyncio, or without it"
+            ) from None
     if mqtt.enabled and not mqtt.url:
         async with embedded_broker(mqtt.port) as own:
             yield own.address, own

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
-from typing import Protocol
+from collections.abc import AsyncIterable, Mapping
+from typing import Any, Protocol
 
 from tracker.events import Event
 
@@ -22,4 +22,18 @@ class Sink(Protocol):
 
         Raises:
             SinkError: The output cannot be opened or written any more; the session goes on without it.
+        """
+
+
+class SinkFactory(Protocol):
+    """Makes a sink: what an entry point in ``emotion_tracker.sinks`` names."""
+
+    def __call__(self, settings: Mapping[str, Any]) -> Sink:
+        """The sink, not yet open.
+
+        Args:
+            settings: Its own table of the settings, ``[sinks.NAME]``.
+
+        Raises:
+            ConfigError: A setting is unknown or has a bad value.
         """
