@@ -213,13 +213,16 @@ def _command(words: list[str], inline: bool = False) -> Iterator[str]:
             known = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             yield from (f"make has no target {name}" for name in targets if "=" not in name and name not in known)
         case ["tracker", *rest] if rest:
-            yield from _parsed("tracker", import_module("tracker.cli").app, rest, inline)
+            yield from _parsed("tracker", import_module("tracker.cli.main").app, rest, inline)
         case ["python", "-m", module, *rest] if module.partition(".")[0] in ("tracker", "adapters", "tests"):
             yield from _module(module, rest, inline)
 
 
 def _module(module: str, rest: list[str], inline: bool) -> Iterator[str]:
     """``python -m module``: typer programs are parsed, of others the options are looked for in the source."""
+    if module == "adapters":
+        yield from _adapters(rest, inline)
+        return
     try:
         spec = find_spec(module)
         if spec and spec.submodule_search_locations:
@@ -239,6 +242,19 @@ def _module(module: str, rest: list[str], inline: bool) -> Iterator[str]:
         app = typer.Typer()
         app.command()(program.main)
     yield from _parsed(f"python -m {module}", app, rest, inline)
+
+
+def _adapters(rest: list[str], inline: bool) -> Iterator[str]:
+    """``python -m adapters``: a table of commands, each loaded only when it runs."""
+    program = import_module("adapters.__main__")
+    for count in (1, 2):
+        if place := program.COMMANDS.get(" ".join(rest[:count])):
+            module, _, function = place[0].partition(":")
+            app = typer.Typer()
+            app.command()(getattr(import_module(module), function))
+            yield from _parsed(f"python -m adapters {' '.join(rest[:count])}", app, rest[count:], inline)
+            return
+    yield from _parsed("python -m adapters", program.app, rest, inline)
 
 
 def _parsed(name: str, app: typer.Typer, words: list[str], inline: bool) -> Iterator[str]:
