@@ -1,6 +1,6 @@
 """Checks README.md and docs/ against the code: ``python -m tests.support.docs_check [--write]``.
 
-Links and anchors lead somewhere, every fence names its language, commands parse (without running), settings exist in
+Links, anchors and paths of source files lead somewhere, every fence names its language, commands parse (without running), settings exist in
 config.toml, Python snippets compile, JSON events are valid, and the table of event fields is the schema's.
 ``--write`` writes that table.
 """
@@ -38,6 +38,7 @@ _ENVIRONMENT = re.compile(r"\bTRACKER_([A-Z]+)__([A-Z_]+)")
 _SETTING = re.compile(r"([a-z]+)\.([a-z_]+)(?: = .*)?")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 _EXTERNAL = re.compile(r"[a-z]+:")
+_SOURCE = re.compile(r"(tracker|adapters|tests|docs|\.ci)/[\w./]*")
 _FREE_TABLES = ("assets", "sinks")  # their keys are the user's own
 _FILES = ("json", "jsonl", "md", "mkv", "py", "safetensors", "toml")
 
@@ -55,6 +56,8 @@ def faults_of(page: Path) -> list[str]:
     for token in tokens:
         if token.type == "fence":
             found += _fence(token)
+        elif token.type == "code_inline" and _SOURCE.fullmatch(token.content):
+            found += [] if (ROOT / token.content).exists() else [f"there is no {token.content}"]
         elif token.type == "code_inline":
             found += (fault for words in _commands(token.content) for fault in _command(words, inline=True))
         elif token.type == "code_block":
@@ -246,6 +249,9 @@ def _module(module: str, rest: list[str], inline: bool) -> Iterator[str]:
 
 def _adapters(rest: list[str], inline: bool) -> Iterator[str]:
     """``python -m adapters``: a table of commands, each loaded only when it runs."""
+    if not find_spec("adapters.__main__"):
+        yield "python -m adapters: there is no such program"
+        return
     program = import_module("adapters.__main__")
     for count in (1, 2):
         if place := program.COMMANDS.get(" ".join(rest[:count])):
