@@ -1,8 +1,8 @@
 """Checks README.md and docs/ against the code: ``python -m tests.support.docs_check [--write]``.
 
-Links, anchors and paths of source files lead somewhere, every fence names its language, commands parse (without running), settings exist in
-config.toml, Python snippets compile, JSON events are valid, and the table of event fields is the schema's.
-``--write`` writes that table.
+Links, anchors and paths of source files lead somewhere, every fence names its language, commands parse (without
+running), settings exist in config.toml, Python snippets compile, JSON events are valid, and the table of event fields
+is that of the schema. ``--write`` writes that table.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def fields() -> str:
             for field, shape in part["properties"].items()
             if kind is None or field not in ("schema", "session", "seq", "type")
         ]
-        parts.append("\n".join([f"### {f'`{kind}`' if kind else name}\n", "| field | type | meaning |", "|---|---|---|", *rows]))
+        heading = f"### `{kind}`" if kind else f"### {name}"
+        parts.append("\n".join([heading, "", "| field | type | meaning |", "|---|---|---|", *rows]))
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
@@ -109,7 +111,7 @@ def _tokens(text: str) -> Iterator[Token]:
 def _anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives a page's headings."""
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
-    headings = [after.content for token, after in zip(tokens, tokens[1:], strict=False) if token.type == "heading_open"]
+    headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     seen: dict[str, int] = {}
     anchors = set()
     for heading in headings:
@@ -237,7 +239,8 @@ def _module(module: str, rest: list[str], inline: bool) -> Iterator[str]:
         return
     source = Path(spec.origin).read_text(encoding="utf-8")
     if "argparse" in source:
-        yield from (f"python -m {module} has no {word}" for word in rest if word[:2] == "--" and f'"{word}"' not in source)
+        options = [word for word in rest if word.startswith("--")]
+        yield from (f"python -m {module} has no {word}" for word in options if f'"{word}"' not in source)
         return
     program = import_module(spec.name)
     app = getattr(program, "app", None)
@@ -269,18 +272,15 @@ def _parsed(name: str, app: typer.Typer, words: list[str], inline: bool) -> Iter
     context = None
     said = shlex.join([name, *words])
     try:
-        while True:
+        while words or not hasattr(command, "resolve_command"):  # a group alone prints its help
             context = command.make_context(name, list(words), parent=context)
             if not hasattr(command, "resolve_command"):
                 return
-            left = [*context._protected_args, *context.args]
-            if not left:
-                return
-            _, command, words = command.resolve_command(context, left)
-    except Exception as error:  # click's or typer's own: a usage error, or the end that --help asks for
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        if not ({"Exit", "NoArgsIsHelpError"} & kinds or (inline and "MissingParameter" in kinds)):
-            yield f"{said}: {getattr(error, 'message', None) or error!r}"
+            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+    except Exception as error:  # click's, or the copy of it in typer: wrong usage, or --help
+        fault = getattr(error, "format_message", None)
+        if fault and not (inline and type(error).__name__ == "MissingParameter"):
+            yield f"{said}: {fault()}"
 
 
 def main() -> None:
