@@ -33,7 +33,6 @@ from tracker.sinks.mqtt import Listener, Mqtt
 from tracker.sinks.recorder import Recorder
 from tracker.sinks.topics import Topics
 from tracker.sources.media import Source
-from tracker.turns.paused import PausedCutter
 from tracker.vision import BLIND, Vision
 from tracker.vitals import Vitals
 
@@ -128,9 +127,8 @@ class Session:
         from tracker import parts
 
         made = parts.steps(self.models, self.config, channels, self.clock, self.vision)
-        if self.again and self.again.past.pauses:
-            numbers = [number for number, _ in self.again.tracks]
-            made = replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
+        for at in self.again.past.pauses if self.again else ():
+            made.cutter.pause(at)
         if self.recorder and self.config.record.features:
             made = replace(made, recognise=FeatureKeeper(made.recognise, self.recorder.folder, self.say))
         return made
