@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -27,13 +28,13 @@ from tracker.observe.video.sight import Sight
 from tracker.observe.video.watch import NoWatcher, Watcher
 from tracker.publish import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.runtime.clock import Clock
+from tracker.runtime.clock import Clock, ns_to_samples
 from tracker.runtime.control import Control
 from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import AudioChunk, Source
+from tracker.sources.media import RATE_HZ, AudioChunk, Source
 from tracker.sources.resample import as_kept
 from tracker.speculate import Ahead, AheadSteps
 from tracker.steering import Steering
@@ -87,7 +88,9 @@ class Outlets:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Travels among the chunks where listening was paused: the turns under way end here."""
+    """Travels among the chunks where listening was paused: the turns under way end at that media time."""
+
+    at_ns: int
 
 
 async def run(
@@ -184,7 +187,7 @@ class _Path:
         self._judged: Edge[Record] = Edge("judged", _TURNS)
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
         self._steering = Steering(
-            source, steps.watcher, publisher, lambda: self._chunks.offer(_Silence()), clock, gauges
+            source, steps.watcher, publisher, lambda at_ns: self._chunks.offer(_Silence(at_ns)), clock, gauges
         )
         self._in_hand = 0  # turns that are over and not yet published
         self._may_speculate = may_speculate
@@ -229,7 +232,8 @@ class _Path:
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
-                await self._steering.listening()
+                if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
+                    await self._steering.listening()
                 chunk = as_kept(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.hear(chunk)
@@ -246,19 +250,22 @@ class _Path:
         cutter, thread = self._steps.cutter, ModelThread(self._clock)
 
         def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
-            pieces = (cutter.finish() if isinstance(one, _Silence) else cutter.feed(one) for one in heard)
+            pieces = (
+                cutter.pause(ns_to_samples(one.at_ns, RATE_HZ)) if isinstance(one, _Silence) else cutter.feed(one)
+                for one in heard
+            )
             return [record for piece in pieces for record in piece]
 
-        async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
-            records = (await thread.run(lambda: cut(heard))).result
+        async def pass_on(found: Callable[[], list[TurnRecord]]) -> None:
+            records = (await thread.run(found)).result
             self._steps.sight.follow(records, cutter.media_ns)
             for record in records:
                 await self._cut(record)
 
         try:
             async for heard in self._chunks.batches(_AT_ONCE):
-                await pass_on(heard)
-            await pass_on([_Silence()])
+                await pass_on(partial(cut, heard))
+            await pass_on(lambda: [*cutter.finish()])
         finally:
             self._turns.close()
             if self._ahead:

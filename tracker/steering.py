@@ -21,7 +21,7 @@ class Steering:
         source: A microphone is let go of while listening is paused; any other source is not read on.
         watcher: Looks away meanwhile.
         publisher: Says so in an event.
-        silence: Ends the turns under way.
+        silence: Ends the turns under way at a media time.
         clock: For how long a pause was.
         gauges: Show it.
 
@@ -34,7 +34,7 @@ class Steering:
         source: Source,
         watcher: Watcher,
         publisher: Publisher,
-        silence: Callable[[], Awaitable[object]],
+        silence: Callable[[int], Awaitable[object]],
         clock: Clock,
         gauges: Gauges,
     ) -> None:
@@ -75,8 +75,9 @@ class Steering:
                 if self._pausable:
                     self._pausable.pause()
                 self._watcher.pause()
-                await self._silence()
-                await self._publisher.pause(self.heard_ns)
+                at_ns = self.heard_ns  # one time for both, whatever is heard meanwhile
+                await self._silence(at_ns)
+                await self._publisher.pause(at_ns)
             case Resume() if self._paused_at_ns is not None:
                 await self._publisher.resume(self.heard_ns, now_ns - self._paused_at_ns)
                 self._paused_at_ns, self._gauges.paused = None, False

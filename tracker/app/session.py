@@ -38,7 +38,6 @@ from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Checkable, Source
 from tracker.sources.open import SourceOptions, open_source, parse_source
 from tracker.sources.opencv import load_opencv
-from tracker.turns.paused import PausedCutter
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -223,9 +222,8 @@ class Session:
 
         made = models.steps(self._models, self._config, channels, SystemClock(), self._vision)
         rerun = self._prepared.rerun
-        if rerun and rerun.past.pauses:
-            numbers = [number for number, _ in rerun.tracks]
-            made = replace(made, cutter=PausedCutter(made.cutter, numbers, rerun.past.pauses))
+        for at in rerun.past.pauses if rerun else ():
+            made.cutter.pause(at)
         if self._recorder and self._config.record.features:
             made = replace(made, recognise=FeatureKeeper(made.recognise, self._recorder.folder, self._report))
         return made
