@@ -17,7 +17,7 @@ from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
-from tracker.metrics.prometheus import exposed
+from tracker.metrics.prometheus import serve_metrics
 from tracker.mqtt.topics import slug, this_machine
 from tracker.purpose import kept
 from tracker.recordings.recorder import Recorder
@@ -101,13 +101,13 @@ def listen_to_all(
                     broker,
                     vision=vision_of(picture, film, config.record.blur_faces, say),
                 )
-            with exposed(config.metrics.port, {name: session.look for name, session in made.items()}):
+            with serve_metrics(config.metrics.port, {name: session.metrics for name, session in made.items()}):
                 return await run_all(made, control, terminal.say)
 
     ended = anyio.run(with_signals, sessions, terminal.say)
     if wishes.json:
         for last, session in zip(ended, made.values(), strict=True):
-            print(to_json(last.session, session.look()), file=sys.stderr)
+            print(to_json(last.session, session.metrics()), file=sys.stderr)
     return ended
 
 

@@ -18,7 +18,7 @@ from tracker.errors import ConfigError
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Gauges
-from tracker.metrics.prometheus import exposed
+from tracker.metrics.prometheus import serve_metrics
 from tracker.purpose import kept, refuse_undeclared, words_only
 from tracker.recordings import replay
 from tracker.recordings.recorder import Recorder
@@ -137,10 +137,10 @@ def _listen(
     async def session(control: Control) -> SessionEnded:
         terminal.look_at(gauges.read)
         terminal.steer("live", lambda ask: obey(control, ask))
-        with exposed(config.metrics.port, {source.name: one.look}):
+        with serve_metrics(config.metrics.port, {source.name: one.metrics}):
             return await one.run(control)
 
     last = anyio.run(with_signals, session, terminal.say)
     if wishes.json:
-        print(to_json(last.session, one.look()), file=sys.stderr)
+        print(to_json(last.session, one.metrics()), file=sys.stderr)
     return last

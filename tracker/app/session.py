@@ -18,9 +18,9 @@ from tracker.app.video import BLIND, Vision
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
-from tracker.metrics.collect import Metrics
+from tracker.metrics.collect import MetricsCollector
 from tracker.metrics.gauges import Gauges
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.commands import Commands
 from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
@@ -83,9 +83,9 @@ class Session:
     again: Again | None = None
     vision: Vision = BLIND
 
-    def look(self) -> Vitals:
-        """How it goes in numbers."""
-        return self.gauges.vitals() if self.gauges.vitals else Vitals()
+    def metrics(self) -> SessionMetrics:
+        """The session's metrics as of now."""
+        return self.gauges.metrics() if self.gauges.metrics else SessionMetrics()
 
     async def run(self, control: Control) -> SessionEnded:
         """Listen until the source ends or is stopped.
@@ -95,8 +95,8 @@ class Session:
         """
         config, again, recorder, gauges = self.config, self.again, self.recorder, self.gauges
         gauges.recorder = f"{recorder.folder}" if recorder else ""
-        metrics = Metrics(gauges, lambda: self.models.transcriber.fallbacks)
-        gauges.vitals = metrics.read
+        metrics = MetricsCollector(gauges, lambda: self.models.transcriber.fallbacks)
+        gauges.metrics = metrics.read
 
         def listeners(topics: Topics) -> list[Listener]:
             return [Commands(topics, control)] if config.mqtt.commands else []
