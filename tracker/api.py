@@ -21,7 +21,7 @@ from tracker.app.video import NoPicture
 from tracker.config import Config
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.runtime.control import Control
 from tracker.sinks import Sink
 from tracker.sources.media import Source
@@ -168,7 +168,7 @@ class Session:
         """Levels, queues, drops and connections, as they are now."""
         return self._session.status()
 
-    def metrics(self) -> Vitals:
+    def metrics(self) -> SessionMetrics:
         """How the session goes in numbers."""
         return self._session.metrics()
 

@@ -140,13 +140,13 @@ async def run(
 
         ready = steps(source.channels)
         path = _Path(source, ready, publisher, audio, clock, outlets.gauges, may_speculate)
-        outlets.gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
+        outlets.gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
         outlets.gauges.video = ready.watcher.state
         async with anyio.create_task_group() as watching:
             watching.start_soon(path.watch, control, name="control")
             await path.follow(chunks)
             watching.cancel_scope.cancel()
-        outlets.gauges.end()
+        outlets.gauges.detach()
 
         edges: list[Edge[Any]] = [*path.edges, audio, *to_sinks]
         dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
@@ -236,7 +236,7 @@ class _Path:
                     await self._steering.listening()
                 chunk = as_kept(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
-                self._gauges.hear(chunk)
+                self._gauges.measure(chunk)
                 self._steps.watcher.hear(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -286,7 +286,7 @@ class _Path:
                     self._ahead.end(record)
                 self._in_hand += 1
                 record = replace(record, decided_at_ns=self._clock.now_ns())
-                self._gauges.over(record)
+                self._gauges.turn_ended(record)
                 await self._turns.send(record)
 
     def _has_time(self) -> bool:
@@ -295,7 +295,7 @@ class _Path:
 
     async def _tell(self, partial: JudgedTurn) -> int:
         """Publish what a turn under way comes to; returns how many missed it, one where there is no time for it."""
-        return await self._publisher.partial(partial) if self._gauges.may_tell_partials() else 1
+        return await self._publisher.partial(partial) if self._gauges.may_publish_partials() else 1
 
     async def _observe(self) -> None:
         try:
@@ -319,7 +319,7 @@ class _Path:
             await self._publisher.publish(record)
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
-                self._gauges.published(record.turn)
+                self._gauges.turn_published(record.turn)
 
 
 def _policy(source: Source) -> Policy:

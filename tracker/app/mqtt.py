@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt import journal
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.backlog import WITH_THE_BROKER, Backlog
@@ -70,7 +70,7 @@ async def publishing(
     live: bool,
     listeners: Callable[[Topics], Sequence[Listener]] = lambda _: (),
     broker: Broker | None = None,
-    vitals: Callable[[], Vitals] = Vitals,
+    session_metrics: Callable[[], SessionMetrics] = SessionMetrics,
 ) -> AsyncIterator[list[Sink]]:
     """The sinks that record and publish; a broker of our own runs meanwhile where one is wanted.
 
@@ -81,7 +81,7 @@ async def publishing(
         live: Whether the events are new, and must not be lost; else they are a recorded session's.
         listeners: Take messages from the broker; made here for these topics.
         broker: One that several sessions share; None opens the one of the settings.
-        vitals: How the session goes in numbers, for its metrics.
+        session_metrics: Reads the session's metrics.
 
     Raises:
         SinkError: The broker's URL or a file is no good.
@@ -132,7 +132,7 @@ async def publishing(
             listeners=hear,
             text=config.mqtt.text,
             ready=ready,
-            vitals=vitals,
+            session_metrics=session_metrics,
         )
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
@@ -180,7 +180,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         last_words_s=wait_s,
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.counters.waiting
+    return mqtt.waiting
 
 
 def _earlier(root: Path, broker: str, text: bool) -> list[Backlog]:

@@ -18,9 +18,9 @@ from tracker.app.video import CameraPicture, NoPicture, Picture, file_picture, v
 from tracker.config import Config
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded, Stamp
-from tracker.metrics.collect import Metrics
+from tracker.metrics.collect import MetricsCollector
 from tracker.metrics.gauges import Gauges, Status
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.commands import Commands
 from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
@@ -149,8 +149,8 @@ class Session:
         self._broker = broker
         self._report = report
         self._gauges = Gauges(models.shared.load)
-        self._metrics = Metrics(self._gauges, lambda: models.transcriber.fallbacks)
-        self._gauges.vitals = self._metrics.read
+        self._metrics = MetricsCollector(self._gauges, lambda: models.transcriber.fallbacks)
+        self._gauges.metrics = self._metrics.read
         self._recorder = recorder = prepared.recorder
         film = recorder.folder if recorder and config.record.video else None
         self._vision = vision_of(prepared.picture, film, config.record.blur_faces, report)
@@ -163,7 +163,7 @@ class Session:
         """What a display shows of it."""
         return self._gauges.read()
 
-    def metrics(self) -> Vitals:
+    def metrics(self) -> SessionMetrics:
         """How it goes in numbers."""
         return self._metrics.read()
 
@@ -188,7 +188,7 @@ class Session:
             live=True,
             listeners=listeners,
             broker=self._broker,
-            vitals=self._metrics.read,
+            session_metrics=self._metrics.read,
         ) as sinks:
             self._gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
             return await pipeline.run(

@@ -24,8 +24,8 @@ from tracker.dashboard.screen import Ask
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
-from tracker.metrics.prometheus import exposed
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
+from tracker.metrics.prometheus import serve_metrics
 from tracker.recordings.rerun import read_rerun
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
@@ -111,7 +111,9 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
     plugged = plugins.sinks(config.sinks)
     models = _load_models(config, any(one.has_picture for one in sessions.values()))
     shown = {name: [*_shown(name, config, options, terminal), *plugged] for name in sessions}
-    metrics: dict[str, Callable[[], Vitals]] = {name or one.source.name: Vitals for name, one in sessions.items()}
+    metrics: dict[str, Callable[[], SessionMetrics]] = {
+        name or one.source.name: SessionMetrics for name, one in sessions.items()
+    }
     summaries: list[str] = []
 
     async def run_one(name: str, broker: Broker, control: Control) -> SessionEnded:
@@ -134,7 +136,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
 
     async def run_each(control: Control) -> list[SessionEnded]:
         async with open_broker(config.mqtt) as broker:
-            with exposed(config.metrics.port, metrics):
+            with serve_metrics(config.metrics.port, metrics):
                 return await together(
                     {name: partial(run_one, name, broker) for name in sessions}, control, terminal.say
                 )

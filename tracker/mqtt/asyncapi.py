@@ -25,7 +25,7 @@ from tracker.events import (
 )
 from tracker.mqtt.commands import LONGEST_NOTE, NAMES
 from tracker.mqtt.messages import JSON
-from tracker.mqtt.payloads import Counters, Notice, Reply, SpeakerEmotion
+from tracker.mqtt.payloads import Notice, PublishedMetrics, Reply, SpeakerEmotion
 from tracker.mqtt.topics import Topics, this_machine
 
 VERSION = "3.0.0"
@@ -34,7 +34,7 @@ _TEXT = "text/plain"
 
 _MODELS = (
     SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, TurnPartial, TurnEnded, TurnSkipped,
-    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, Counters, Reply,
+    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ SENT = (
     Channel(
         "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
     ),
-    Channel("metrics", "metrics", "How the publishing and the session go.", (Counters,), retain=True, qos=0),
+    Channel("metrics", "metrics", "How the publishing and the session go.", (PublishedMetrics,), retain=True, qos=0),
 )
 
 

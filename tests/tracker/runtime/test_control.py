@@ -101,8 +101,8 @@ async def test_the_gauges_tell_how_loud_it_is_and_what_waits():
     await session({10: lambda _: seen.append(gauges.read())}, gauges=gauges)
     assert seen[0].levels_db == (pytest.approx(decibels(0.9), abs=0.001),)
     assert {queue.name for queue in seen[0].queues} == {"chunks", "turns", "observed", "judged", "collect"}
-    assert (seen[0].dropped, seen[0].gave_up) == (0, ())
-    assert gauges.read().gave_up == ()
+    assert (seen[0].dropped, seen[0].failed_sinks) == (0, ())
+    assert gauges.read().failed_sinks == ()
 
 
 def test_wall_time_goes_on_while_media_time_stands_still():
