@@ -32,7 +32,7 @@ from tracker.recordings.features import FeatureKeeper
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.rerun import Past
 from tracker.runtime.clock import Clock
-from tracker.runtime.control import Control
+from tracker.runtime.control import Control, Mark, Pause, Rename, Resume, Stop
 from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
 from tracker.sources.media import Source
@@ -99,7 +99,7 @@ class Session:
         gauges.vitals = metrics.read
 
         def listeners(topics: Topics) -> list[Listener]:
-            return [Commands(topics, control)] if config.mqtt.commands else []
+            return [Commands(topics, control.request)] if config.mqtt.commands else []
 
         async with publishing(config, self.say, recorder, live=True, listeners=listeners, broker=self.broker) as sinks:
             gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
@@ -159,15 +159,15 @@ def obey(control: Control, ask: Ask) -> None:
     """Do what a key asks of a live session."""
     match ask.what:
         case "pause":
-            control.pause()
+            control.request(Pause())
         case "resume":
-            control.resume()
+            control.request(Resume())
         case "mark":
-            control.mark(ask.text)
+            control.request(Mark(ask.text))
         case "rename":
-            control.rename(ask.speaker, ask.text)
+            control.request(Rename(ask.speaker, ask.text))
         case "stop":
-            control.stop()
+            control.request(Stop())
 
 
 def _publisher(sink: Sink) -> Mqtt | None:

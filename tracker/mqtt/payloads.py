@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tracker.events import Probability, Sentiment, WallTime
+from tracker.runtime.control import RequestName
 from tracker.runtime.overload import Level
 
 
@@ -81,7 +82,7 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    command: Literal["pause", "resume", "stop", "mark"]
+    command: RequestName
     ok: bool = Field(description="Whether it is obeyed.")
     error: str | None = Field(description="Why not.")
 
