@@ -22,7 +22,7 @@ from tracker.config import Config
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
-from tracker.runtime.control import Control
+from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resume
 from tracker.sinks import Sink
 from tracker.sources.media import Source
 from tracker.sources.open import SourceOptions
@@ -146,23 +146,35 @@ class Session:
 
     def pause(self) -> None:
         """Listen no more until `resume`: a microphone is released, the turn under way ends."""
-        self._control.pause()
+        self.request(Pause())
 
     def resume(self) -> None:
         """Listen again."""
-        self._control.resume()
+        self.request(Resume())
 
     def mark(self, note: str = "") -> None:
-        """Publish a mark at this moment."""
-        self._control.mark(note)
+        """Publish a mark at this moment.
+
+        Raises:
+            RequestError: The note is too long.
+        """
+        self.request(Mark(note))
 
     def rename(self, speaker: str, name: str) -> None:
-        """Call a speaker by a name from now on."""
-        self._control.rename(speaker, name)
+        """Call a speaker by a name from now on.
+
+        Raises:
+            RequestError: The name is empty, or one of both is too long.
+        """
+        self.request(Rename(speaker, name))
 
     def stop(self) -> None:
         """Listen no more, and judge what was heard; called again, end at once."""
         self._control.stop()
+
+    def request(self, request: Request) -> None:
+        """Ask for one of these things as a value; returns at once."""
+        self._control.request(request)
 
     def status(self) -> Status:
         """Levels, queues, drops and connections, as they are now."""

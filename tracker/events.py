@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tracker.runtime.clock import wall_time
+from tracker.runtime.control import MAX_NAME_LENGTH, Mark, Pause, Rename, Request, Resume
 
 SCHEMA = "emotion-tracker/1"
 
@@ -196,7 +197,7 @@ class SpeakerRenamed(_Event):
     at_ns: MediaNs
     time: WallTime
     speaker: str = Field(description="The speaker's id.")
-    name: str = Field(min_length=1, max_length=80)
+    name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
 
 
 class SessionEnded(_Event):
@@ -226,7 +227,7 @@ Event = (
     | SessionEnded
 )
 Asked = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
-"""What people cause, not the media."""
+"""What follows from users' requests, not from the media."""
 
 _ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
@@ -239,6 +240,19 @@ def to_json(event: Event) -> str:
 def without_words(event: Event) -> Event:
     """The event without what was said."""
     return event.model_copy(update={"text": ""}) if isinstance(event, TurnEnded | TurnPartial) else event
+
+
+def request_of(event: Asked) -> Request:
+    """The request that an event follows from, so that a re-run can make it again."""
+    match event:
+        case ListeningPaused():
+            return Pause()
+        case ListeningResumed():
+            return Resume()
+        case MomentMarked():
+            return Mark(event.note)
+        case SpeakerRenamed():
+            return Rename(event.speaker, event.name)
 
 
 def from_json(line: str | bytes) -> Event:

@@ -179,7 +179,7 @@ class Session:
                 self._report(sentence)
 
         def listeners(topics: Topics) -> list[Listener]:
-            return [Commands(topics, control)] if config.mqtt.commands else []
+            return [Commands(topics, control.request)] if config.mqtt.commands else []
 
         async with publishing(
             config,

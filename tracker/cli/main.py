@@ -252,10 +252,15 @@ def schema(
     sets: Sets = None,
 ) -> None:
     """Print the JSON Schema of all events, or the AsyncAPI document of everything that is published and accepted."""
-    from tracker.events import dumps_schema
-    from tracker.mqtt.asyncapi import dumps_asyncapi
+    if asyncapi:
+        from tracker.app.mqtt import topics_of
+        from tracker.mqtt.asyncapi import dumps_asyncapi
 
-    typer.echo(dumps_asyncapi(settings.load(config, sets=sets or [])) if asyncapi else dumps_schema())
+        typer.echo(dumps_asyncapi(topics_of(settings.load(config, sets=sets or []).mqtt)))
+    else:
+        from tracker.events import dumps_schema
+
+        typer.echo(dumps_schema())
 
 
 @app.command(context_settings=_HANDED_OVER)

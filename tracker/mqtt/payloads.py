@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tracker.events import Probability, Sentiment, WallTime
 from tracker.metrics.model import SessionMetrics
+from tracker.runtime.control import RequestName
 
 
 class _Payload(BaseModel):
@@ -53,7 +54,7 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    command: Literal["pause", "resume", "stop", "mark"]
+    command: RequestName
     ok: bool = Field(description="Whether it is obeyed.")
     error: str | None = Field(description="Why not.")
 

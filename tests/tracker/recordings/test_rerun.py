@@ -21,7 +21,7 @@ from tracker.recordings.diff import bare, compare
 from tracker.recordings.format import AudioTrack, StartFile, StopFile
 from tracker.recordings.replay import RecordedSession
 from tracker.recordings.rerun import not_the_same, past_of, tracks_of
-from tracker.runtime.control import Control
+from tracker.runtime.control import Control, Mark, Pause, Rename, Resume
 from tracker.sources.media import AudioChunk
 from tracker.sources.recorded import RecordedSource
 from tracker.sources.resample import as_kept
@@ -29,9 +29,9 @@ from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
 
 ACTIONS = {
-    "pause": lambda control: (control.pause(), control.resume()),
-    "mark": lambda control: control.mark("here"),
-    "rename": lambda control: control.rename("Speaker 1", "Ada"),
+    "pause": lambda control: (control.request(Pause()), control.request(Resume())),
+    "mark": lambda control: control.request(Mark("here")),
+    "rename": lambda control: control.request(Rename("Speaker 1", "Ada")),
     "stop": lambda control: control.stop(),
 }
 calm = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
