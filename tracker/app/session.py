@@ -25,7 +25,7 @@ from tracker.mqtt.commands import Commands
 from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics
-from tracker.pipeline import Outlets, Steps
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.recordings import replay
 from tracker.recordings.features import FeatureKeeper
@@ -93,7 +93,7 @@ class Session:
         Raises:
             TrackerError: The session cannot begin, or its source was lost.
         """
-        config, again, recorder, gauges = self.config, self.again, self.recorder, self.gauges
+        config, recorder, gauges = self.config, self.recorder, self.gauges
         gauges.recorder = f"{recorder.folder}" if recorder else ""
         metrics = Metrics(gauges, lambda: self.models.transcriber.fallbacks)
         gauges.vitals = metrics.read
@@ -108,14 +108,16 @@ class Session:
                 self.source,
                 self._steps,
                 Outlets([*self.shown, *sinks, metrics], audio, self.say, gauges),
-                self._header,
-                stamp,
+                self._info(),
                 self.clock,
                 control,
-                again.past.asked if again else (),
-                ended_as="stopped" if again and again.past.stopped else "completed",
-                may_speculate=gauges.load.may_work_ahead if gauges.load else lambda: True,
             )
+
+    def _info(self) -> SessionInfo:
+        if not self.again:
+            return SessionInfo(self._header, stamp)
+        past = self.again.past
+        return SessionInfo(self._header, stamp, past.asked, "stopped" if past.stopped else "completed")
 
     def _header(self, opened: Source) -> SessionHeader:
         labels = self.models.recogniser.card.labels.labels

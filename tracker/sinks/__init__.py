@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from tracker.events import Event
+from tracker.events import Event, Preview
 
 
 class Sink(Protocol):
@@ -23,3 +23,11 @@ class Sink(Protocol):
         Raises:
             SinkError: The output cannot be opened or written any more; the session goes on without it.
         """
+
+
+@runtime_checkable
+class PreviewSink(Sink, Protocol):
+    """A sink that also shows what a turn under way comes to so far."""
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Show every preview, beside `run`; one that is not taken in time gives way to the next."""
