@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -138,6 +139,16 @@ class View:
     def speakers(self) -> tuple[str, ...]:
         """The speakers' ids."""
         return tuple(speaker.id for speaker in self.people)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The session's emotions."""
+        return self.started.labels if self.started else ()
+
+    @property
+    def emotion_width(self) -> int:
+        """Room for the longest of them and a question mark."""
+        return max(9, *(len(label) + 1 for label in self.labels)) if self.labels else 9
 
     def name_of(self, speaker: str) -> str:
         """What to call a speaker."""
