@@ -25,7 +25,7 @@ from tracker.mqtt.commands import Commands
 from tracker.mqtt.durable import Durable
 from tracker.mqtt.sink import Listener, Mqtt
 from tracker.mqtt.topics import Topics
-from tracker.pipeline import Outlets, Steps
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.purpose import kept, refuse_undeclared
 from tracker.recordings.features import FeatureKeeper
@@ -200,14 +200,16 @@ class Session:
                     self._report,
                     self._gauges,
                 ),
-                self._header,
-                stamp,
+                self._info(),
                 SystemClock(),
                 control,
-                rerun.past.asked if rerun else (),
-                ended_as="stopped" if rerun and rerun.past.stopped else "completed",
-                may_speculate=self._models.shared.load.may_work_ahead,
             )
+
+    def _info(self) -> SessionInfo:
+        if not (rerun := self._prepared.rerun):
+            return SessionInfo(self._header, stamp)
+        past = rerun.past
+        return SessionInfo(self._header, stamp, past.asked, "stopped" if past.stopped else "completed")
 
     def _header(self, opened: Source) -> SessionHeader:
         labels = self._models.recogniser.card.labels.labels

@@ -92,8 +92,8 @@ def _now(speaker: Speaker, name: int, place: int, screen: Screen, glyphs: Glyphs
     if not speaker.feelings:
         return line
     feeling = speaker.feelings[-1]
-    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion)}".strip()
-    line.append(f"{feeling.emotion + '?' * feeling.unsure:<9} ", style)
+    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion, screen.view.labels)}".strip()
+    line.append(f"{feeling.emotion + '?' * feeling.unsure:<{screen.view.emotion_width}} ", style)
     return line.append_text(bar(feeling.confidence, 8, style, glyphs)).append(f" {feeling.confidence:>4.0%}", style)
 
 
@@ -105,14 +105,14 @@ def _strip(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: G
         elif feeling.unsure:
             text.append("?", "dim")
         else:
-            colour = emotion_colour(feeling.emotion)
-            text.append(letter(feeling.emotion), f"bold {colour} reverse" if colour else "bold")
+            colour = emotion_colour(feeling.emotion, screen.view.labels)
+            text.append(letter(feeling.emotion, screen.view.labels), f"bold {colour} reverse" if colour else "bold")
     return text
 
 
 def _legend(screen: Screen, minutes: int) -> str:
-    labels = screen.view.started.labels if screen.view.started else []
-    return f"{minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
+    labels = screen.view.labels
+    return f"{minutes} min: " + " ".join(f"{letter(label, labels)} {label}" for label in labels) + " ? unsure"
 
 
 def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
@@ -123,7 +123,7 @@ def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     name = screen.view.name_of(row.speaker)
     words = f"unsure, perhaps {row.emotion}" if row.state == "unsure" else row.emotion.upper()
     spaced = f"{name}:  {words if row.state == 'unsure' else ' '.join(words)}   {row.confidence:.0%}"
-    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion)
+    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion, screen.view.labels)
     line = fit(Text(spaced.center(width)), width, glyphs)
     empty = Text(" " * width)
     for part in (line, empty):

@@ -123,8 +123,12 @@ class Gauges:
         if self.load:
             self.load.published(self, turn)
 
+    def may_work_ahead(self) -> bool:
+        """Whether there is time for work that may be for nothing."""
+        return self.load is None or self.load.may_work_ahead()
+
     def may_publish_partials(self) -> bool:
-        """Whether there is time for turns that have not ended."""
+        """Whether there is time for turns that are not over."""
         return self.load is None or self.load.may_tell_partials()
 
     def detach(self) -> None:

@@ -14,11 +14,11 @@ from tracker.events import (
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
@@ -32,7 +32,7 @@ _BINDING = "0.2.0"
 _TEXT = "text/plain"
 
 _MODELS = (
-    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, TurnPartial, TurnEnded, TurnSkipped,
+    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, Preview, TurnEnded, TurnSkipped,
     MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
@@ -68,7 +68,7 @@ SENT = (
     Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
     Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
     Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
-    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (TurnPartial,), qos=0),
+    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (Preview,), qos=0),
     Channel("mark", "mark", "What a user noted in the session.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
     Channel(

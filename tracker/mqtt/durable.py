@@ -9,9 +9,9 @@ from typing import final
 import anyio
 
 from tracker.errors import SinkError, sentence_of
-from tracker.events import Event, TurnPartial
+from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
-from tracker.sinks import Sink
+from tracker.sinks import PreviewSink, Sink
 
 _WAITING = 10_000
 
@@ -63,6 +63,11 @@ class Durable:
                 await written.offer(event)
             written.close()
 
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Hand over every preview to the sink; none is kept."""
+        if isinstance(self.sink, PreviewSink):
+            await self.sink.run_previews(previews)
+
     async def _deliver(self, written: Edge[Event]) -> None:
         try:
             await self.sink.run(written)
@@ -71,9 +76,6 @@ class Durable:
 
     async def _passing(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:
-            if isinstance(event, TurnPartial):
-                await written.offer(event)  # is not kept
-                continue
             self._held = event
             self._check()
             yield event  # comes back when the log asks for the next one: then this one is on the disk

@@ -11,11 +11,11 @@ from tracker.events import (
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
     to_json,
@@ -107,8 +107,6 @@ def name_of(event: Event) -> str:
             return "listening"
         case TurnStarted() | TurnEnded() | TurnSkipped():
             return "turn"
-        case TurnPartial():
-            return "partial"
         case MomentMarked() | SpeakerRenamed():
             return "mark"
 
@@ -129,10 +127,10 @@ def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:
     return Message(topic, dumps(told), True, JSON, properties, expendable=True, expiry_s=expiry_s)
 
 
-def partial(topics: Topics, event: TurnPartial, text: bool) -> Message:
-    """What a turn under way comes to: lost where the connection or nobody is."""
-    properties = (("schema", SCHEMA), ("session", event.session))
-    payload = to_json(event if text else without_words(event))
+def preview_message(topics: Topics, preview: Preview, text: bool) -> Message:
+    """What a turn under way comes to so far: lost where there is no connection or no subscriber."""
+    properties = (("schema", SCHEMA), ("session", preview.session))
+    payload = to_json(preview if text else without_words(preview))
     return Message(topics["partial"], payload, retain=False, content_type=JSON, user_properties=properties, qos=0)
 
 

@@ -10,13 +10,13 @@ from typing import Protocol, final
 import anyio
 import anyio.lowlevel
 
-from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
+from tracker.events import Event, Preview, TurnEnded, TurnSkipped
 from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.address import Address
 from tracker.mqtt.backlog import Backlog
 from tracker.mqtt.backoff import delays_s
 from tracker.mqtt.connection import BrokerLost, Connect, Heard, Link
-from tracker.mqtt.messages import metrics, partial
+from tracker.mqtt.messages import metrics, preview_message
 from tracker.mqtt.outbox import Waiting
 from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Message, Topics, status
@@ -89,7 +89,7 @@ class Mqtt:
         self._earlier = [*earlier]
         self._listeners = listeners
         self._text = text
-        self._partial: TurnPartial | None = None  # the latest, not yet shown
+        self._preview: Preview | None = None  # the latest, not yet sent
         self._ready = ready
         self._last_words_s = last_words_s
         self._session_metrics = session_metrics
@@ -140,12 +140,8 @@ class Mqtt:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stay_connected, name="mqtt connection")
                 async for event in events:
-                    if isinstance(event, TurnPartial):
-                        self._partial = event
-                        self._notify()
-                        continue
                     if isinstance(event, TurnEnded | TurnSkipped):
-                        self._partial = None  # whatever it was about: the newest is known
+                        self._preview = None  # whatever it was about: the newest is known
                     while self._outbox.full and self._connected:
                         await self._changed.wait()
                     self._session = event.session
@@ -160,6 +156,12 @@ class Mqtt:
             self._outbox.close(over=self._over.is_set())
             for backlog in self._earlier:
                 backlog.close(over=True)
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Publish the latest preview once everything else is out."""
+        async for preview in previews:
+            self._preview = preview
+            self._notify()
 
     async def _stay_connected(self) -> None:
         """Deliver until the session is over and everything is out."""
@@ -236,9 +238,9 @@ class Mqtt:
             while message := self._outbox.head:
                 await self._hand_over(link, self._outbox, message)
                 self._notify()
-            if self._partial:
-                shown, self._partial = partial(self._topics, self._partial, self._text), None
-                await link.publish(shown)
+            if self._preview:
+                message, self._preview = preview_message(self._topics, self._preview, self._text), None
+                await link.publish(message)
             await link.publish(metrics(self._topics, self.metrics))
             if self._outbox.head:
                 continue

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
-from tracker.events import Asked, ListeningPaused
+from tracker.events import ListeningPaused, RequestEvent
 from tracker.recordings.format import audio_file
 from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
@@ -45,7 +45,7 @@ class Past:
 
     source: str
     live: bool
-    asked: tuple[Asked, ...]
+    asked: tuple[RequestEvent, ...]
     stopped: bool
     unseen: str
     saw: bool
@@ -95,7 +95,7 @@ def past_of(session: RecordedSession) -> Past:
     return Past(
         source=session.start.source,
         live=session.start.live,
-        asked=tuple(event for event in session.events if isinstance(event, Asked)),
+        asked=tuple(event for event in session.events if isinstance(event, RequestEvent)),
         stopped=session.stop is not None and session.stop.outcome == "stopped",
         unseen=_unseen(session),
         saw="faces" in session.start.models,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from tracker.events import Event
+from tracker.events import Event, Preview
 
 
 class Sink(Protocol):
@@ -37,3 +37,11 @@ class SinkFactory(Protocol):
         Raises:
             ConfigError: A setting is unknown or has a bad value.
         """
+
+
+@runtime_checkable
+class PreviewSink(Sink, Protocol):
+    """A sink that also shows what a turn under way comes to so far."""
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Show every preview, beside `run`; one that is not taken in time gives way to the next."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import threading
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, final
@@ -12,7 +12,7 @@ from typing import Any, TextIO, final
 import anyio.to_thread
 
 from tracker.errors import ConfigError, SinkError
-from tracker.events import Event, to_json
+from tracker.events import Event, Preview, to_json
 
 
 @final
@@ -29,7 +29,7 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._whole_lines = threading.Lock()
+        self._line = anyio.Lock()
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Write every event until they end or nobody reads.
@@ -37,20 +37,26 @@ class JsonLines:
         Raises:
             SinkError: The stream cannot be written.
         """
-        async for event in events:
-            line = to_json(event) + "\n"
-            try:
-                await anyio.to_thread.run_sync(self._write, line, abandon_on_cancel=True)
-            except OSError as error:
-                self._let_go()
-                if isinstance(error, BrokenPipeError):
-                    return
+        try:
+            await self._write_all(events)
+        except OSError as error:
+            self._let_go()
+            if not isinstance(error, BrokenPipeError):
                 raise SinkError(f"the JSON lines cannot be written: {error.strerror}") from error
 
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Write every preview until they end or nobody reads."""
+        with contextlib.suppress(OSError):  # `run` finds it, too, and reports it
+            await self._write_all(previews)
+
+    async def _write_all(self, items: AsyncIterable[Event | Preview]) -> None:
+        async for item in items:
+            async with self._line:  # whole lines, in the order in which they came
+                await anyio.to_thread.run_sync(self._write, to_json(item) + "\n", abandon_on_cancel=True)
+
     def _write(self, line: str) -> None:
-        with self._whole_lines:
-            self._stream.write(line)
-            self._stream.flush()
+        self._stream.write(line)
+        self._stream.flush()
 
     def _let_go(self) -> None:
         """Leave nothing that Python would flush at exit, fail again at, and complain about."""

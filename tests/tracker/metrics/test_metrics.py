@@ -68,7 +68,7 @@ async def test_a_session_tells_what_waits_and_what_it_heard():
     metrics = MetricsCollector(gauges)
     control, outlets = Control(), Outlets([metrics], None, lambda _: None, gauges)
     source = FakeSource("...#######" + "." * 10)
-    last = await pipeline.run(source, lambda _: fakes.steps(), outlets, fakes.header, fakes.stamp, FakeClock(), control)
+    last = await pipeline.run(source, lambda _: fakes.steps(), outlets, fakes.INFO, FakeClock(), control)
     found = metrics.read()
     assert found.turns == last.turns_ended == 1
     assert found.media_s == pytest.approx(0.4)
@@ -92,7 +92,7 @@ async def test_whatever_becomes_of_a_turn_it_waits_no_longer(fate):
         return pipeline.Steps(made.cutter, observe, made.recognise)
 
     source = FakeSource("...#######" + "." * 10)
-    await pipeline.run(source, watching, outlets, fakes.header, fakes.stamp, FakeClock(), Control())
+    await pipeline.run(source, watching, outlets, fakes.INFO, FakeClock(), Control())
     assert seen == [1]
     assert load.waiting == 0
 

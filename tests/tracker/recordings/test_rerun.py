@@ -10,13 +10,13 @@ import soundfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
 from tests.support.sessions import LABELS, Script
 from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
-from tracker.events import Asked, SessionEnded, TurnEnded
-from tracker.pipeline import run
+from tracker.events import RequestEvent, SessionEnded, TurnEnded
+from tracker.pipeline import SessionInfo, run
 from tracker.recordings.diff import bare, compare
 from tracker.recordings.format import AudioTrack, StartFile, StopFile
 from tracker.recordings.replay import RecordedSession
@@ -65,7 +65,8 @@ async def again(source, events):
         return made
 
     how = "stopped" if past.stopped else "completed"
-    await run(source, made, outlets(collect), header, stamp, FakeClock(), Control(), past.asked, ended_as=how)
+    info = SessionInfo(header, stamp, past.asked, how)
+    await run(source, made, outlets(collect), info, FakeClock(), Control())
     return collect.events
 
 
@@ -84,7 +85,7 @@ def test_the_same_media_give_the_same_log_whatever_people_did(runs, asked):
         control, collect = Control(), Collect()
         at = {at: (lambda what=what: ACTIONS[what](control)) for at, what in asked.items()}
         source = FakeSource(pattern, at=at)
-        await run(source, lambda _: steps(), outlets(collect), header, stamp, FakeClock(), control)
+        await run(source, lambda _: steps(), outlets(collect), INFO, FakeClock(), control)
         heard = pattern[: min(stops) + 1] if stops else pattern
         return collect.events, await again(FakeSource(heard), collect.events)
 
@@ -221,7 +222,7 @@ def test_what_a_second_run_takes_over():
     past = past_of(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
     assert (past.source, past.live, past.stopped, past.pauses) == ("telephone.wav", True, True, [32_001])
     assert len(past.asked) == 4
-    assert all(isinstance(event, Asked) for event in past.asked)
+    assert all(isinstance(event, RequestEvent) for event in past.asked)
 
 
 def test_a_session_without_audio_is_refused_in_a_sentence(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, stamp, steps
 from tracker.errors import RequestError
 from tracker.events import (
     ListeningPaused,
@@ -47,7 +47,7 @@ async def session(at, pattern=TURN * 3, gauges=None):
     source = FakeSource(pattern, at={index: (lambda do=do: do(control)) for index, do in at.items()})
     out = outlets(collect) if gauges is None else Outlets([collect], None, print, gauges)
     with anyio.fail_after(20):
-        await run(source, lambda _: steps(), out, header, stamp, FakeClock(), control)
+        await run(source, lambda _: steps(), out, INFO, FakeClock(), control)
     assert [event.seq for event in collect.events] == list(range(len(collect.events)))
     assert [from_json(to_json(event)) for event in collect.events] == collect.events
     return collect.events
@@ -136,7 +136,7 @@ async def test_while_paused_nothing_is_heard_and_it_can_be_ended():
         group.start_soon(end)
         with anyio.fail_after(20):
             out = Outlets([collect], None, print, gauges)
-            last = await run(source, lambda _: steps(), out, header, stamp, FakeClock(), control)
+            last = await run(source, lambda _: steps(), out, INFO, FakeClock(), control)
     assert last.outcome == "stopped"
     assert last.media_ns <= 7 * 20 * NS_PER_MS
 
