@@ -13,8 +13,9 @@ from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
 from tracker.gauges import Status
 from tracker.sinks.address import Address
+from tracker.sinks.aiomqtt_private import Client
 from tracker.sinks.backoff import delays_s
-from tracker.sinks.connection import UNHEARD, Client, leave
+from tracker.sinks.connection import UNHEARD, leave
 from tracker.sinks.credentials import Login
 from tracker.sinks.terminal import Terminal
 from tracker.watching import Watched
