@@ -1,4 +1,4 @@
-"""One connection to a broker: the only file that knows aiomqtt."""
+"""One connection to a broker, by aiomqtt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiomqtt
 import anyio
-import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tracker.mqtt.address import Address
+from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, Client
 from tracker.mqtt.topics import Message
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an ex
 
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
-_NO_ANSWER = "Operation timed out"  # aiomqtt's words for it
-_CLOSED = "Unspecified error"  # paho's words for it
 _GOODBYE_S = 1.0
 
 
@@ -170,7 +168,7 @@ class Connector:
 
     def _refusal(self, error: aiomqtt.MqttError) -> str:
         """Why there is no connection; over TLS 1.3, a certificate that is refused looks like no answer."""
-        if self._tls and str(error) == _NO_ANSWER:
+        if self._tls and str(error) == NO_ANSWER:
             return "no answer: it may want a client certificate or not trust ours, see mqtt.client_cert"
         return _reason(error)
 
@@ -184,30 +182,9 @@ class Connector:
         if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_PROTOCOL and self._v5:
             self._v5 = False
             return True
-        if str(error) == _NO_ANSWER:
+        if str(error) == NO_ANSWER:
             self._v5 = not self._v5
         return False
-
-
-class Client(aiomqtt.Client):
-    """aiomqtt's client, except that it does not wait to write on a socket that closed a moment ago.
-
-    aiomqtt 2.5 notes only the socket's number, which by then is nobody's or somebody else's.
-    """
-
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
-        def write() -> None:
-            try:
-                client.loop_write()
-            except Exception as error:  # whatever it is, the connection is over
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(error)
-
-        def register() -> None:
-            if sock.fileno() >= 0:
-                self._loop.add_writer(sock.fileno(), write)
-
-        self._loop.call_soon_threadsafe(register)
 
 
 class _AiomqttLink:
@@ -265,8 +242,8 @@ def _properties(message: Message, packet: int) -> Properties:
 
 def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
-    if text == _NO_ANSWER:
+    if text == NO_ANSWER:
         return "no answer"
-    if text.endswith(_CLOSED):
+    if text.endswith(CLOSED):
         return "it closed the connection"
     return text.partition("] ")[2] or text or type(error).__name__

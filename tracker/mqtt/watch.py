@@ -14,8 +14,9 @@ from tracker.dashboard.screen import Ask
 from tracker.events import Event, from_json
 from tracker.metrics.gauges import Status
 from tracker.mqtt.address import Address
+from tracker.mqtt.aiomqtt_private import Client
 from tracker.mqtt.backoff import delays_s
-from tracker.mqtt.connection import UNHEARD, Client, leave
+from tracker.mqtt.connection import UNHEARD, leave
 from tracker.mqtt.credentials import Login
 from tracker.sinks.terminal import Terminal
 

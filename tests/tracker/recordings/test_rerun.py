@@ -114,7 +114,7 @@ class BothSpeak(FakeSource):
 async def test_a_pause_between_two_channels_ends_the_turns_of_both_at_the_same_time(at):
     pattern, control, first = "..######....", Control(), Collect()
     source = BothSpeak(pattern, at={at: lambda: ACTIONS["pause"](control)})
-    await run(source, of_both, outlets(first), header, stamp, FakeClock(), control)
+    await run(source, of_both, outlets(first), INFO, FakeClock(), control)
     second = await again(BothSpeak(pattern), first.events)
     assert [bare(event) for event in first.events] == [bare(event) for event in second]
 
@@ -131,7 +131,7 @@ async def test_turns_are_over_while_listening_is_paused_between_two_channels():
 
     source = BothSpeak("..######....", at={6: control.pause})
     with anyio.fail_after(10):
-        await run(source, of_both, outlets(GoOn()), header, stamp, FakeClock(), control)
+        await run(source, of_both, outlets(GoOn()), INFO, FakeClock(), control)
 
 
 def of_both(_):
