@@ -17,7 +17,7 @@ import platformdirs
 import typer
 
 from adapters.errors import AdapterError
-from adapters.presets import LLMS
+from adapters.llm.presets import LLMS
 
 _BOUND = "EMOTION_TRACKER_TRAINING_CACHE_GIB"
 _ABANDONED = 3600.0  # seconds
@@ -92,7 +92,7 @@ def backbone_source(name: str) -> str | Path:
     """Where an LLM is that a recipe or card names.
 
     Args:
-        name: A folder, a pulled asset, a preset (`adapters.presets.LLMS`) or ``owner/name`` on the Hugging Face hub.
+        name: A folder, a pulled asset, a preset (`adapters.llm.presets.LLMS`) or ``owner/name`` on the Hugging Face hub.
 
     Returns:
         A folder, or a name on the hub; the folder of the asset, which is not there, where it is none of these.

@@ -23,7 +23,7 @@ from adapters import conformal
 from adapters.conformal import EmotionSets
 from adapters.contract import FeatureSpec, LabelSet
 from adapters.errors import AdapterError
-from adapters.prompt import PromptSpec
+from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape, Weigh
 from adapters.readout.pseudo import PseudoShape
 

@@ -21,15 +21,15 @@ from jaxtyping import Bool, Float, Float32, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters.backbone import Backbone
 from adapters.cache import clean_up, training_folder
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
 from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, Encoded
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.progress import progress
-from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import pool
 from adapters.readout.voice_summary import VERSION, summarise
 

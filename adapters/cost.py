@@ -17,14 +17,14 @@ from typing import Annotated
 import torch
 import typer
 
-from adapters.backbone import Backbone
 from adapters.cache import backbone_source
 from adapters.commands import said_in_one_line
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.fit_pseudo import fit_pseudo, read
-from adapters.prompt import Prompter, PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.published.data import FRAMES, turns_of
 from adapters.published.fit import epoch_of
 from adapters.published.model import fresh, load_llm, shape_for

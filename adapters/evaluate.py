@@ -24,7 +24,7 @@ from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
-from adapters.prefix import Reading
+from adapters.llm.prefix import Reading
 from adapters.progress import progress
 from adapters.recogniser import Recogniser
 from adapters.scores import figures

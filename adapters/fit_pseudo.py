@@ -17,14 +17,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from adapters.backbone import Backbone
 from adapters.contract import MELD_LABELS
 from adapters.corpora import parts
 from adapters.datasets.records import Dialogues
 from adapters.fit import Curves, log_prior
-from adapters.prefix import Prefix
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Prefix
+from adapters.llm.prompt import Prompter
 from adapters.progress import progress
-from adapters.prompt import Prompter
 from adapters.readout.pseudo import PseudoTokens, Reader, answers
 from adapters.recipe import PseudoSpec
 

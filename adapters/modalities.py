@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from adapters import checkpoint
-from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, weigh_witnesses
 from adapters.commands import said_in_one_line
@@ -31,6 +30,7 @@ from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.fit_pseudo import read
+from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Weigh
 from adapters.recogniser import llm_of, locate
 from adapters.scores import figures

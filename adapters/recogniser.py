@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from adapters import checkpoint, hub
-from adapters.backbone import Backbone
 from adapters.cache import backbone_source
 from adapters.checkpoint import Card
 from adapters.conformal import case_of, contains
@@ -30,8 +29,9 @@ from adapters.contract import (
 )
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
-from adapters.prefix import Reading
-from adapters.prompt import Prompter
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Reading
+from adapters.llm.prompt import Prompter
 from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool

@@ -20,7 +20,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from adapters import checkpoint
-from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import BackboneSpec, Card
@@ -36,7 +35,8 @@ from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.fit import Curves, fit_members
 from adapters.fit_pseudo import Voices, fit_pseudo, read
-from adapters.prompt import Prompter, PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from adapters.backbone import Backbone
 from adapters.corpora import VoiceRows, WordRows
 from adapters.faces import FaceTurns
 from adapters.fit_pseudo import ReadPart, Voices, ask
+from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Witnesses
 from adapters.readout.members import average
 from adapters.readout.voice_summary import SUMMARY_DIM

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.contract import Absent, EmotionScores, Features, TurnInput, Utterance, VoiceProfile
-from adapters.prefix import Reading
+from adapters.llm.prefix import Reading
 from adapters.readout.voice_summary import remember
 from tracker.clock import Clock
 from tracker.dialogue import Dialogue

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from adapters.ablate import pseudo, table, voice, words
-from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.commands import said_in_one_line
 from adapters.corpora import word_rows
@@ -22,7 +21,8 @@ from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SpeechEncoder
 from adapters.fit_pseudo import read
-from adapters.prompt import Prompter, PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.witnesses import Split
 

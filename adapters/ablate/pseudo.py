@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from adapters.backbone import Backbone
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows
 from adapters.fit import fit_members
 from adapters.fit_pseudo import Voices, ask, fit_pseudo
+from adapters.llm.backbone import Backbone
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.readout.members import Members, average

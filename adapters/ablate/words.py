@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from adapters.backbone import Backbone
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.corpora import WordRows, kept, word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.fit import fit_members
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.progress import progress
-from adapters.prompt import Prompter, PromptSpec
 from adapters.readout.members import Members, Standardise, average, pool
 from adapters.recipe import Recipe
 from adapters.scores import figures

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.backbone import digest
 from adapters.commands import Seed, said_in_one_line
 from adapters.errors import AdapterError
-from adapters.presets import paper_fit
+from adapters.llm.backbone import digest
+from adapters.llm.presets import paper_fit
 from adapters.published.data import Turns, load_both
 from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for

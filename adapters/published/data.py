@@ -22,7 +22,7 @@ from adapters.datasets import meld
 from adapters.datasets.processed import Samples, load_mmsa, load_mse
 from adapters.datasets.records import Dialogues, Line
 from adapters.errors import AdapterError
-from adapters.prompt import anonymous
+from adapters.llm.prompt import anonymous
 from adapters.published.sets import Emotions, Sentiment, set_of
 
 PAST = 5  # turns before the judged one

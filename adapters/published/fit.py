@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How it is trained; `adapters.presets.PaperFit` says what each means."""
+    """How it is trained; `adapters.llm.presets.PaperFit` says what each means."""
 
     epochs: int
     batch: int

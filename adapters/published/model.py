@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from adapters.backbone import choose_device, choose_dtype, digest, load_frozen
 from adapters.cache import backbone_source
 from adapters.checkpoint import BackboneSpec
 from adapters.errors import AdapterError
+from adapters.llm.backbone import choose_device, choose_dtype, digest, load_frozen
 from adapters.mse.adapter import PRESETS, MseAdapter, MseShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import Task

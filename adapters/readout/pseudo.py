@@ -2,7 +2,7 @@
 
 The better variant of MSE-Adapter (see `adapters.mse`): its Text-Guide-Mixer and Multi-Scale Fusion make the tokens,
 each with a projection of its own. They stand after the turn instead of before it, so that the dialogue is read once
-(see `adapters.prefix`), and the answer is read off the middle of the network at the last position instead of being
+(see `adapters.llm.prefix`), and the answer is read off the middle of the network at the last position instead of being
 written. A modality that is absent has a learned vector in its place.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``q`` positions of the question, ``read`` layers,
@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from adapters.backbone import Backbone
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Prefix
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.mse.mixer import TextGuideMixer
-from adapters.prefix import Prefix
 from adapters.readout.members import Standardise
 from adapters.readout.voice_summary import SUMMARY_DIM
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from adapters.ablate import pseudo, table, voice
 from adapters.ablate.__main__ import app
-from adapters.backbone import Backbone
 from adapters.contract import Absent, Features, Utterance
 from adapters.corpora import word_rows
 from adapters.datasets.records import Dialogues, Line
@@ -22,7 +21,8 @@ from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.fit import Curves
 from adapters.fit_pseudo import fit_pseudo, read
-from adapters.prompt import Prompter, PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.recipe import RECIPES, Recipe, read_recipe

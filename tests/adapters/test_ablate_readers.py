@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from adapters.ablate import voice, words
-from adapters.backbone import Backbone
 from adapters.contract import Absent, Utterance
 from adapters.corpora import VoiceRows, WordRows, word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.features.acoustic import SPEC, STATES
-from adapters.prompt import Prompter, PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.members import Standardise
 from adapters.readout.voice import VoiceReader
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise

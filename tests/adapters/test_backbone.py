@@ -15,8 +15,8 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from adapters.backbone import Backbone, choose_dtype
 from adapters.errors import AdapterError
+from adapters.llm.backbone import Backbone, choose_dtype
 from adapters.published.model import load_llm
 from tests.adapters.tiny import ARCHITECTURES, SIZES, WIDTH, write_backbone
 

@@ -18,7 +18,7 @@ from adapters.contract import MELD_LABELS
 from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SPEC
-from adapters.prompt import PromptSpec
+from adapters.llm.prompt import PromptSpec
 from adapters.published import saved
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.pseudo import PseudoShape

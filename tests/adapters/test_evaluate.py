@@ -10,14 +10,14 @@ import typer
 from typer.testing import CliRunner, Result
 
 from adapters import checkpoint
-from adapters.backbone import Backbone
 from adapters.cache import asset_folder
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import CASES, EmotionSets
 from adapters.contract import MELD_LABELS
 from adapters.evaluate import main
 from adapters.features.acoustic import SPEC
-from adapters.prompt import PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from tests.adapters.tiny import WIDTH, write_backbone
 

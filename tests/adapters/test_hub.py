@@ -9,7 +9,6 @@ import torch
 from huggingface_hub import close_session
 
 from adapters import checkpoint, recogniser
-from adapters.backbone import Backbone
 from adapters.cache import asset_folder, backbone_source
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import CASES, EmotionSets
@@ -17,8 +16,9 @@ from adapters.contract import MELD_LABELS, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.hub import Published, pull, push
+from adapters.llm.backbone import Backbone
+from adapters.llm.prompt import PromptSpec
 from adapters.model_card import describe
-from adapters.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from tests.adapters.hub import REVISION, Hub, serve_hub
 from tests.adapters.tiny import WIDTH, write_backbone

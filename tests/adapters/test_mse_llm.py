@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from adapters.backbone import digest
+from adapters.llm.backbone import digest
 from adapters.mse.adapter import MseAdapter, MseShape
 from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseBatch, MseLlm

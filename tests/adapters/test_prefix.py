@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.backbone import Backbone
-from adapters.prefix import Prefix, Reading, places, sees
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Prefix, Reading, places, sees
 from tests.adapters.tiny import ARCHITECTURES, WIDTH, write_backbone
 
 IDS = torch.arange(1, 12)

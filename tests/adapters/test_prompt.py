@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Utterance
-from adapters.prompt import Prompter, PromptSpec, anonymous, plain
+from adapters.llm.prompt import Prompter, PromptSpec, anonymous, plain
 from tests.adapters.tiny import byte_tokenizer
 
 TOKENIZER = byte_tokenizer()

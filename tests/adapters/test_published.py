@@ -12,10 +12,10 @@ import typer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
-from adapters.backbone import digest
 from adapters.contract import Absent, Utterance
 from adapters.datasets.records import Line
 from adapters.errors import AdapterError
+from adapters.llm.backbone import digest
 from adapters.mse.adapter import MseAdapter, MseShape
 from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseLlm

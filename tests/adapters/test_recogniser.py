@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from adapters import checkpoint, recogniser
-from adapters.backbone import Backbone
 from adapters.checkpoint import BackboneSpec, Card
 from adapters.conformal import CASES, EmotionSets
 from adapters.contract import MELD_LABELS, Absent, Features, FeatureSpec, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SPEC
-from adapters.prefix import Prefix
-from adapters.prompt import PromptSpec
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Prefix
+from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape, Witnesses
 from adapters.readout.pseudo import PseudoShape
 from adapters.readout.voice_summary import remember

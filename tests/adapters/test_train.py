@@ -16,7 +16,6 @@ import soundfile
 import torch
 
 from adapters import recogniser
-from adapters.backbone import Backbone
 from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.corpora import WordRows, voice_rows
@@ -26,6 +25,7 @@ from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.features.visual import CHANNELS
 from adapters.fit import Curves, best_epoch, fit_members, log_prior
+from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Weigh
 from adapters.readout.members import Members, average
 from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe

@@ -17,9 +17,9 @@ from faster_whisper import WhisperModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from adapters.backbone import choose_device, choose_dtype
 from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
-from adapters.prefix import Reading
+from adapters.llm.backbone import choose_device, choose_dtype
+from adapters.llm.prefix import Reading
 from tracker.clock import Clock
 from tracker.config import Config
 from tracker.dialogue import Dialogue

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModel, DynamicCache, PreTrainedConfig, 
 from transformers.utils import logging
 
 from adapters.errors import AdapterError
-from adapters.prefix import Prefix, places, sees
+from adapters.llm.prefix import Prefix, places, sees
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
