@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters import conformal
-from adapters.conformal import EmotionSets, case_of
+from adapters.checkpoint import conformal
+from adapters.checkpoint.conformal import EmotionSets, case_of
 from adapters.contract import MELD_LABELS
 from adapters.fit import fit_weigh
 from adapters.readout.judge import Weigh, Witnesses

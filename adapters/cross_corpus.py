@@ -16,8 +16,8 @@ import torch
 import typer
 from sklearn.metrics import recall_score
 
-from adapters import checkpoint
 from adapters.cache import asset_folder
+from adapters.checkpoint import store
 from adapters.commands import Seed, said_in_one_line
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows
@@ -45,7 +45,7 @@ def leave_out(recipe: Recipe, rows: VoiceRows, corpus: str, seed: int) -> dict[s
 
 def held_out_actors(name: str, rows: VoiceRows, seed: int) -> dict[str, float]:
     """Unweighted average recall of a checkpoint's voice reader, 7 classes, by turns heard before."""
-    judge, _ = checkpoint.load(PRETRAINED / name, acoustic.SPEC, visual.SPEC)
+    judge, _ = store.load(PRETRAINED / name, acoustic.SPEC, visual.SPEC)
     judged = rows.where(rows.held_out.numpy() & (rows.corpora == "ravdess"))
     return _recalls(judge.voice, judged, list(range(len(MELD_LABELS))), seed)
 

@@ -18,9 +18,9 @@ import typer
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters import checkpoint
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, weigh_witnesses
+from adapters.checkpoint import store
 from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS
 from adapters.corpora import VoiceRows, voice_rows, word_rows
@@ -131,7 +131,7 @@ def judge_adapter(
     name: str, data: Path, voices: VoiceRows, faces: FaceTurns, seeds: int
 ) -> Iterator[tuple[str, Float[np.ndarray, " figures"]]]:
     """The figures of one adapter, for every draw."""
-    judge, card = checkpoint.load(locate(name), acoustic.SPEC, visual.SPEC)
+    judge, card = store.load(locate(name), acoustic.SPEC, visual.SPEC)
     source = backbone_source(card.backbone.name)
     backbone, prompter = llm_of(card, source, dtype="bfloat16")  # as in training, whose readings are kept
     corpus = meld.load(data / "meld", "dev")

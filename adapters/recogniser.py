@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from adapters import checkpoint, hub
 from adapters.cache import backbone_source
-from adapters.checkpoint import Card
-from adapters.conformal import case_of, contains
+from adapters.checkpoint import hub, store
+from adapters.checkpoint.conformal import case_of, contains
+from adapters.checkpoint.store import Card
 from adapters.contract import (
     MODALITIES,
     Absent,
@@ -287,7 +287,7 @@ def load(
         raise AdapterError("abstain_below is not a number")
     if threads is not None:
         torch.set_num_threads(threads)
-    judge, card = checkpoint.load(locate(folder), acoustic.SPEC, visual.SPEC)
+    judge, card = store.load(locate(folder), acoustic.SPEC, visual.SPEC)
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
     return Recogniser(judge, card, llm, prompter, abstain_below)

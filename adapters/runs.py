@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters import checkpoint
+from adapters.checkpoint import store
 from adapters.errors import AdapterError
 from adapters.fit import Curves
 from adapters.recipe import Recipe
@@ -65,7 +65,7 @@ def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any],
 def finished(folder: Path, recipe: Recipe, seed: int) -> dict[str, Any] | None:
     """What came out of a run that is finished; None where this recipe and seed have still to be run there."""
     try:
-        checkpoint.verify(folder)
+        store.verify(folder)
         asked = json.loads((folder / _RECIPE).read_text(encoding="utf-8"))
         about: dict[str, Any] = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
     except (AdapterError, FileNotFoundError, json.JSONDecodeError):

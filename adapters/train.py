@@ -19,12 +19,12 @@ import typer
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters import checkpoint
 from adapters.cache import asset_folder, backbone_source
 from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
-from adapters.checkpoint import BackboneSpec, Card
+from adapters.checkpoint import store
+from adapters.checkpoint.conformal import EmotionSets
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.commands import Seed, said_in_one_line
-from adapters.conformal import EmotionSets
 from adapters.contract import MELD_LABELS
 from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
@@ -250,7 +250,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     card = Card(
         *(recipe.name, MELD_LABELS, acoustic.SPEC, backbone_spec, prompt, shape), about=about, sets=sets, video=video
     )
-    checkpoint.save(out, judge, card)
+    store.save(out, judge, card)
     write_run(out, recipe, seed, about, curves)
     return about
 

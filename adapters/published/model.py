@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from adapters.cache import backbone_source
-from adapters.checkpoint import BackboneSpec
+from adapters.checkpoint.store import BackboneSpec
 from adapters.errors import AdapterError
 from adapters.llm.backbone import choose_device, choose_dtype, digest, load_frozen
 from adapters.mse.adapter import PRESETS, MseAdapter, MseShape

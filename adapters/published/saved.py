@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from adapters.checkpoint import BackboneSpec, assert_same, read_weights, sha256_of
+from adapters.checkpoint.store import BackboneSpec, assert_same, read_weights, sha256_of
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter, MseShape, from_official, shape_of
 from adapters.mse.encoders import SequenceShape

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters import checkpoint
-from adapters.checkpoint import BackboneSpec, Card
+from adapters.checkpoint import store
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS
 from adapters.errors import AdapterError
 from adapters.features import visual
@@ -33,12 +33,12 @@ OLD = ("words_alone", "words_beside_voice", "voice_beside_words", "voice_alone")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    checkpoint.save(tmp_path / "adapter", Judge(SHAPE), CARD)
+    store.save(tmp_path / "adapter", Judge(SHAPE), CARD)
     return tmp_path / "adapter"
 
 
 def load(folder: Path) -> tuple[Judge, Card]:
-    return checkpoint.load(folder, SPEC, visual.SPEC)
+    return store.load(folder, SPEC, visual.SPEC)
 
 
 def rewrite(folder: Path, change: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ def test_a_judge_is_built_in_memory_only_where_its_weights_fit(folder: Path, mon
         built.append(torch.get_default_device().type)
         return Judge(shape)
 
-    monkeypatch.setattr(checkpoint, "Judge", building)
+    monkeypatch.setattr(store, "Judge", building)
     load(folder)
     rewrite(folder, {"shape": {"words_hidden": 400}})
     refused(folder, "adapter.safetensors", r"weight words\.inner\.bias is \(8,\), its card wants \(800,\)")
@@ -226,7 +226,7 @@ def test_weights_that_diverged_are_not_saved_over_those_that_did_not(folder: Pat
         with pytest.raises(
             AdapterError, match=r"weight words\.bias .* training diverged; .* lower learning rate"
         ) as said:
-            checkpoint.save(to, judge, CARD)
+            store.save(to, judge, CARD)
         assert "\n" not in str(said.value)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert not (folder.parent / "new").exists()

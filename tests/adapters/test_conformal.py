@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.conformal import CASES, EmotionSets, case_of, contains, fit, read
+from adapters.checkpoint.conformal import CASES, EmotionSets, case_of, contains, fit, read
 from adapters.errors import AdapterError
 
 

@@ -9,10 +9,10 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from adapters import checkpoint
 from adapters.cache import asset_folder
-from adapters.checkpoint import BackboneSpec, Card
-from adapters.conformal import CASES, EmotionSets
+from adapters.checkpoint import store
+from adapters.checkpoint.conformal import CASES, EmotionSets
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS
 from adapters.evaluate import main
 from adapters.features.acoustic import SPEC
@@ -39,7 +39,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     sets = EmotionSets(0.9, {case: (1.0,) * 7 for case in CASES})
     card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE, about={"parameters": 5}, sets=sets)
-    checkpoint.save(root / "adapter", Judge(SHAPE), card)
+    store.save(root / "adapter", Judge(SHAPE), card)
     return ["--checkpoint", str(root / "adapter"), "--backbone", str(llm), "--dtype", "float32"]
 
 

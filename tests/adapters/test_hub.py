@@ -8,17 +8,18 @@ import pytest
 import torch
 from huggingface_hub import close_session
 
-from adapters import checkpoint, recogniser
+from adapters import recogniser
 from adapters.cache import asset_folder, backbone_source
-from adapters.checkpoint import BackboneSpec, Card
-from adapters.conformal import CASES, EmotionSets
+from adapters.checkpoint import store
+from adapters.checkpoint.conformal import CASES, EmotionSets
+from adapters.checkpoint.hub import Published, pull, push
+from adapters.checkpoint.model_card import describe
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
-from adapters.hub import Published, pull, push
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec
-from adapters.model_card import describe
 from adapters.readout.judge import Judge, JudgeShape
 from tests.adapters.hub import REVISION, Hub, serve_hub
 from tests.adapters.tiny import WIDTH, write_backbone
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     spec = BackboneSpec(str(llm), Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     sets = EmotionSets(0.9, {case: (0.5,) * 7 for case in CASES})
     card = Card("small", MELD_LABELS, SPEC, spec, PromptSpec("", 64), SHAPE, about=ABOUT, sets=sets)
-    checkpoint.save(tmp_path / "adapter", Judge(SHAPE), card)
+    store.save(tmp_path / "adapter", Judge(SHAPE), card)
     return tmp_path / "adapter"
 
 
@@ -67,36 +68,36 @@ def test_up_and_down_again(hub: Hub, folder: Path) -> None:
     hub.files["toys/small"] |= {"pytorch_model.bin": b"a pickle", "config.json": b'{"folder": "/etc"}'}
     hub.asked.clear()
     pulled = pull("hf:toys/small")
-    for name in checkpoint.FILES:
+    for name in store.FILES:
         assert (pulled / name).read_bytes() == (folder / name).read_bytes()
-    assert {path.name for path in pulled.iterdir()} == set(checkpoint.FILES)
-    assert asked(hub) == set(checkpoint.FILES)
+    assert {path.name for path in pulled.iterdir()} == set(store.FILES)
+    assert asked(hub) == set(store.FILES)
 
 
 @pytest.mark.parametrize("config", [b"no JSON", b"[1]", b'{"folder": "/etc"}'])
 def test_a_file_that_is_not_the_adapters_is_not_read(
     hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: bytes
 ) -> None:
-    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in checkpoint.FILES}
+    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in store.FILES}
     hub.files["toys/small"]["config.json"] = config
-    assert {path.name for path in pull("hf:toys/small").iterdir()} == set(checkpoint.FILES)
+    assert {path.name for path in pull("hf:toys/small").iterdir()} == set(store.FILES)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "another"))
-    assert Published.from_pretrained("toys/small", revision=REVISION).card == checkpoint.read_card(folder)
-    assert asked(hub) == set(checkpoint.FILES)
+    assert Published.from_pretrained("toys/small", revision=REVISION).card == store.read_card(folder)
+    assert asked(hub) == set(store.FILES)
 
 
 @pytest.mark.parametrize("revision", ["", f"@{REVISION}"])
 def test_a_folder_of_that_name_does_not_stand_for_the_hub(
     hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:
-    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in checkpoint.FILES}
+    hub.files["toys/small"] = {name: (folder / name).read_bytes() for name in store.FILES}
     here = tmp_path / "here"
     (here / "toys" / "small").mkdir(parents=True)
     monkeypatch.chdir(here)
     pulled = pull(f"hf:toys/small{revision}")
     assert pulled.is_relative_to(tmp_path / "hf")
     assert pulled.name == REVISION
-    assert asked(hub) == set(checkpoint.FILES)
+    assert asked(hub) == set(store.FILES)
 
 
 def test_a_recogniser_from_the_hub_judges_as_the_one_from_the_folder(hub: Hub, folder: Path) -> None:
@@ -155,12 +156,12 @@ def test_a_folder_is_published_as_it_is(folder: Path) -> None:
 
 
 def test_the_readme_says_data_licences_limits_use_and_figures(folder: Path) -> None:
-    text = describe(checkpoint.read_card(folder))
+    text = describe(store.read_card(folder))
     assert text.startswith("---\nlibrary_name: emotion-tracker\n")
     for words in (
         *("| MELD train | GPL-3.0 |", "| RAVDESS \\| actors | CC BY-NC-SA 4.0 |", "## Limits\n\nEnglish words."),
         *("## Intended use\n\nResearch.", "| words | 1109 | 0.602 |", "12,345 weights", "neutral, surprise", "90%"),
-        checkpoint.read_card(folder).weights_sha256,
+        store.read_card(folder).weights_sha256,
     ):
         assert words in text
 
@@ -168,7 +169,7 @@ def test_the_readme_says_data_licences_limits_use_and_figures(folder: Path) -> N
 def test_the_readme_of_a_card_that_says_nothing(folder: Path) -> None:
     path = folder / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "about": {}, "sets": None}))
-    text = describe(checkpoint.read_card(folder))
+    text = describe(store.read_card(folder))
     assert "## Limits\n\nNot stated." in text
     assert "Figures" not in text
 

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters import checkpoint, recogniser
-from adapters.checkpoint import BackboneSpec, Card
-from adapters.conformal import CASES, EmotionSets
+from adapters import recogniser
+from adapters.checkpoint import store
+from adapters.checkpoint.conformal import CASES, EmotionSets
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS, Absent, Features, FeatureSpec, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features import visual
@@ -43,7 +44,7 @@ def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     video = visual.SPEC if request.param.face_hidden else None
     card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), request.param, video=video)
-    checkpoint.save(root / "adapter", Judge(request.param), card)
+    store.save(root / "adapter", Judge(request.param), card)
     return root / "adapter", llm
 
 
@@ -212,7 +213,7 @@ def test_sets_of_emotions(folders: tuple[Path, Path], judge: recogniser.Recognis
         }
     }
     card = replace(judge.card, sets=EmotionSets(0.9, limits))
-    checkpoint.save(tmp_path, checkpoint.load(folders[0], SPEC, visual.SPEC)[0], card)
+    store.save(tmp_path, store.load(folders[0], SPEC, visual.SPEC)[0], card)
     again = recogniser.load(tmp_path, folders[1], device="cpu", dtype="float32")
     scores = again.scores(turn())
     ranked = sorted(zip(scores.probabilities, MELD_LABELS.labels, strict=True), key=lambda pair: -pair[0])
@@ -296,24 +297,24 @@ def test_a_card_that_does_not_fit(
 def test_a_checkpoint_from_before_misread_words_takes_them_at_their_word(tmp_path: Path) -> None:
     llm = write_backbone(tmp_path / "llm", hidden_size=WIDTH)
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
-    checkpoint.save(tmp_path, Judge(SHAPE), Card("old", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE))
+    store.save(tmp_path, Judge(SHAPE), Card("old", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE))
     old = load_file(tmp_path / "adapter.safetensors")
     del old["weigh.misread"]
     save_file(old, tmp_path / "adapter.safetensors")
     card = json.loads((tmp_path / "card.json").read_text())
     card["format"], card["weights_sha256"] = 3, sha256((tmp_path / "adapter.safetensors").read_bytes()).hexdigest()
     (tmp_path / "card.json").write_text(json.dumps(card))
-    judge, read = checkpoint.load(tmp_path, SPEC, visual.SPEC)
+    judge, read = store.load(tmp_path, SPEC, visual.SPEC)
     assert read.format == 3
     sure = torch.full((1, 7), -50.0)
     sure[0, 3] = 0.0
     yes, no = torch.ones(1, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
     fused = judge.weigh(Witnesses(sure, yes, sure, no, sure, no))
     torch.testing.assert_close(fused, sure.log_softmax(-1))
-    card["format"] = checkpoint.FORMAT  # which has that weight
+    card["format"] = store.FORMAT  # which has that weight
     (tmp_path / "card.json").write_text(json.dumps(card))
     with pytest.raises(AdapterError, match="misread is missing"):
-        checkpoint.load(tmp_path, SPEC, visual.SPEC)
+        store.load(tmp_path, SPEC, visual.SPEC)
 
 
 def test_a_checkpoint_from_before_faces_judges_as_it_did(tmp_path: Path) -> None:
@@ -322,7 +323,7 @@ def test_a_checkpoint_from_before_faces_judges_as_it_did(tmp_path: Path) -> None
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     torch.manual_seed(0)
     fresh = Judge(SHAPE)
-    checkpoint.save(tmp_path, fresh, Card("old", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE))
+    store.save(tmp_path, fresh, Card("old", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE))
     old = {
         name: value
         for name, value in load_file(tmp_path / "adapter.safetensors").items()
@@ -336,7 +337,7 @@ def test_a_checkpoint_from_before_faces_judges_as_it_did(tmp_path: Path) -> None
     card["format"], card["weights_sha256"] = 2, sha256((tmp_path / "adapter.safetensors").read_bytes()).hexdigest()
     del card["video"], card["shape"]["face_hidden"]
     (tmp_path / "card.json").write_text(json.dumps(card))
-    judge, read = checkpoint.load(tmp_path, SPEC, visual.SPEC)
+    judge, read = store.load(tmp_path, SPEC, visual.SPEC)
     assert read.video is None
     words, voice_ = torch.randn(2, 4, 7).log_softmax(-1)
     yes, no = torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.bool)

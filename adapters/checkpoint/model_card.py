@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.checkpoint import Card
+from adapters.checkpoint.store import Card
 
 _HEADER = """\
 ---

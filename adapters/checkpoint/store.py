@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters import conformal
-from adapters.conformal import EmotionSets
+from adapters.checkpoint import conformal
+from adapters.checkpoint.conformal import EmotionSets
 from adapters.contract import FeatureSpec, LabelSet
 from adapters.errors import AdapterError
 from adapters.llm.prompt import PromptSpec

@@ -1,4 +1,4 @@
-"""``python -m adapters.hub``: a folder goes up to the Hugging Face hub with a README made from its card.
+"""``python -m adapters.checkpoint.hub``: a folder goes up to the Hugging Face hub with a README made from its card.
 
 Two files come down: nothing but ``adapter.safetensors`` and ``card.json`` is ever taken from a repository, and the
 weights' hash must be the one in the card. That shows damage, not who made them: name a commit
@@ -15,10 +15,10 @@ from typing import Annotated, Any, Self
 import typer
 from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 
-from adapters import checkpoint
+from adapters.checkpoint import store
+from adapters.checkpoint.model_card import describe
 from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
-from adapters.model_card import describe
 
 PREFIX = "hf:"
 _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
@@ -44,10 +44,10 @@ class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-re
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.card = checkpoint.verify(folder)
+        self.card = store.verify(folder)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        for name in checkpoint.FILES:
+        for name in store.FILES:
             shutil.copyfile(self.folder / name, save_directory / name)
 
     @classmethod
@@ -122,13 +122,13 @@ def pull(name: str) -> Path:
         folder = _fetch(match["repository"], match["revision"])
     except Exception as error:  # as above
         raise AdapterError(f"the hub does not give {name}: {_said(error)}") from error
-    checkpoint.verify(folder)
+    store.verify(folder)
     return folder
 
 
 def _fetch(repository: str, revision: str | None, **options: Any) -> Path:
     """The folder in the hub's cache with a checkpoint's two files; ``options`` are those of `hf_hub_download`."""
-    found = [hf_hub_download(repository, name, revision=revision, **options) for name in checkpoint.FILES]
+    found = [hf_hub_download(repository, name, revision=revision, **options) for name in store.FILES]
     return Path(found[-1]).parent
 
 
