@@ -17,12 +17,9 @@ from typing import Annotated
 import torch
 import typer
 
-from adapters.cache import backbone_source
-from adapters.commands import said_in_one_line
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
-from adapters.fit_pseudo import fit_pseudo, read
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.published.data import FRAMES, turns_of
@@ -31,7 +28,10 @@ from adapters.published.model import fresh, load_llm, shape_for
 from adapters.published.sets import set_of
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
+from adapters.training.cache import backbone_source
+from adapters.training.commands import said_in_one_line
+from adapters.training.fit_pseudo import fit_pseudo, read
+from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
 
 def whole_sequences(corpus: Dialogues, recipe: Recipe, batch: int) -> Callable[[], None]:

@@ -16,17 +16,17 @@ import torch
 import typer
 from sklearn.metrics import recall_score
 
-from adapters.cache import asset_folder
 from adapters.checkpoint import store
-from adapters.commands import Seed, said_in_one_line
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows, voice_rows
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.readout.voice import VoiceReader
-from adapters.recipe import RECIPES, Recipe, read_recipe
 from adapters.recogniser import PRETRAINED
-from adapters.voices import MOMENTS, centred, fit_voice
+from adapters.training.cache import asset_folder
+from adapters.training.commands import Seed, said_in_one_line
+from adapters.training.feature_cache import VoiceRows, voice_rows
+from adapters.training.recipe import RECIPES, Recipe, read_recipe
+from adapters.training.voices import MOMENTS, centred, fit_voice
 
 HEARD = {"uar_first_turn": MOMENTS[0], "uar_speaker_known": MOMENTS[-1]}
 SHARED = ("neutral", "sadness", "joy", "anger")

@@ -14,8 +14,6 @@ import numpy as np
 import typer
 
 from adapters import recogniser
-from adapters.cache import asset_folder
-from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS, EmotionScores, Features, LabelSet, TurnInput, Utterance
 from adapters.datasets import emodb, emorynlp, fer2013, iemocap, meld, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
@@ -25,9 +23,11 @@ from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.llm.prefix import Reading
-from adapters.progress import progress
 from adapters.recogniser import Recogniser
-from adapters.scores import figures
+from adapters.training.cache import asset_folder
+from adapters.training.commands import said_in_one_line
+from adapters.training.metrics import figures
+from adapters.training.progress import progress
 
 DIALOGUES: dict[str, Callable[[Path, str], Dialogues]] = {
     "meld": meld.load,

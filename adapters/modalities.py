@@ -1,6 +1,6 @@
 """``python -m adapters.modalities``: what voice and face add to the words, and what they spoil where they contradict.
 
-Adapters are judged on MELD dev with simulated voices and faces (see `adapters.simulate`), each with several draws. How
+Adapters are judged on MELD dev with simulated voices and faces (see `adapters.training.simulate`), each with several draws. How
 the witnesses are weighed is fitted anew on one half of dev and judged on the other, so that no turn weighs for itself.
 A Markdown table on stdout; the models' readings come from the cache, so that it takes a minute.
 """
@@ -18,24 +18,24 @@ import typer
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters.cache import asset_folder, backbone_source
-from adapters.calibrate import DRAWS, weigh_witnesses
 from adapters.checkpoint import store
-from adapters.commands import said_in_one_line
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows, voice_rows, word_rows
 from adapters.datasets import meld
-from adapters.faces import FaceTurns, turns_with_faces
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
-from adapters.fit_pseudo import read
 from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Weigh
 from adapters.recogniser import llm_of, locate
-from adapters.scores import figures
-from adapters.simulate import CONFLICT
-from adapters.witnesses import Said, Split, face_pool, say, voice_pool
+from adapters.training.cache import asset_folder, backbone_source
+from adapters.training.commands import said_in_one_line
+from adapters.training.faces import FaceTurns, turns_with_faces
+from adapters.training.feature_cache import VoiceRows, voice_rows, word_rows
+from adapters.training.fit_pseudo import read
+from adapters.training.fusion import DRAWS, weigh_witnesses
+from adapters.training.metrics import figures
+from adapters.training.modality_scores import Said, Split, face_pool, say, voice_pool
+from adapters.training.simulate import CONFLICT
 
 _FIGURES: tuple[Literal["weighted_f1", "macro_f1", "accuracy", "ece"], ...] = (
     *("weighted_f1", "macro_f1", "accuracy", "ece"),

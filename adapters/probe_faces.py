@@ -17,10 +17,10 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from adapters.cache import asset_folder
-from adapters.commands import said_in_one_line
-from adapters.faces import FaceRows, face_rows
 from adapters.features.visual import CHANNELS, ExpressionReader
+from adapters.training.cache import asset_folder
+from adapters.training.commands import said_in_one_line
+from adapters.training.faces import FaceRows, face_rows
 
 _REGULARISED = 0.01  # scikit-learn's C
 

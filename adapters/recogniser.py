@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from adapters.cache import backbone_source
 from adapters.checkpoint import hub, store
 from adapters.checkpoint.conformal import case_of, contains
 from adapters.checkpoint.store import Card
@@ -37,6 +36,7 @@ from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool
 from adapters.readout.pseudo import answers
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise
+from adapters.training.cache import backbone_source
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"

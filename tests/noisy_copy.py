@@ -20,10 +20,10 @@ import soundfile
 import soxr
 import typer
 
-from adapters.cache import asset_folder
 from adapters.datasets.tables import clean
 from adapters.features.acoustic import SpeechEncoder
-from adapters.progress import progress
+from adapters.training.cache import asset_folder
+from adapters.training.progress import progress
 from tracker.observe.transcribe import TextGate, Transcriber
 
 RATE_HZ = 16_000

@@ -13,18 +13,18 @@ from typing import Annotated
 import typer
 
 from adapters.ablate import pseudo, table, voice, words
-from adapters.cache import asset_folder, backbone_source
-from adapters.commands import said_in_one_line
-from adapters.corpora import word_rows
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SpeechEncoder
-from adapters.fit_pseudo import read
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.recipe import RECIPES, Recipe, read_recipe
-from adapters.witnesses import Split
+from adapters.training.cache import asset_folder, backbone_source
+from adapters.training.commands import said_in_one_line
+from adapters.training.feature_cache import word_rows
+from adapters.training.fit_pseudo import read
+from adapters.training.modality_scores import Split
+from adapters.training.recipe import RECIPES, Recipe, read_recipe
 
 app = typer.Typer(help=__doc__, add_completion=False)
 

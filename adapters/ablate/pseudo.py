@@ -18,20 +18,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows
-from adapters.fit import fit_members
-from adapters.fit_pseudo import Voices, ask, fit_pseudo
 from adapters.llm.backbone import Backbone
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice import VoiceReader
-from adapters.recipe import PseudoSpec, Recipe
-from adapters.scores import figures
-from adapters.simulate import draw
-from adapters.voices import MOMENTS, average_voice, centred
-from adapters.witnesses import Split, no_voices
+from adapters.training.feature_cache import VoiceRows
+from adapters.training.fit import fit_members
+from adapters.training.fit_pseudo import Voices, ask, fit_pseudo
+from adapters.training.metrics import figures
+from adapters.training.modality_scores import Split, no_voices
+from adapters.training.recipe import PseudoSpec, Recipe
+from adapters.training.simulate import draw
+from adapters.training.voices import MOMENTS, average_voice, centred
 
 COLUMNS = ("weighted F1", "macro F1", "weighted F1 with voices", "macro F1 with voices")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from adapters.runs import spread
+from adapters.training.runs import spread
 
 _V = TypeVar("_V", bound="Named", contravariant=True)
 

@@ -23,17 +23,17 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import Encoder, VoiceRows, contents, held_out, kept_tensors
 from adapters.datasets import emodb, ravdess
 from adapters.datasets.ordinary import read_mono
 from adapters.features.acoustic import SPEC, STATES
-from adapters.fit import fit_members
-from adapters.progress import progress
 from adapters.readout.members import Members, Standardise, average
 from adapters.readout.voice import View, VoiceReader
 from adapters.readout.voice_summary import MOVEMENT, PROSODY, summarise
-from adapters.recipe import Recipe
-from adapters.voices import MOMENTS, average_voice, balanced, centred, fit_voice
+from adapters.training.feature_cache import Encoder, VoiceRows, contents, held_out, kept_tensors
+from adapters.training.fit import fit_members
+from adapters.training.progress import progress
+from adapters.training.recipe import Recipe
+from adapters.training.voices import MOMENTS, average_voice, balanced, centred, fit_voice
 
 COLUMNS = ("UAR, first turn", "UAR, speaker known")
 

@@ -17,15 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from adapters.contract import MELD_LABELS, Utterance
-from adapters.corpora import WordRows, kept, word_rows
 from adapters.datasets.records import Dialogues, Line
-from adapters.fit import fit_members
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.progress import progress
 from adapters.readout.members import Members, Standardise, average, pool
-from adapters.recipe import Recipe
-from adapters.scores import figures
+from adapters.training.feature_cache import WordRows, kept, word_rows
+from adapters.training.fit import fit_members
+from adapters.training.metrics import figures
+from adapters.training.progress import progress
+from adapters.training.recipe import Recipe
 
 _AT_ONCE = 32  # turns that are read side by side
 

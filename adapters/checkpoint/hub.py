@@ -17,8 +17,8 @@ from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 
 from adapters.checkpoint import store
 from adapters.checkpoint.model_card import describe
-from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
+from adapters.training.commands import said_in_one_line
 
 PREFIX = "hf:"
 _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one

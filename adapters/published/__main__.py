@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.commands import Seed, said_in_one_line
 from adapters.errors import AdapterError
 from adapters.llm.backbone import digest
 from adapters.llm.presets import paper_fit
@@ -25,7 +24,8 @@ from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.saved import Saved, finished, save
 from adapters.published.sets import set_of
-from adapters.runs import make_folder, spread, write_summary
+from adapters.training.commands import Seed, said_in_one_line
+from adapters.training.runs import make_folder, spread, write_summary
 
 _PRESET, _EPOCHS = "qwen-1.8b", 3  # where nothing is said; the authors' 50 epochs are for those who ask
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter
 from adapters.published import saved
@@ -21,6 +20,7 @@ from adapters.published.fit import judged
 from adapters.published.model import load_llm
 from adapters.published.saved import Saved
 from adapters.published.sets import set_of
+from adapters.training.commands import said_in_one_line
 
 
 def _load(path: Path, dataset: str | None, backbone: str | None) -> tuple[MseAdapter, Saved]:

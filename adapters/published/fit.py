@@ -21,9 +21,9 @@ from transformers import get_cosine_schedule_with_warmup
 
 from adapters.errors import AdapterError
 from adapters.mse.llm import MseBatch, MseLlm
-from adapters.progress import progress
 from adapters.published.data import Turn
 from adapters.published.sets import DataSet
+from adapters.training.progress import progress
 
 _JUDGED = 8  # turns at a time
 

@@ -19,9 +19,9 @@ from torch import nn
 from transformers import AutoModel
 
 from adapters import recogniser
-from adapters.cache import asset_folder
 from adapters.contract import TurnInput, Utterance
 from adapters.llm.backbone import DTYPES, Backbone
+from adapters.training.cache import asset_folder
 
 LENGTHS = ((25, 0), (25, 120), (25, 300), (60, 200))
 """(new tokens, tokens that were read before)"""

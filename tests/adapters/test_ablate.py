@@ -15,18 +15,18 @@ from typer.testing import CliRunner
 from adapters.ablate import pseudo, table, voice
 from adapters.ablate.__main__ import app
 from adapters.contract import Absent, Features, Utterance
-from adapters.corpora import word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
-from adapters.fit import Curves
-from adapters.fit_pseudo import fit_pseudo, read
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.recipe import RECIPES, Recipe, read_recipe
-from adapters.witnesses import Split
+from adapters.training.feature_cache import word_rows
+from adapters.training.fit import Curves
+from adapters.training.fit_pseudo import fit_pseudo, read
+from adapters.training.modality_scores import Split
+from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from tests.adapters.test_ablate_readers import FIT, made_up_voices
 from tests.adapters.tiny import write_backbone
 

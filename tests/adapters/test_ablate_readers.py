@@ -10,7 +10,6 @@ from torch import nn
 
 from adapters.ablate import voice, words
 from adapters.contract import Absent, Utterance
-from adapters.corpora import VoiceRows, WordRows, word_rows
 from adapters.datasets.records import Dialogues, Line
 from adapters.features.acoustic import SPEC, STATES
 from adapters.llm.backbone import Backbone
@@ -18,8 +17,9 @@ from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.members import Standardise
 from adapters.readout.voice import VoiceReader
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise
-from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
-from adapters.voices import average_voice
+from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
+from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
+from adapters.training.voices import average_voice
 from tests.adapters.tiny import write_backbone
 
 D = 64

@@ -8,9 +8,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from adapters.cache import clean_up, main, training_bound, training_folder
-from adapters.corpora import kept as kept_tensor
 from adapters.errors import AdapterError
+from adapters.training.cache import clean_up, main, training_bound, training_folder
+from adapters.training.feature_cache import kept as kept_tensor
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from adapters import modalities, probe_faces
-from adapters.calibrate import cases_of, judge_cases, weigh_witnesses
-from adapters.faces import FaceRows
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.modalities import CASES, part, table_rows
 from adapters.probe_faces import probe
 from adapters.readout.judge import Belief, Weigh, Witnesses
-from adapters.simulate import CONFLICT, SHARES, draw
-from adapters.witnesses import Said
+from adapters.training.faces import FaceRows
+from adapters.training.fusion import cases_of, judge_cases, weigh_witnesses
+from adapters.training.modality_scores import Said
+from adapters.training.simulate import CONFLICT, SHARES, draw
 
 YES = torch.ones(1, dtype=torch.bool)
 

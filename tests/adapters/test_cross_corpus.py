@@ -8,11 +8,11 @@ import torch
 
 from adapters import cross_corpus
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows
 from adapters.cross_corpus import SHARED, leave_out
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.recipe import RECIPES, read_recipe
-from adapters.voices import fit_voice
+from adapters.training.feature_cache import VoiceRows
+from adapters.training.recipe import RECIPES, read_recipe
+from adapters.training.voices import fit_voice
 
 CORPORA = ("ravdess", "emodb", "ordinary")
 

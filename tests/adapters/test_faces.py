@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.cache import asset_folder
-from adapters.faces import STRENGTHS, FaceRows, degrade, face_turns, fit_face
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.readout.face import FACE_DIM, FaceReader, summarise_face
-from adapters.recipe import RECIPES, read_recipe
+from adapters.training.cache import asset_folder
+from adapters.training.faces import STRENGTHS, FaceRows, degrade, face_turns, fit_face
+from adapters.training.recipe import RECIPES, read_recipe
 
 
 def rows(faces: int = 70) -> FaceRows:

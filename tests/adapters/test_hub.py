@@ -9,7 +9,6 @@ import torch
 from huggingface_hub import close_session
 
 from adapters import recogniser
-from adapters.cache import asset_folder, backbone_source
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.hub import Published, pull, push
@@ -21,6 +20,7 @@ from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
+from adapters.training.cache import asset_folder, backbone_source
 from tests.adapters.hub import REVISION, Hub, serve_hub
 from tests.adapters.tiny import WIDTH, write_backbone
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from adapters.cache import asset_folder, backbone_source
 from adapters.errors import AdapterError
 from adapters.llm.presets import LLMS, PAPER, paper_fit
 from adapters.mse.adapter import PRESETS
+from adapters.training.cache import asset_folder, backbone_source
 
 
 @pytest.mark.parametrize("name", LLMS)

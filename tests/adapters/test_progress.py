@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from adapters.progress import progress, told
+from adapters.training.progress import progress, told
 
 
 def clock(step: float) -> Callable[[], float]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.scores import calibration_error, figures
+from adapters.training.metrics import calibration_error, figures
 
 NAMES = ("calm", "cross")
 

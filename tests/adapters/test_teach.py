@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.readout.members import Members
-from adapters.recipe import FitSpec
-from adapters.teach import FOLDS, deal, taught
+from adapters.training.distil import FOLDS, deal, taught
+from adapters.training.recipe import FitSpec
 
 FIT = FitSpec(
     epochs=30, batch=16, learning_rate=1e-2, weight_decay=0.0, label_smoothing=0.0, dropout=(0.0, 0.0), adjust=0.0

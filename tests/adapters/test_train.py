@@ -16,23 +16,23 @@ import soundfile
 import torch
 
 from adapters import recogniser
-from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
-from adapters.corpora import WordRows, voice_rows
 from adapters.errors import AdapterError
-from adapters.faces import face_rows
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.features.visual import CHANNELS
-from adapters.fit import Curves, best_epoch, fit_members, log_prior
 from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Weigh
 from adapters.readout.members import Members, average
-from adapters.recipe import RECIPES, FitSpec, Recipe, read_recipe
-from adapters.runs import begin, finished, summarise
-from adapters.simulate import CONFLICT, draw
-from adapters.train import Readers, _together, fit_judge, train, train_seeds
-from adapters.witnesses import Said
+from adapters.training.faces import face_rows
+from adapters.training.feature_cache import WordRows, voice_rows
+from adapters.training.fit import Curves, best_epoch, fit_members, log_prior
+from adapters.training.fusion import DRAWS, judge_cases, weigh_witnesses
+from adapters.training.modality_scores import Said
+from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
+from adapters.training.runs import begin, finished, summarise
+from adapters.training.simulate import CONFLICT, draw
+from adapters.training.train import Readers, _together, fit_judge, train, train_seeds
 from tests.adapters.tiny import write_backbone
 
 FIT = FitSpec(
@@ -244,8 +244,8 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
         judged.extend((usual, conflicting))
         return judge_cases(weigh, usual, conflicting, labels, seed)
 
-    monkeypatch.setattr("adapters.train.weigh_witnesses", watched_fit)
-    monkeypatch.setattr("adapters.train.judge_cases", watched_figures)
+    monkeypatch.setattr("adapters.training.train.weigh_witnesses", watched_fit)
+    monkeypatch.setattr("adapters.training.train.judge_cases", watched_figures)
     train(recipe, data, tmp_path / "out", seed=0, readers=readers())
     assert len(fitted) == DRAWS
     assert len(judged) == 2
@@ -260,7 +260,7 @@ def test_an_llm_that_changes_in_training_is_noticed(
         next(backbone._model.parameters()).data.add_(1.0)
         return fit_judge(recipe, judge, backbone, *others)
 
-    monkeypatch.setattr("adapters.train.fit_judge", meddle)
+    monkeypatch.setattr("adapters.training.train.fit_judge", meddle)
     with pytest.raises(AdapterError, match="must stay frozen"):
         train(recipe, data, tmp_path / "out", seed=0, readers=readers())
 

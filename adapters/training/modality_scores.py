@@ -1,7 +1,7 @@
 """What the readers say of dialogues with simulated voices and faces.
 
 Letters: ``turns`` of the dialogues, ``pool`` voices or faces that may be drawn, ``moments`` at which a voice is heard
-(see `adapters.voices`), ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector, ``classes``.
+(see `adapters.training.voices`), ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector, ``classes``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from adapters.corpora import VoiceRows, WordRows
-from adapters.faces import FaceTurns
-from adapters.fit_pseudo import ReadPart, Voices, ask
 from adapters.llm.backbone import Backbone
 from adapters.readout.judge import Judge, Witnesses
 from adapters.readout.members import average
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.simulate import SHARES, draw
-from adapters.voices import MOMENTS, centred
+from adapters.training.faces import FaceTurns
+from adapters.training.feature_cache import VoiceRows, WordRows
+from adapters.training.fit_pseudo import ReadPart, Voices, ask
+from adapters.training.simulate import SHARES, draw
+from adapters.training.voices import MOMENTS, centred
 
 
 @dataclass(frozen=True, slots=True)

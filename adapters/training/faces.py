@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import kept
 from adapters.datasets import fer2013
 from adapters.features.visual import SIZE, SPEC
-from adapters.fit import Curves, fit_members
-from adapters.progress import progress
 from adapters.readout.face import FaceReader, summarise_face
-from adapters.recipe import FitSpec
+from adapters.training.feature_cache import kept
+from adapters.training.fit import Curves, fit_members
+from adapters.training.progress import progress
+from adapters.training.recipe import FitSpec
 
 VERSION = 1  # raised whenever the same pictures would give other rows
 STRENGTHS = (0.4, 1.0)  # each picture is there as it is, and as one camera and a worse one see it

@@ -2,7 +2,7 @@
 
 The keys and values of every dialogue are kept in memory (13 KB a token for SmolLM2-135M's lower 17 layers in bfloat16:
 2.8 GB for MELD's training split), so that a step runs suffixes only, those of all turns of a dialogue at once. Voices
-are simulated (see `adapters.simulate`) and drawn anew in each epoch.
+are simulated (see `adapters.training.simulate`) and drawn anew in each epoch.
 
 Letters: ``turns`` of the corpus, ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector.
 """
@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import parts
 from adapters.datasets.records import Dialogues
-from adapters.fit import Curves, log_prior
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Prefix
 from adapters.llm.prompt import Prompter
-from adapters.progress import progress
 from adapters.readout.pseudo import PseudoTokens, Reader, answers
-from adapters.recipe import PseudoSpec
+from adapters.training.feature_cache import parts
+from adapters.training.fit import Curves, log_prior
+from adapters.training.progress import progress
+from adapters.training.recipe import PseudoSpec
 
 Voices = tuple[Float[Tensor, "turns summary"], Bool[Tensor, " turns"]]
 """A voice for each turn, its speaker's habits taken off, and which turns have one."""

@@ -14,11 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adapters.contract import MELD_LABELS
-from adapters.corpora import VoiceRows
-from adapters.fit import fit_members
 from adapters.readout.members import Members
 from adapters.readout.voice import VoiceReader
-from adapters.recipe import FitSpec
+from adapters.training.feature_cache import VoiceRows
+from adapters.training.fit import fit_members
+from adapters.training.recipe import FitSpec
 
 MOMENTS = (0, 4, 1000)  # turns heard before; 1000 stands for all that there are
 

@@ -21,7 +21,6 @@ from jaxtyping import Bool, Float, Float32, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters.cache import clean_up, training_folder
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
 from adapters.datasets.ordinary import read_mono, windows
@@ -29,9 +28,10 @@ from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, Encoded
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.progress import progress
 from adapters.readout.members import pool
 from adapters.readout.voice_summary import VERSION, summarise
+from adapters.training.cache import clean_up, training_folder
+from adapters.training.progress import progress
 
 _CORPORA = (emodb, nemo, ravdess, urdu)
 _HELD_OUT = {"emodb": "16", "nemo": "MP0", "urdu": "SM3"}  # one speaker each who is never trained on

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
-from adapters.progress import progress
 from adapters.readout.judge import Weigh, Witnesses
 from adapters.readout.members import Members
-from adapters.recipe import FitSpec
+from adapters.training.progress import progress
+from adapters.training.recipe import FitSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def fit_members(
         weights: How much each row counts.
         spec: How to fit.
         score: How well the members do on held-out rows, higher is better; asked after each epoch if it is given.
-        targets: Probabilities to learn in place of the labels, if any (see `adapters.teach`).
+        targets: Probabilities to learn in place of the labels, if any (see `adapters.training.distil`).
 
     Returns:
         How it went. With a score and patience, the members are those of the best epoch.

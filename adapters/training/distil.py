@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from adapters.fit import fit_members
 from adapters.readout.members import Members, average
-from adapters.recipe import FitSpec
+from adapters.training.fit import fit_members
+from adapters.training.recipe import FitSpec
 
 FOLDS = 5
 

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from adapters.errors import AdapterError
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -97,12 +97,12 @@ class Recipe:
         voice: How the voice's members are fitted.
         pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
         face_hidden: Width of a member that sees faces.
-        face_turns: Turns of each label that are put together from pictures (see `adapters.faces`).
+        face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
         face: How the face's members are fitted; without it faces are not read.
         heard: How much a turn's words as a recogniser heard them (``heard/meld`` in the data folder, see
             ``tests/noisy_copy.py``) count beside the written ones; 0 leaves them out.
         taught: How much of what the words' members learn is what others say who did not see the dialogue (see
-            `adapters.teach`); 0 takes the labels alone.
+            `adapters.training.distil`); 0 takes the labels alone.
     """
 
     name: str

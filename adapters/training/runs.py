@@ -18,8 +18,8 @@ import numpy as np
 
 from adapters.checkpoint import store
 from adapters.errors import AdapterError
-from adapters.fit import Curves
-from adapters.recipe import Recipe
+from adapters.training.fit import Curves
+from adapters.training.recipe import Recipe
 
 _RECIPE, _METRICS, _CURVES, SUMMARY = "recipe.json", "metrics.json", "curves.png", "summary.json"
 _SUMMED = ("weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier")

@@ -13,11 +13,11 @@ from torch import Tensor
 from adapters.checkpoint import conformal
 from adapters.checkpoint.conformal import EmotionSets, case_of
 from adapters.contract import MELD_LABELS
-from adapters.fit import fit_weigh
 from adapters.readout.judge import Weigh, Witnesses
-from adapters.scores import Figures, figures
-from adapters.simulate import PRESENT
-from adapters.witnesses import Said
+from adapters.training.fit import fit_weigh
+from adapters.training.metrics import Figures, figures
+from adapters.training.modality_scores import Said
+from adapters.training.simulate import PRESENT
 
 COVERAGE = 0.9  # what the sets of emotions promise, for every emotion
 DRAWS = 6  # of voices and faces that weights are fitted to; with one, what was drawn is learned along with the weights

@@ -1,4 +1,4 @@
-"""``python -m adapters.cache``: where downloaded weights and computed features live on this machine, and how much.
+"""``python -m adapters.training.cache``: where downloaded weights and computed features live on this machine, and how much.
 
 What the frozen models make of training data is kept between runs, up to a bound: 8 GiB, or what
 ``$EMOTION_TRACKER_TRAINING_CACHE_GIB`` says. What was not used for longest goes first.

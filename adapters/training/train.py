@@ -1,4 +1,4 @@
-"""``python -m adapters.train``: from the data to a checkpoint, by a recipe, with one seed or several.
+"""``python -m adapters.training.train``: from the data to a checkpoint, by a recipe, with one seed or several.
 
 The frozen models are run over the data once and kept in the cache; fitting the adapter itself takes minutes. The LLM's
 weights are hashed before and after.
@@ -19,34 +19,34 @@ import typer
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from adapters.cache import asset_folder, backbone_source
-from adapters.calibrate import DRAWS, judge_cases, weigh_witnesses
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.commands import Seed, said_in_one_line
 from adapters.contract import MELD_LABELS
-from adapters.corpora import Encoder, VoiceRows, WordRows, voice_rows, word_rows
 from adapters.datasets import meld
 from adapters.errors import AdapterError
-from adapters.faces import FaceTurns, Reader, fit_face, turns_with_faces
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
-from adapters.fit import Curves, fit_members
-from adapters.fit_pseudo import Voices, fit_pseudo, read
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape
-from adapters.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
-from adapters.runs import begin, finished, summarise, write_run, write_summary
-from adapters.scores import Figures, weighted_f1
-from adapters.simulate import CONFLICT, PRESENT, SHARES, draw
-from adapters.teach import taught
-from adapters.voices import fit_voice
-from adapters.witnesses import Split, face_pool, no_voices, say, states, voice_pool
+from adapters.training.cache import asset_folder, backbone_source
+from adapters.training.commands import Seed, said_in_one_line
+from adapters.training.distil import taught
+from adapters.training.faces import FaceTurns, Reader, fit_face, turns_with_faces
+from adapters.training.feature_cache import Encoder, VoiceRows, WordRows, voice_rows, word_rows
+from adapters.training.fit import Curves, fit_members
+from adapters.training.fit_pseudo import Voices, fit_pseudo, read
+from adapters.training.fusion import DRAWS, judge_cases, weigh_witnesses
+from adapters.training.metrics import Figures, weighted_f1
+from adapters.training.modality_scores import Split, face_pool, no_voices, say, states, voice_pool
+from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
+from adapters.training.runs import begin, finished, summarise, write_run, write_summary
+from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
+from adapters.training.voices import fit_voice
 
 DATA_USED = {
     "MELD train (fitting words), dev (calibration)": "GPL-3.0",
