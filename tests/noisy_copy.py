@@ -2,7 +2,7 @@
 
 espeak-ng speaks every line, each speaker with a voice of its own, and the live transcriber writes down what it hears.
 Prints the word error rate and how many lines were heard as nothing; of those a dash is left. NOISY/meld then stands
-where DATA/meld would: ``python -m adapters.evaluate --data NOISY``.
+where DATA/meld would: ``python -m adapters.evaluation.evaluate --data NOISY``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from adapters.contract import MELD_LABELS
 from adapters.datasets.processed import CHERMA_LABELS
 from adapters.errors import AdapterError
 from adapters.mse.tasks import TASKS, Task
-from adapters.regression import MoseiFigures, SimsFigures, mosei_figures, sims_figures
+from adapters.published.regression import MoseiFigures, SimsFigures, mosei_figures, sims_figures
 from adapters.training.metrics import figures
 
 Told = Float[np.ndarray, "n answers"]

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
-from adapters.datasets.ordinary import read_mono, windows
+from adapters.datasets.neutral_talk import read_mono, windows
 from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, Encoded
 from adapters.llm.backbone import Backbone

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from adapters.ablate import voice, words
 from adapters.contract import Absent, Utterance
 from adapters.datasets.records import Dialogues, Line
+from adapters.evaluation.ablate import voice, words
 from adapters.features.acoustic import SPEC, STATES
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec

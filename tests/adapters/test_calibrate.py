@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from typer.testing import CliRunner
 
-from adapters import modalities, probe_faces
+from adapters.evaluation import modalities, probe_faces
+from adapters.evaluation.modalities import CASES, part, table_rows
+from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
-from adapters.modalities import CASES, part, table_rows
-from adapters.probe_faces import probe
 from adapters.readout.judge import Belief, Weigh, Witnesses
 from adapters.training.faces import FaceRows
 from adapters.training.fusion import cases_of, judge_cases, weigh_witnesses

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import cross_corpus
 from adapters.contract import MELD_LABELS
-from adapters.cross_corpus import SHARED, leave_out
+from adapters.evaluation import cross_corpus
+from adapters.evaluation.cross_corpus import SHARED, leave_out
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.feature_cache import VoiceRows
 from adapters.training.recipe import RECIPES, read_recipe

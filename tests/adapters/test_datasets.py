@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from adapters.contract import MELD_LABELS, Utterance
-from adapters.datasets import emodb, meld, nemo, ordinary, ravdess, urdu
+from adapters.datasets import emodb, meld, nemo, neutral_talk, ravdess, urdu
 from adapters.errors import AdapterError
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"

@@ -13,7 +13,7 @@ from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS
-from adapters.evaluate import main
+from adapters.evaluation.evaluate import main
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.errors import AdapterError
-from adapters.regression import mosei_figures, sims_figures
+from adapters.published.regression import mosei_figures, sims_figures
 
 TRUE = np.array([-2.6, -1.0, 0.0, 0.4, 3.0])
 PREDICTED = np.array([-3.4, 0.2, -0.1, 0.6, 2.2])

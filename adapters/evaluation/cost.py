@@ -1,4 +1,4 @@
-"""``python -m adapters.cost``: what an epoch costs, the published way and ours, on the same turns in the same run.
+"""``python -m adapters.evaluation.cost``: what an epoch costs, the published way and ours, on the same turns in the same run.
 
 The published way runs each turn's whole text through all of the LLM, forward and backward. Ours reads each dialogue
 once without gradients, and runs the suffixes of its turns through the layers that are read. A few dialogues are timed,

@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from adapters.contract import MELD_LABELS
 from adapters.datasets import emodb, ravdess
-from adapters.datasets.ordinary import read_mono
+from adapters.datasets.neutral_talk import read_mono
 from adapters.features.acoustic import SPEC, STATES
 from adapters.readout.members import Members, Standardise, average
 from adapters.readout.voice import View, VoiceReader

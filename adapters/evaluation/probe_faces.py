@@ -1,4 +1,4 @@
-"""``python -m adapters.probe_faces``: how well the face network's features tell FER2013's emotions apart.
+"""``python -m adapters.evaluation.probe_faces``: how well the face network's features tell FER2013's emotions apart.
 
 A linear probe is fitted to Training and judged on PublicTest, beside the network's own classes. One JSON on stdout.
 """

@@ -1,6 +1,6 @@
-"""``python -m adapters.ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
+"""``python -m adapters.evaluation.ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
 
-What each modality adds is `adapters.modalities`, how the voice carries over between corpora `adapters.cross_corpus`.
+What each modality adds is `adapters.evaluation.modalities`, how the voice carries over between corpora `adapters.evaluation.cross_corpus`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated
 
 import typer
 
-from adapters.ablate import pseudo, table, voice, words
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
+from adapters.evaluation.ablate import pseudo, table, voice, words
 from adapters.features.acoustic import SpeechEncoder
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec

@@ -1,4 +1,4 @@
-"""``python -m adapters.cross_corpus``: does the voice carry over to a corpus that it was not trained on?
+"""``python -m adapters.evaluation.cross_corpus``: does the voice carry over to a corpus that it was not trained on?
 
 Four classes that all corpora have (neutral, sadness, joy, anger); each corpus in turn is left out of training and
 judged, once with no earlier turn of its speakers heard and once with all their others. Beside it, all seven classes on

@@ -2,7 +2,7 @@
 
 A variant swaps a module of `adapters.readout.pseudo.PseudoTokens` for a simpler one; the readers behind them are fitted
 as the recipe fits them. Figures are on the first dialogues of MELD dev, with and without simulated voices, by what the
-LLM says alone: how the voice's own reader and the words are weighed is left to `adapters.modalities`.
+LLM says alone: how the voice's own reader and the words are weighed is left to `adapters.evaluation.modalities`.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``words`` of a turn.
 """

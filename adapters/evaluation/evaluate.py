@@ -1,4 +1,4 @@
-"""``python -m adapters.evaluate``: a checkpoint on a data set, as live use would judge it; one JSON on stdout."""
+"""``python -m adapters.evaluation.evaluate``: a checkpoint on a data set, as live use would judge it; one JSON on stdout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 from adapters import recogniser
 from adapters.contract import MELD_LABELS, EmotionScores, Features, LabelSet, TurnInput, Utterance
 from adapters.datasets import emodb, emorynlp, fer2013, iemocap, meld, nemo, ravdess, urdu
-from adapters.datasets.ordinary import read_mono, windows
+from adapters.datasets.neutral_talk import read_mono, windows
 from adapters.datasets.records import Clip, Clips, Dialogues
 from adapters.errors import AdapterError
 from adapters.features import visual
