@@ -30,13 +30,13 @@ from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Reading
+from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter
 from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.judge import Evidence, Judge
 from adapters.readout.members import pool
 from adapters.readout.pseudo import answers
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise
-from adapters.training.cache import backbone_source
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"

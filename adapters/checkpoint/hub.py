@@ -1,4 +1,4 @@
-"""``python -m adapters.checkpoint.hub``: a folder goes up to the Hugging Face hub with a README made from its card.
+"""``python -m adapters push``: a folder goes up to the Hugging Face hub with a README made from its card.
 
 Two files come down: nothing but ``adapter.safetensors`` and ``card.json`` is ever taken from a repository, and the
 weights' hash must be the one in the card. That shows damage, not who made them: name a commit
@@ -18,7 +18,6 @@ from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 from adapters.checkpoint import store
 from adapters.checkpoint.model_card import describe
 from adapters.errors import AdapterError
-from adapters.training.commands import said_in_one_line
 
 PREFIX = "hf:"
 _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
@@ -138,14 +137,9 @@ def main(
     private: Annotated[bool, typer.Option("--private", help="Only for its owner's eyes.")] = False,
 ) -> None:
     """Publish an adapter on the Hugging Face hub; log in with `hf auth login` first."""
-    with said_in_one_line():
-        typer.echo(push(folder, repository, private=private))
+    typer.echo(push(folder, repository, private=private))
 
 
 def _said(error: Exception) -> str:
     """The kind of an error and its first line."""
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,4 +1,4 @@
-"""``python -m adapters.evaluation.cost``: what an epoch costs, the published way and ours, on the same turns in the same run.
+"""``python -m adapters cost``: what an epoch costs, the published way and ours, on the same turns in the same run.
 
 The published way runs each turn's whole text through all of the LLM, forward and backward. Ours reads each dialogue
 once without gradients, and runs the suffixes of its turns through the layers that are read. A few dialogues are timed,
@@ -21,6 +21,7 @@ from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.published.data import FRAMES, turns_of
 from adapters.published.fit import epoch_of
@@ -28,8 +29,6 @@ from adapters.published.model import fresh, load_llm, shape_for
 from adapters.published.sets import set_of
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.training.cache import backbone_source
-from adapters.training.commands import said_in_one_line
 from adapters.training.fit_pseudo import fit_pseudo, read
 from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
@@ -72,14 +71,13 @@ def main(
     batch: Annotated[int, typer.Option(help="Turns per step of the published way.", min=1)] = 16,
 ) -> None:
     """Time both ways."""
-    with said_in_one_line():
-        recipe = read_recipe(config)
-        if recipe.pseudo is None:
-            raise AdapterError(f"{config} trains no pseudo tokens, there is nothing to compare")
-        spec = replace(recipe.pseudo, epochs=1)
-        corpus = meld.load(data / "meld", "train")
-        some = Dialogues(corpus.dialogues[:dialogues])
-        ways = {"whole_sequences": whole_sequences(some, recipe, batch), "suffixes": suffixes(some, recipe, spec)}
+    recipe = read_recipe(config)
+    if recipe.pseudo is None:
+        raise AdapterError(f"{config} trains no pseudo tokens, there is nothing to compare")
+    spec = replace(recipe.pseudo, epochs=1)
+    corpus = meld.load(data / "meld", "train")
+    some = Dialogues(corpus.dialogues[:dialogues])
+    ways = {"whole_sequences": whole_sequences(some, recipe, batch), "suffixes": suffixes(some, recipe, spec)}
     minutes: dict[str, float] = {}
     for name, epoch in ways.items():
         begun = time.monotonic()
@@ -87,7 +85,3 @@ def main(
         minutes[name] = (time.monotonic() - begun) / 60 * len(corpus.labels) / len(some.labels)
     ratio = minutes["whole_sequences"] / minutes["suffixes"]
     typer.echo(json.dumps({"turns": len(some.labels), "minutes_per_epoch": minutes, "times_faster": ratio}, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

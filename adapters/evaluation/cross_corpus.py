@@ -1,4 +1,4 @@
-"""``python -m adapters.evaluation.cross_corpus``: does the voice carry over to a corpus that it was not trained on?
+"""``python -m adapters cross-corpus``: does the voice carry over to a corpus that it was not trained on?
 
 Four classes that all corpora have (neutral, sadness, joy, anger); each corpus in turn is left out of training and
 judged, once with no earlier turn of its speakers heard and once with all their others. Beside it, all seven classes on
@@ -22,10 +22,9 @@ from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.readout.voice import VoiceReader
 from adapters.recogniser import PRETRAINED
-from adapters.training.cache import asset_folder
-from adapters.training.commands import Seed, said_in_one_line
 from adapters.training.feature_cache import VoiceRows, voice_rows
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
+from adapters.training.runs import Seed
 from adapters.training.voices import MOMENTS, centred, fit_voice
 
 HEARD = {"uar_first_turn": MOMENTS[0], "uar_speaker_known": MOMENTS[-1]}
@@ -66,16 +65,11 @@ def main(
     seed: Seed = 0,
 ) -> None:
     """Leave each corpus out in turn."""
-    with said_in_one_line():
-        rows = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
-        recipe = read_recipe(config)
+    rows = voice_rows(data, SpeechEncoder)
+    recipe = read_recipe(config)
     corpora = sorted(set(rows.corpora.tolist()) - {"ordinary"})
     recalls = {corpus: leave_out(recipe, rows, corpus, seed) for corpus in corpora}
     means = {heard: float(np.mean([by[heard] for by in recalls.values()])) for heard in HEARD}
     actors = held_out_actors("default", rows, seed)
     result = {"seed": seed, "corpus_left_out": recalls, "mean": means, "ravdess_held_out_actors_7_classes": actors}
     typer.echo(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,4 +1,4 @@
-"""``python -m adapters.evaluation.evaluate``: a checkpoint on a data set, as live use would judge it; one JSON on stdout."""
+"""A checkpoint on a data set, as live use would judge it; one JSON on stdout."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.llm.prefix import Reading
 from adapters.recogniser import Recogniser
-from adapters.training.cache import asset_folder
-from adapters.training.commands import said_in_one_line
 from adapters.training.metrics import figures
 from adapters.training.progress import progress
 
@@ -192,22 +190,14 @@ def main(
     """Evaluate an adapter."""
 
     def encoder() -> SpeechEncoder:
-        return SpeechEncoder(asset_folder("whisper-tiny.en"), threads=threads or 0)
+        return SpeechEncoder(threads=threads or 0)
 
-    def expressions() -> ExpressionReader:
-        return ExpressionReader(asset_folder("mini-xception-fer"))
-
-    with said_in_one_line():
-        judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
-        turns, labels, known, refused = read_turns(data, dataset, split, encoder, expressions)
-        if judge.card.labels != known:
-            raise AdapterError(
-                f"{judge.adapter_id} tells {', '.join(judge.card.labels.labels)} apart, "
-                f"but {dataset} is labelled with {', '.join(known.labels)}"
-            )
-        result = evaluate(judge, turns, labels)
+    judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
+    turns, labels, known, refused = read_turns(data, dataset, split, encoder, ExpressionReader)
+    if judge.card.labels != known:
+        raise AdapterError(
+            f"{judge.adapter_id} tells {', '.join(judge.card.labels.labels)} apart, "
+            f"but {dataset} is labelled with {', '.join(known.labels)}"
+        )
+    result = evaluate(judge, turns, labels)
     typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,7 +1,7 @@
-"""``python -m adapters.evaluation.modalities``: what voice and face add to the words, and what they spoil where they contradict.
+"""``python -m adapters modalities``: what voice and face add to the words, and what they spoil where they contradict.
 
-Adapters are judged on MELD dev with simulated voices and faces (see `adapters.training.simulate`), each with several draws. How
-the witnesses are weighed is fitted anew on one half of dev and judged on the other, so that no turn weighs for itself.
+Adapters are judged on MELD dev with simulated voices and faces (see `adapters.training.simulate`), each with several
+draws. How the witnesses are weighed is fitted anew on one half of dev and judged on the other, so that no turn weighs for itself.
 A Markdown table on stdout; the models' readings come from the cache, so that it takes a minute.
 """
 
@@ -25,10 +25,9 @@ from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
 from adapters.readout.judge import Judge, Weigh
 from adapters.recogniser import llm_of, locate
-from adapters.training.cache import asset_folder, backbone_source
-from adapters.training.commands import said_in_one_line
 from adapters.training.faces import FaceTurns, turns_with_faces
 from adapters.training.feature_cache import VoiceRows, voice_rows, word_rows
 from adapters.training.fit_pseudo import read
@@ -159,22 +158,15 @@ def main(
 ) -> None:
     """Print the table: mean and spread over adapters and draws."""
     found: dict[str, list[Float[np.ndarray, " figures"]]] = {}
-    with said_in_one_line():
-        heard = voice_rows(data, lambda: SpeechEncoder(asset_folder("whisper-tiny.en")))
-        voices = heard.where(heard.held_out.numpy())
-        _, faces = turns_with_faces(
-            data, lambda: ExpressionReader(asset_folder("mini-xception-fer")), _TURNS_PER_LABEL, seed=_APART
-        )
-        for name in checkpoint or ["default"]:
-            for case, values in judge_adapter(name, data, voices, faces, seeds):
-                found.setdefault(case, []).append(values)
+    heard = voice_rows(data, SpeechEncoder)
+    voices = heard.where(heard.held_out.numpy())
+    _, faces = turns_with_faces(data, ExpressionReader, _TURNS_PER_LABEL, seed=_APART)
+    for name in checkpoint or ["default"]:
+        for case, values in judge_adapter(name, data, voices, faces, seeds):
+            found.setdefault(case, []).append(values)
     typer.echo("| simulated dev | weighted F1 | macro F1 | accuracy | ECE |\n|---|---|---|---|---|")
     for case, rows in found.items():
         table = np.array(rows)
         spread = table.std(0, ddof=1) if len(table) > 1 else np.zeros(len(_FIGURES))
         cells = [f"{mean:.3f} ± {wide:.3f}" for mean, wide in zip(table.mean(0), spread, strict=True)]
         typer.echo(f"| {case} | {' | '.join(cells)} |")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,4 +1,4 @@
-"""``python -m adapters.evaluation.probe_faces``: how well the face network's features tell FER2013's emotions apart.
+"""``python -m adapters probe-faces``: how well the face network's features tell FER2013's emotions apart.
 
 A linear probe is fitted to Training and judged on PublicTest, beside the network's own classes. One JSON on stdout.
 """
@@ -18,8 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adapters.features.visual import CHANNELS, ExpressionReader
-from adapters.training.cache import asset_folder
-from adapters.training.commands import said_in_one_line
 from adapters.training.faces import FaceRows, face_rows
 
 _REGULARISED = 0.01  # scikit-learn's C
@@ -48,10 +46,5 @@ def _figures(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dic
 
 def main(data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")]) -> None:
     """Probe the features."""
-    with said_in_one_line():
-        rows = face_rows(data, lambda: ExpressionReader(asset_folder("mini-xception-fer")))
+    rows = face_rows(data, ExpressionReader)
     typer.echo(json.dumps(probe(rows), indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

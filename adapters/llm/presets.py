@@ -9,10 +9,15 @@ it as warm-up, mixed precision, and the best epoch on the validation split (weig
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from adapters.assets import asset_folder
 from adapters.errors import AdapterError
+
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +105,20 @@ def paper_fit(llm: str, dataset: str) -> PaperFit:
     except KeyError:
         known = ", ".join(f"{name} on {data}" for name, data in PAPER)
         raise AdapterError(f"the paper has no {llm} on {dataset}, but {known}") from None
+
+
+def backbone_source(name: str) -> str | Path:
+    """Where an LLM is that a recipe or card names.
+
+    Args:
+        name: A folder, a pulled asset, a preset (`LLMS`) or ``owner/name`` on the Hugging Face hub.
+
+    Returns:
+        A folder, or a name on the hub; the folder of the asset, which is not there, where it is none of these.
+    """
+    for folder in (Path(name), asset_folder(name)):
+        if folder.is_dir():
+            return folder
+    if name in LLMS:
+        return LLMS[name].hub
+    return name if _ON_HUB.fullmatch(name) else asset_folder(name)

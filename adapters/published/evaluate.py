@@ -1,4 +1,4 @@
-"""``python -m adapters.published.evaluate``: an adapter of the published method on a split; one JSON on stdout.
+"""``python -m adapters published evaluate``: an adapter of the published method on a split; one JSON on stdout.
 
 The adapter is a folder that training wrote, which knows its data set and its LLM; or a safetensors file with weights in
 the authors' own layout, for which both are to be named.
@@ -20,7 +20,6 @@ from adapters.published.fit import judged
 from adapters.published.model import load_llm
 from adapters.published.saved import Saved
 from adapters.published.sets import set_of
-from adapters.training.commands import said_in_one_line
 
 
 def _load(path: Path, dataset: str | None, backbone: str | None) -> tuple[MseAdapter, Saved]:
@@ -79,10 +78,5 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
 ) -> None:
     """Judge a split with a trained adapter and print its figures."""
-    with said_in_one_line():
-        result = evaluate(adapter, data, split, dataset, backbone, dtype, device)
+    result = evaluate(adapter, data, split, dataset, backbone, dtype, device)
     typer.echo(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from adapters.checkpoint.store import BackboneSpec
 from adapters.errors import AdapterError
 from adapters.llm.backbone import choose_device, choose_dtype, digest, load_frozen
+from adapters.llm.presets import backbone_source
 from adapters.mse.adapter import PRESETS, MseAdapter, MseShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import Task
-from adapters.training.cache import backbone_source
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""``python -m adapters.training.cache``: where downloaded weights and computed features live on this machine, and how much.
+"""``python -m adapters cache``: where downloaded weights and computed features live on this machine, and how much.
 
 What the frozen models make of training data is kept between runs, up to a bound: 8 GiB, or what
 ``$EMOTION_TRACKER_TRAINING_CACHE_GIB`` says. What was not used for longest goes first.
@@ -7,27 +7,18 @@ What the frozen models make of training data is kept between runs, up to a bound
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 import typer
 
+from adapters.assets import cache_root
 from adapters.errors import AdapterError
-from adapters.llm.presets import LLMS
 
 _BOUND = "EMOTION_TRACKER_TRAINING_CACHE_GIB"
 _ABANDONED = 3600.0  # seconds
-_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-def cache_root() -> Path:
-    """The cache folder: ``$EMOTION_TRACKER_CACHE``, else the platform's user cache directory."""
-    override = os.environ.get("EMOTION_TRACKER_CACHE")
-    return Path(override) if override else Path(platformdirs.user_cache_dir("emotion-tracker", appauthor=False))
 
 
 def training_folder() -> Path:
@@ -88,28 +79,6 @@ def _kept() -> Iterator[tuple[Path, os.stat_result]]:
             yield path, stat
 
 
-def backbone_source(name: str) -> str | Path:
-    """Where an LLM is that a recipe or card names.
-
-    Args:
-        name: A folder, a pulled asset, a preset (`adapters.llm.presets.LLMS`) or ``owner/name`` on the Hugging Face hub.
-
-    Returns:
-        A folder, or a name on the hub; the folder of the asset, which is not there, where it is none of these.
-    """
-    for folder in (Path(name), asset_folder(name)):
-        if folder.is_dir():
-            return folder
-    if name in LLMS:
-        return LLMS[name].hub
-    return name if _ON_HUB.fullmatch(name) else asset_folder(name)
-
-
-def asset_folder(name: str) -> Path:
-    """The folder of one asset by its name in the manifest; it exists once the asset was pulled."""
-    return cache_root() / "assets" / name
-
-
 def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that training has kept.")] = False) -> None:
     """Say what training has kept, or delete it."""
     if clear:
@@ -118,7 +87,3 @@ def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that tr
     for path, stat in sorted(_kept()):
         typer.echo(f"{stat.st_size / 2**20:9.1f} MiB  {path.name}")
     typer.echo(f"in {training_folder()}; delete all of it with --clear")
-
-
-if __name__ == "__main__":
-    typer.run(main)

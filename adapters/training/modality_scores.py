@@ -1,7 +1,8 @@
 """What the readers say of dialogues with simulated voices and faces.
 
 Letters: ``turns`` of the dialogues, ``pool`` voices or faces that may be drawn, ``moments`` at which a voice is heard
-(see `adapters.training.voices`), ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector, ``classes``.
+(see `adapters.training.voices`), ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector,
+``classes``.
 """
 
 from __future__ import annotations

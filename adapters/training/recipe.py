@@ -100,7 +100,7 @@ class Recipe:
         face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
         face: How the face's members are fitted; without it faces are not read.
         heard: How much a turn's words as a recogniser heard them (``heard/meld`` in the data folder, see
-            ``tests/noisy_copy.py``) count beside the written ones; 0 leaves them out.
+            ``python -m tracker.bench.asr_copy``) count beside the written ones; 0 leaves them out.
         taught: How much of what the words' members learn is what others say who did not see the dialogue (see
             `adapters.training.distil`); 0 takes the labels alone.
     """

@@ -12,14 +12,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
 from adapters.checkpoint import store
 from adapters.errors import AdapterError
 from adapters.training.fit import Curves
 from adapters.training.recipe import Recipe
+
+Seed = Annotated[
+    int, typer.Option(help="Of initial weights, order and draws; the first of several.", min=0, max=2**31 - 1)
+]
 
 _RECIPE, _METRICS, _CURVES, SUMMARY = "recipe.json", "metrics.json", "curves.png", "summary.json"
 _SUMMED = ("weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier")

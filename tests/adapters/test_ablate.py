@@ -169,7 +169,7 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two dialogues and a few clips, in the corpora's formats."""
     monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("adapters.evaluation.ablate.__main__._speech", StillEncoder)
+    monkeypatch.setattr("adapters.evaluation.ablate.commands.SpeechEncoder", StillEncoder)
     root, random = tmp_path / "data", np.random.default_rng(0)
     emotions = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
     rows = [f"{word}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 2)]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.assets import asset_folder
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, SpeechEncoder, window_s
 from adapters.features.prosody import COLUMNS, prosody
 from adapters.readout.voice_summary import EVERYTHING, MOVEMENT, PROSODY, SUMMARY_DIM, summarise
-from adapters.training.cache import asset_folder
 
 RATE = 16_000
 

@@ -127,7 +127,7 @@ def test_windows_of_ordinary_talk_keep_training_and_held_out_time_apart(tmp_path
         path.parent.mkdir(exist_ok=True)
         seconds = np.arange(16_000 * (22 if "trn" in name or "tele" in name else 3)) / 16_000 / 100
         soundfile.write(path, seconds, 16_000)
-    heard = list(ordinary.windows(tmp_path))
+    heard = list(neutral_talk.windows(tmp_path))
     for window in heard:
         begin, end = window.samples[[0, -1]] * 100  # each sample says when it was
         if "librispeech" not in window.recording:
@@ -138,7 +138,7 @@ def test_windows_of_ordinary_talk_keep_training_and_held_out_time_apart(tmp_path
 def test_a_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros(800), 8_000)
     with pytest.raises(AdapterError, match="8000 Hz"):
-        ordinary.read_mono(tmp_path / "x.wav")
+        neutral_talk.read_mono(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_sound_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AdapterError, match=rf"{name} is damaged or no sound file"):
-        ordinary.read_mono(tmp_path / name)
+        neutral_talk.read_mono(tmp_path / name)
 
 
 def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
     for damaged in (whole[: len(whole) // 2], whole[:21] + longest + whole[26:]):
         path.write_bytes(damaged)
         with pytest.raises(AdapterError, match=r"x\.flac is damaged or no sound file"):
-            ordinary.read_mono(path)
+            neutral_talk.read_mono(path)
 
 
 @pytest.mark.data

@@ -9,6 +9,7 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
+from adapters.assets import asset_folder
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
@@ -18,7 +19,6 @@ from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from adapters.training.cache import asset_folder
 from tests.adapters.tiny import WIDTH, write_backbone
 
 SHAPE = JudgeShape(layers=(1, 3), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from adapters.assets import asset_folder
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.readout.face import FACE_DIM, FaceReader, summarise_face
-from adapters.training.cache import asset_folder
 from adapters.training.faces import STRENGTHS, FaceRows, degrade, face_turns, fit_face
 from adapters.training.recipe import RECIPES, read_recipe
 

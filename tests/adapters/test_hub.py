@@ -9,6 +9,7 @@ import torch
 from huggingface_hub import close_session
 
 from adapters import recogniser
+from adapters.assets import asset_folder
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.hub import Published, pull, push
@@ -18,9 +19,9 @@ from adapters.contract import MELD_LABELS, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from adapters.training.cache import asset_folder, backbone_source
 from tests.adapters.hub import REVISION, Hub, serve_hub
 from tests.adapters.tiny import WIDTH, write_backbone
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from adapters.contract import MELD_LABELS
 from adapters.datasets import meld
-from tests.noisy_copy import plain, speak, voice
 from tests.tracker.command import asset
+from tracker.bench.asr_copy import plain, speak, voice
 
 pytestmark = pytest.mark.models
 
@@ -25,7 +25,7 @@ def test_a_line_is_spoken_and_written_down(tmp_path):
     asset("whisper-tiny.en")
     import typer
 
-    from tests.noisy_copy import main
+    from tracker.bench.asr_copy import main
 
     app = typer.Typer()
     app.command()(main)

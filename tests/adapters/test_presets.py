@@ -2,10 +2,10 @@
 
 import pytest
 
+from adapters.assets import asset_folder
 from adapters.errors import AdapterError
-from adapters.llm.presets import LLMS, PAPER, paper_fit
+from adapters.llm.presets import LLMS, PAPER, backbone_source, paper_fit
 from adapters.mse.adapter import PRESETS
-from adapters.training.cache import asset_folder, backbone_source
 
 
 @pytest.mark.parametrize("name", LLMS)

@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 from adapters import recogniser
+from adapters.assets import asset_folder
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.datasets import fer2013
 from adapters.features import visual
 from adapters.features.acoustic import SPEC, SpeechEncoder
-from adapters.training.cache import asset_folder
 
 pytestmark = pytest.mark.models
 HISTORY = (Utterance("Ann", "So, what did they say about the job?"),)

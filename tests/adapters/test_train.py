@@ -156,7 +156,7 @@ def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe:
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
 def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     shutil.rmtree(data / "heard")
-    with pytest.raises(AdapterError, match=r"heard.*tests\.noisy_copy --data .* --split train .* heard = 0"):
+    with pytest.raises(AdapterError, match=r"heard.*tracker\.bench\.asr_copy --data .* --split train .* heard = 0"):
         train(replace(recipe, heard=1.0), data, tmp_path / "out", seed=0, readers=readers())
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.assets import asset_folder
 from adapters.contract import MELD_LABELS
 from adapters.datasets import fer2013
 from adapters.errors import AdapterError
 from adapters.features.visual import CHANNELS, SPEC, ExpressionReader
-from adapters.training.cache import asset_folder
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from adapters.training.cache import asset_folder
+from adapters.assets import asset_folder
 from tracker.parts import SEGMENTATION, TURN_COMPLETENESS
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import SpeakerActivity

@@ -19,10 +19,10 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from adapters.assets import asset_folder
 from adapters.contract import Features
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
-from adapters.training.cache import asset_folder
 from tracker.observe.transcribe import TextGate, Transcriber
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from adapters.assets import asset_folder
 from adapters.features.acoustic import SpeechEncoder
-from adapters.training.cache import asset_folder
 from tracker.observe.campplus import VoiceEmbedder, filterbank
 from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.sources.media import AudioChunk

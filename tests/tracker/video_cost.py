@@ -10,8 +10,8 @@ import time
 
 import torch
 
+from adapters.assets import asset_folder
 from adapters.features.visual import ExpressionReader
-from adapters.training.cache import asset_folder
 from tracker.clock import NS_PER_S
 from tracker.observe.faces.detect import FaceDetector
 from tracker.observe.faces.look import Looker

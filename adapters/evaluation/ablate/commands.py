@@ -1,6 +1,7 @@
-"""``python -m adapters.evaluation.ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
+"""``python -m adapters ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
 
-What each modality adds is `adapters.evaluation.modalities`, how the voice carries over between corpora `adapters.evaluation.cross_corpus`.
+What each modality adds is measured by `adapters.evaluation.modalities`, how the voice carries over between corpora by
+`adapters.evaluation.cross_corpus`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,12 @@ from adapters.errors import AdapterError
 from adapters.evaluation.ablate import pseudo, table, voice, words
 from adapters.features.acoustic import SpeechEncoder
 from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.training.cache import asset_folder, backbone_source
-from adapters.training.commands import said_in_one_line
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit_pseudo import read
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
-
-app = typer.Typer(help=__doc__, add_completion=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")]
 Config = Annotated[Path, typer.Option(help="The recipe.")]
@@ -45,39 +43,29 @@ def _llm(recipe: Recipe) -> tuple[Backbone, Prompter, PromptSpec]:
     return Backbone.load(source, recipe.layers, dtype=recipe.dtype), Prompter.load(source, prompt), prompt
 
 
-def _speech() -> SpeechEncoder:
-    return SpeechEncoder(asset_folder("whisper-tiny.en"))
-
-
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         typer.echo(line)
 
 
-@app.command("words")
 def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
     """The reader of written words: layers, pooling, past turns, members."""
-    with said_in_one_line():
-        recipe = read_recipe(config)
-        if recipe.heard:
-            raise AdapterError(
-                f"{config} learns from words as heard, too, and only written ones are read: leave out heard"
-            )
-        backbone, prompter, prompt = _llm(recipe)
-        fitting, judged = (
-            words.contexts(_meld(data, split, some), backbone, prompter, prompt)
-            for split, some in (("train", dialogues), ("dev", 0))
-        )
+    recipe = read_recipe(config)
+    if recipe.heard:
+        raise AdapterError(f"{config} learns from words as heard, too, and only written ones are read: leave out heard")
+    backbone, prompter, prompt = _llm(recipe)
+    fitting, judged = (
+        words.contexts(_meld(data, split, some), backbone, prompter, prompt)
+        for split, some in (("train", dialogues), ("dev", 0))
+    )
     variants = words.variants(recipe)
     _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.judge(one, fitting, judged, seed), seeds))
 
 
-@app.command("voice")
 def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
     """The reader of voices: pooling, prosody, the speaker's habits."""
-    with said_in_one_line():
-        recipe = read_recipe(config)
-        heard, frames = voice.load(data, _speech)
+    recipe = read_recipe(config)
+    heard, frames = voice.load(data, SpeechEncoder)
 
     def judge(one: voice.Variant, seed: int) -> tuple[float, float]:
         return voice.judge(one, recipe, heard, frames, seed)
@@ -85,7 +73,6 @@ def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None
     _print(table.markdown(voice.COLUMNS, voice.VARIANTS, judge, seeds))
 
 
-@app.command("pseudo")
 def ablate_pseudo(
     data: Data,
     config: Config = PSEUDO,
@@ -96,27 +83,22 @@ def ablate_pseudo(
     batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
 ) -> None:
     """The pseudo tokens: mixer, fusion, rank, the absent voice, what is asked and read."""
-    with said_in_one_line():
-        recipe = read_recipe(config)
-        if recipe.pseudo is None:
-            raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
-        backbone, prompter, prompt = _llm(recipe)
+    recipe = read_recipe(config)
+    if recipe.pseudo is None:
+        raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
+    backbone, prompter, prompt = _llm(recipe)
 
-        def split(name: str, some: int) -> Split:
-            corpus = _meld(data, name, some)
-            return Split(word_rows(corpus, backbone, prompter, prompt), read(corpus, backbone, prompter))
+    def split(name: str, some: int) -> Split:
+        corpus = _meld(data, name, some)
+        return Split(word_rows(corpus, backbone, prompter, prompt), read(corpus, backbone, prompter))
 
-        bench = pseudo.Bench(
-            recipe=recipe,
-            spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
-            backbone=backbone,
-            question=backbone.embed(prompter.ids(recipe.pseudo.question)),
-            fitting=split("train", dialogues),
-            judged=split("dev", judged),
-            voices=voice.load(data, _speech)[0],
-        )
+    bench = pseudo.Bench(
+        recipe=recipe,
+        spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
+        backbone=backbone,
+        question=backbone.embed(prompter.ids(recipe.pseudo.question)),
+        fitting=split("train", dialogues),
+        judged=split("dev", judged),
+        voices=voice.load(data, SpeechEncoder)[0],
+    )
     _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.judge(one, bench, seed), seeds))
-
-
-if __name__ == "__main__":
-    app()

@@ -1,4 +1,4 @@
-"""``python -m adapters.published``: the published method trained and judged on one of the paper's data sets.
+"""``python -m adapters published train``: the published method trained and judged on one of the paper's data sets.
 
 Settings are the authors', for Qwen-1.8B but for the number of epochs, or for the LLM that ``--preset`` names; flags
 win. MELD's tables bring words alone; voices and faces come with the authors' processed files. On two cores an epoch of
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.assets import BACKBONE
 from adapters.errors import AdapterError
 from adapters.llm.backbone import digest
 from adapters.llm.presets import paper_fit
@@ -24,8 +25,7 @@ from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.saved import Saved, finished, save
 from adapters.published.sets import set_of
-from adapters.training.commands import Seed, said_in_one_line
-from adapters.training.runs import make_folder, spread, write_summary
+from adapters.training.runs import Seed, make_folder, spread, write_summary
 
 _PRESET, _EPOCHS = "qwen-1.8b", 3  # where nothing is said; the authors' 50 epochs are for those who ask
 
@@ -115,9 +115,7 @@ def summarised(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def main(
     data: Annotated[Path, typer.Option(help="Folder with the files, or with one folder per data set; or MMSA's file.")],
     dataset: Annotated[str, typer.Option(help="meld, cherma, mosei or sims-v2.")] = "meld",
-    backbone: Annotated[str, typer.Option(help="A pulled asset, a short name, a folder or a hub name.")] = (
-        "smollm2-135m-instruct"
-    ),
+    backbone: Annotated[str, typer.Option(help="A pulled asset, a short name, a folder or a hub name.")] = BACKBONE,
     preset: Annotated[
         str | None, typer.Option(help="The paper's settings for: qwen-1.8b, chatglm3-6b-base or llama2-7b.")
     ] = None,
@@ -136,23 +134,18 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Where the adapter goes; nowhere if not given.")] = None,
 ) -> None:
     """Train it and print its figures."""
-    with said_in_one_line():
-        flags = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "patience": patience}
-        set_of(dataset)
-        how, shape = fit_of(dataset, preset, **flags)
-        splits = load_both(dataset, data, dialogues, judged)
-        llm = load_llm(backbone, dtype, device)
-        if seeds == 1:
-            result = train(dataset, splits, llm, shape, how, seed, out)
-        else:
-            folders = {one: None if out is None else out / f"seed-{one}" for one in range(seed, seed + seeds)}
-            result = summarised(
-                [train(dataset, splits, llm, shape, how, one, folder, again=False) for one, folder in folders.items()]
-            )
-            if out is not None:
-                write_summary(out, result)
+    flags = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "patience": patience}
+    set_of(dataset)
+    how, shape = fit_of(dataset, preset, **flags)
+    splits = load_both(dataset, data, dialogues, judged)
+    llm = load_llm(backbone, dtype, device)
+    if seeds == 1:
+        result = train(dataset, splits, llm, shape, how, seed, out)
+    else:
+        folders = {one: None if out is None else out / f"seed-{one}" for one in range(seed, seed + seeds)}
+        result = summarised(
+            [train(dataset, splits, llm, shape, how, one, folder, again=False) for one, folder in folders.items()]
+        )
+        if out is not None:
+            write_summary(out, result)
     typer.echo(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,4 +1,4 @@
-"""What the frozen LLM costs on this machine: ``python -m tests.adapters.backbone_speed``.
+"""What the frozen LLM costs on this machine: ``python -m adapters backbone-speed``.
 
 Number formats, attention kernels and threads, at the lengths that a live dialogue has: so many new tokens behind so
 many that were read. The kinds take turns, so that what else the machine does falls on all of them; each figure is a
@@ -8,20 +8,20 @@ time, for a machine that is not idle. Before it, by how much the shipped checkpo
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Annotated, Any
 
 import torch
+import typer
 from torch import nn
-from transformers import AutoModel
 
 from adapters import recogniser
+from adapters.assets import BACKBONE, asset_folder
 from adapters.contract import TurnInput, Utterance
 from adapters.llm.backbone import DTYPES, Backbone
-from adapters.training.cache import asset_folder
 
 LENGTHS = ((25, 0), (25, 120), (25, 300), (60, 200))
 """(new tokens, tokens that were read before)"""
@@ -39,9 +39,9 @@ SAID = (
 def load(kind: str) -> Backbone:
     """The backbone of the shipped checkpoint, named by number format and kernel: ``int8 sdpa``."""
     number, attention = kind.split()
-    folder, read = asset_folder("smollm2-135m-instruct"), recogniser.load(device="cpu").card.shape.layers
+    folder, read = asset_folder(BACKBONE), recogniser.load(device="cpu").card.shape.layers
     backbone = Backbone.load(folder, read, device="cpu", dtype="float32" if number == "int8" else number)
-    model: AutoModel = backbone._model
+    model: Any = backbone._model
     model.set_attn_implementation(attention)
     if number == "int8":
         with warnings.catch_warnings():
@@ -77,29 +77,24 @@ def probabilities(backbone: Backbone) -> list[tuple[float, ...]]:
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(
+    repeats: Annotated[int, typer.Option(help="Runs of each kind.", min=1)] = 15,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Count processor time.")] = False,
+    threads: Annotated[list[int] | None, typer.Option(help="Threads; may be given several times: 1, then 2.")] = None,
+    kinds: Annotated[list[str] | None, typer.Option(help="Number format and kernel, such as 'int8 sdpa'.")] = None,
+) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--cpu", action="store_true")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument(
-        "--kinds", nargs="+", default=[f"{n} {a}" for n in (*DTYPES, "int8") for a in ("eager", "sdpa")]
-    )
-    asked = parser.parse_args(arguments)
-    backbones = {kind: load(kind) for kind in asked.kinds}
-    exact = torch.tensor(probabilities(backbones[asked.kinds[0]]))
-    for kind, backbone in backbones.items():
+    names = kinds or [f"{number} {attention}" for number in (*DTYPES, "int8") for attention in ("eager", "sdpa")]
+    backbones = {name: load(name) for name in names}
+    exact = torch.tensor(probabilities(backbones[names[0]]))
+    for name, backbone in backbones.items():
         differ = (torch.tensor(probabilities(backbone)) - exact).abs().max()
-        print(f"{kind:16} probabilities differ from {asked.kinds[0]} by {differ:.4f} at most", flush=True)
-    for threads in asked.threads:
-        torch.set_num_threads(threads)
+        typer.echo(f"{name:16} probabilities differ from {names[0]} by {differ:.4f} at most")
+    for count in threads or [1, 2]:
+        torch.set_num_threads(count)
         for new, before in LENGTHS:
-            clock = time.process_time if asked.cpu else time.perf_counter
-            rows = timed(list(backbones.values()), new, before, asked.repeats, clock)
-            cells = (f"{kind} {ms:.0f} ms ({ms / rows[0]:.2f})" for kind, ms in zip(backbones, rows, strict=True))
-            print(f"{threads} threads, {new} new behind {before}: {', '.join(cells)}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            rows = timed(
+                list(backbones.values()), new, before, repeats, time.process_time if cpu else time.perf_counter
+            )
+            cells = (f"{name} {ms:.0f} ms ({ms / rows[0]:.2f})" for name, ms in zip(backbones, rows, strict=True))
+            typer.echo(f"{count} threads, {new} new behind {before}: {', '.join(cells)}")

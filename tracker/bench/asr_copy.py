@@ -1,8 +1,8 @@
-"""A copy of MELD as a recogniser hears it: ``python -m tests.noisy_copy --data DATA --split dev --out NOISY``.
+"""A copy of MELD as a recogniser hears it: ``python -m tracker.bench.asr_copy --data DATA --split dev --out NOISY``.
 
 espeak-ng speaks every line, each speaker with a voice of its own, and the live transcriber writes down what it hears.
 Prints the word error rate and how many lines were heard as nothing; of those a dash is left. NOISY/meld then stands
-where DATA/meld would: ``python -m adapters.evaluation.evaluate --data NOISY``.
+where DATA/meld would: ``python -m adapters evaluate --data NOISY``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import soundfile
 import soxr
 import typer
 
+from adapters.assets import SPEECH_ENCODER, asset_folder
 from adapters.datasets.tables import clean
 from adapters.features.acoustic import SpeechEncoder
-from adapters.training.cache import asset_folder
 from adapters.training.progress import progress
 from tracker.observe.transcribe import TextGate, Transcriber
 
@@ -44,7 +44,7 @@ def speak(text: str, speaker: str) -> np.ndarray:
     """The samples of a spoken line, 16 kHz, with the margins that a segmenter leaves."""
     name, pace = voice(speaker)
     command = ["espeak-ng", "-v", name, "-s", f"{pace}", "--stdout", "--", text]
-    spoken = subprocess.run(command, check=True, capture_output=True).stdout
+    spoken = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - no shell, and text is behind --
     samples, rate = soundfile.read(io.BytesIO(spoken), dtype="float32")
     margin = np.zeros(RATE_HZ // 10, np.float32)
     return np.concatenate([margin, soxr.resample(samples, rate, RATE_HZ), margin]).astype(np.float32)[: 28 * RATE_HZ]
@@ -62,7 +62,7 @@ def main(
     threads: Annotated[int, typer.Option(help="Threads of the recogniser.")] = 1,
 ) -> None:
     """Make the copy."""
-    whisper = asset_folder("whisper-tiny.en")
+    whisper = asset_folder(SPEECH_ENCODER)
     encoder = SpeechEncoder(whisper, threads=threads)
     transcribe = Transcriber(whisper, encoder, "en", TextGate())
     name = f"{split}_sent_emo.csv"
