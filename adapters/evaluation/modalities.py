@@ -1,8 +1,8 @@
 """``python -m adapters modalities``: what voice and face add to the words, and what they spoil where they contradict.
 
 Adapters are judged on MELD dev with simulated voices and faces (see `adapters.training.simulate`), each with several
-draws. How the witnesses are weighed is fitted anew on one half of dev and judged on the other, so that no turn weighs for itself.
-A Markdown table on stdout; the models' readings come from the cache, so that it takes a minute.
+draws. How the witnesses are weighed is fitted anew on one half of dev and judged on the other, so that no turn weighs
+for itself. A Markdown table on stdout; the models' readings come from the cache, so that it takes a minute.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, readers: Readers) ->
     """
     if recipe.heard and not (data / HEARD).is_dir():
         raise AdapterError(
-            f"no words as heard in {data / HEARD}: make them by "
-            f"python -m tracker.bench.asr_copy --data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
+            f"no words as heard in {data / HEARD}: make them by python -m tracker.bench.asr_copy "
+            f"--data {data} --split train --out {data / HEARD.parent}, or set heard = 0"
         )
     begin(out)
     begun = time.monotonic()

@@ -25,7 +25,7 @@ from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape, Witnesses
 from adapters.readout.pseudo import PseudoShape
 from adapters.readout.voice_summary import remember
-from tests.adapters.tiny import write_backbone
+from tests.support.tiny import write_backbone
 
 WIDTH = 64
 SIZES = {"width": WIDTH, "classes": 7, "words_hidden": 4, "voice_hidden": 4}

@@ -22,8 +22,8 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from tests.adapters.hub import REVISION, Hub, serve_hub
-from tests.adapters.tiny import WIDTH, write_backbone
+from tests.support.hub import REVISION, Hub, serve_hub
+from tests.support.tiny import WIDTH, write_backbone
 
 SHAPE = JudgeShape(layers=(1, 2), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
 ABOUT = {
@@ -60,14 +60,14 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def asked(hub: Hub) -> set[str]:
     """Files of repositories that the hub was asked for; the client asks for more than files."""
-    return set(hub.asked) - {""}
+    return {name for _, name, _ in hub.requests if name}
 
 
 def test_up_and_down_again(hub: Hub, folder: Path) -> None:
     assert push(folder, "toys/small", token="hf_fake").endswith(REVISION)
     assert hub.files["toys/small"].keys() == {"adapter.safetensors", "card.json", "README.md"}
     hub.files["toys/small"] |= {"pytorch_model.bin": b"a pickle", "config.json": b'{"folder": "/etc"}'}
-    hub.asked.clear()
+    hub.requests.clear()
     pulled = pull("hf:toys/small")
     for name in store.FILES:
         assert (pulled / name).read_bytes() == (folder / name).read_bytes()

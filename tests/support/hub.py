@@ -1,9 +1,9 @@
-"""A Hugging Face hub on loopback that takes commits and gives files back."""
+"""A Hugging Face hub on loopback: takes commits, and serves files from any byte on."""
 
 import json
 import threading
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,15 +13,23 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Holds one branch of any repository; remembers which files it was asked for."""
+    """Holds one branch of any repository.
+
+    Attributes:
+        files: Contents by repository and name.
+        requests: What it was asked for: method, file (empty where it is none) and from which byte on.
+        refuses: Whether uploads are refused.
+        breaks_after: Bytes of a file after which the connection breaks, once.
+    """
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, dict[str, bytes]] = {}
-        self.asked: list[str] = []
+        self.files = {repository: dict(contents) for repository, contents in files.items()}
+        self.requests: list[tuple[str, str, int]] = []
         self.refuses = False
+        self.breaks_after: int | None = None
 
     @property
     def url(self) -> str:
@@ -60,12 +68,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._file()
 
     def do_GET(self) -> None:
-        self.wfile.write(self._file())
+        content = self._file()
+        stop = self.server.breaks_after
+        if stop is not None and len(content) > stop:
+            self.server.breaks_after = None
+            content = content[:stop]
+        self.wfile.write(content)
 
     def _file(self) -> bytes:
         repository, _, rest = self.path.lstrip("/").partition("/resolve/")
         _, _, name = rest.partition("/")
-        self.server.asked.append(name)
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        self.server.requests.append((self.command, name, start))
         content = self.server.files.get(repository, {}).get(name)
         if content is None:
             self.send_response(404)
@@ -73,12 +87,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return b""
-        self.send_response(200)
+        self.send_response(206 if start else 200)
         self.send_header("ETag", f'"{sha256(content).hexdigest()}"')
         self.send_header("X-Repo-Commit", REVISION)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
-        return content if self.command == "GET" else b""
+        return content[start:] if self.command == "GET" else b""
 
     def _body(self) -> bytes:
         """The request's body, whole or in chunks."""
@@ -104,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_hub() -> Iterator[Hub]:
-    with Hub() as hub:
+def serve_hub(files: Mapping[str, Mapping[str, bytes]] | None = None) -> Iterator[Hub]:
+    with Hub(files or {}) as hub:
         thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
 
 from adapters.errors import AdapterError
-from adapters.training.cache import clean_up, main, training_bound, training_folder
+from adapters.training.cache import clean_up, training_bound, training_folder
 from adapters.training.feature_cache import kept as kept_tensor
+from tests.support.program import adapters
 
 
 @pytest.fixture
@@ -92,8 +91,6 @@ def test_a_bound_that_is_no_size(monkeypatch: pytest.MonkeyPatch, size: str) -> 
 
 
 def test_the_command(kept: Path) -> None:
-    app = typer.Typer()
-    app.command()(main)
-    assert len(CliRunner().invoke(app, []).stdout.splitlines()) == 5
-    assert "freed 0 MiB" in CliRunner().invoke(app, ["--clear"]).stdout
+    assert len(adapters("cache").stdout.splitlines()) == 5
+    assert "freed 0 MiB" in adapters("cache", "--clear").stdout
     assert not _names(kept)

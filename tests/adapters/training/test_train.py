@@ -33,7 +33,7 @@ from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
 from adapters.training.train import Readers, _together, fit_judge, train, train_seeds
-from tests.adapters.tiny import write_backbone
+from tests.support.tiny import write_backbone
 
 FIT = FitSpec(
     epochs=20, batch=16, learning_rate=3e-2, weight_decay=0.0, label_smoothing=0.0, dropout=(0.0, 0.0), adjust=1.0

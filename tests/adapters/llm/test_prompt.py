@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from adapters.contract import Utterance
 from adapters.llm.prompt import Prompter, PromptSpec, anonymous, plain
-from tests.adapters.tiny import byte_tokenizer
+from tests.support.tiny import byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
 utterances = st.lists(

@@ -18,7 +18,7 @@ from transformers import (
 from adapters.errors import AdapterError
 from adapters.llm.backbone import Backbone, choose_dtype
 from adapters.published.model import load_llm
-from tests.adapters.tiny import ARCHITECTURES, SIZES, WIDTH, write_backbone
+from tests.support.tiny import ARCHITECTURES, SIZES, WIDTH, write_backbone
 
 OTHERS: dict[str, Callable[[], PreTrainedConfig]] = {
     "gpt2": lambda: GPT2Config(vocab_size=256, n_positions=16, n_embd=WIDTH, n_layer=4, n_head=2),

@@ -6,20 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from adapters.assets import asset_folder
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS
-from adapters.evaluation.evaluate import main
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.judge import Judge, JudgeShape
-from tests.adapters.tiny import WIDTH, write_backbone
+from tests.support.program import adapters
+from tests.support.tiny import WIDTH, write_backbone
 
 SHAPE = JudgeShape(layers=(1, 3), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
 KEYS = {
@@ -54,9 +53,7 @@ def meld(tmp_path: Path) -> Path:
 
 
 def run(*words: str) -> Result:
-    app = typer.Typer()
-    app.command()(main)
-    return CliRunner().invoke(app, list(words))
+    return adapters("evaluate", *words)
 
 
 def test_any_split_is_read_the_same_way(meld: Path, options: list[str]) -> None:

@@ -11,7 +11,7 @@ from adapters.mse.adapter import MseAdapter, MseShape
 from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseBatch, MseLlm
 from adapters.mse.tasks import TASKS
-from tests.adapters.tiny import ARCHITECTURES, WIDTH, write_backbone
+from tests.support.tiny import ARCHITECTURES, WIDTH, write_backbone
 
 TEXTS = ("Oh no!", "What a day, and what a lovely evening it is.", "Hm.")
 

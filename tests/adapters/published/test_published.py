@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import typer
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from adapters.contract import Absent, Utterance
 from adapters.datasets.records import Line
@@ -20,15 +19,14 @@ from adapters.mse.adapter import MseAdapter, MseShape
 from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import TASKS, Task
-from adapters.published.__main__ import fit_of
-from adapters.published.__main__ import main as train
 from adapters.published.data import FRAMES, Turn, load, text_of
-from adapters.published.evaluate import main as evaluate
 from adapters.published.fit import Fit, batch_of, epoch_of, fit, judge
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.saved import CARD, WEIGHTS
 from adapters.published.sets import SETS
-from tests.adapters.tiny import WIDTH, write_backbone
+from adapters.published.train import fit_of
+from tests.support.program import adapters
+from tests.support.tiny import WIDTH, write_backbone
 
 SAID = ("I am so glad!", "No.", "This is awful.", "Well.", "Leave me alone!", "Hm.", "Good.")
 NAMES = {"meld": ("joy", "neutral"), "cherma": ("高兴", "平静")}
@@ -72,10 +70,8 @@ def write_set(folder: Path, name: str, widths: tuple[int, int] = (5, 3)) -> Path
     return folder
 
 
-def call(command: Any, *words: object) -> Result:
-    program = typer.Typer(add_completion=False)
-    program.command()(command)
-    return CliRunner().invoke(program, [str(word) for word in words])
+def call(command: str, *words: object) -> Result:
+    return adapters("published", command, *words)
 
 
 def told(result: Result) -> dict[str, Any]:
@@ -206,23 +202,23 @@ def test_what_was_saved_gives_the_same_figures_again(name: str, folder: Path, tm
     data = write_set(tmp_path / "data", name)
     common = ("--data", data, "--dtype", "float32", "--device", "cpu")
     words = ("--dataset", name, "--backbone", folder, "--epochs", 2, "--batch", 4, "--learning-rate", 1e-2)
-    trained = told(call(train, *common, *words, "--out", tmp_path / "out"))
+    trained = told(call("train", *common, *words, "--out", tmp_path / "out"))
     reason = "audio: a length of no frames, or of more than there are"
     assert trained["refused"] == {"train": {reason: 1}, "valid": {reason: 1}}
     assert (trained["turns"], trained["n"], trained["source"]) == (6, 6, "processed files")
-    again = told(call(evaluate, tmp_path / "out", *common))
+    again = told(call("evaluate", tmp_path / "out", *common))
     kept = {"dataset", "source", "parameters", "n", "weighted_f1", "accuracy", "ece", "mae", "corr", "acc5", "acc7"}
     assert {"weighted_f1", "mae"} & again.keys()
     assert {key: again[key] for key in kept & again.keys()} == {key: trained[key] for key in kept & trained.keys()}
-    assert told(call(evaluate, tmp_path / "out", *common, "--split", "test"))["refused"] == {reason: 1}
+    assert told(call("evaluate", tmp_path / "out", *common, "--split", "test"))["refused"] == {reason: 1}
 
 
 def test_several_seeds(folder: Path, tmp_path: Path) -> None:
     data = write_set(tmp_path / "sims-v2", "sims-v2") / "ch-simsv2s.pkl"
     words = ("--data", data, "--dataset", "sims-v2", "--backbone", folder, "--epochs", 1, "--dtype", "float32")
-    result = told(call(train, *words, "--seed", 3, "--seeds", 2, "--out", tmp_path / "out"))
+    result = told(call("train", *words, "--seed", 3, "--seeds", 2, "--out", tmp_path / "out"))
     assert result["seeds"] == [3, 4]
-    singles = [told(call(train, *words, "--seed", seed)) for seed in (3, 4)]
+    singles = [told(call("train", *words, "--seed", seed)) for seed in (3, 4)]
     assert result["mae"]["each"] == [single["mae"] for single in singles]
     assert result["mae"]["mean"] == pytest.approx(sum(single["mae"] for single in singles) / 2)
     assert result["parameters"] == singles[0]["parameters"]
@@ -235,15 +231,15 @@ def test_seeds_that_are_done_are_not_trained_again(folder: Path, tmp_path: Path)
     words = ("--data", data, "--dataset", "sims-v2", "--backbone", folder, "--dtype", "float32")
     words += ("--seeds", 2, "--out", tmp_path / "out")
     done, cut_off = (tmp_path / "out" / f"seed-{seed}" / CARD for seed in (0, 1))
-    first = told(call(train, *words, "--epochs", 1))
+    first = told(call("train", *words, "--epochs", 1))
     written = done.stat().st_mtime_ns
     cut_off.unlink()
-    again = told(call(train, *words, "--epochs", 1))
+    again = told(call("train", *words, "--epochs", 1))
     assert again | {"minutes_per_epoch": 0} == first | {"minutes_per_epoch": 0}
     assert cut_off.is_file()
     assert done.stat().st_mtime_ns == written
     (done.parent / WEIGHTS).write_bytes(b"damaged")
-    told(call(train, *words, "--epochs", 1))
+    told(call("train", *words, "--epochs", 1))
     assert done.stat().st_mtime_ns != written
 
 
@@ -258,7 +254,9 @@ def test_seeds_of_another_run_are_trained_again(other: tuple[str, Any], folder: 
     written = []
     for flags in (usual, {**usual, key: data.get(str(value), value)}):
         words = [word for pair in flags.items() for word in pair]
-        told(call(train, *words, "--dataset", "sims-v2", "--backbone", folder, "--seeds", 2, "--out", tmp_path / "out"))
+        told(
+            call("train", *words, "--dataset", "sims-v2", "--backbone", folder, "--seeds", 2, "--out", tmp_path / "out")
+        )
         written.append((tmp_path / "out" / "seed-0" / CARD).stat().st_mtime_ns)
     assert written[0] != written[1]
 
@@ -267,7 +265,7 @@ def test_a_folder_that_cannot_be_is_told_before_training(folder: Path, tmp_path:
     data = write_set(tmp_path / "sims-v2", "sims-v2") / "ch-simsv2s.pkl"
     (tmp_path / "out").write_text("a file", "utf-8")
     words = ("--data", data, "--dataset", "sims-v2", "--backbone", folder, "--epochs", 10**6, "--out", tmp_path / "out")
-    assert "give --out another one" in refused(call(train, *words))
+    assert "give --out another one" in refused(call("train", *words))
 
 
 def write_tables(folder: Path) -> Path:
@@ -299,9 +297,9 @@ def test_melds_tables_have_words_alone(folder: Path, tmp_path: Path) -> None:
         "--dtype",
         "float32",
     )
-    assert told(call(train, *words, "--out", tmp_path / "out"))["weighted_f1"] >= 0
+    assert told(call("train", *words, "--out", tmp_path / "out"))["weighted_f1"] >= 0
     processed = write_set(tmp_path / "processed", "meld", (FRAMES, FRAMES))
-    said = refused(call(evaluate, tmp_path / "out", "--data", processed))
+    said = refused(call("evaluate", tmp_path / "out", "--data", processed))
     assert "was trained on tables, the turns at hand are from processed files" in said
 
 
@@ -310,7 +308,7 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     """The data and the adapter."""
     place = tmp_path_factory.mktemp("trained")
     data = write_set(place / "data", "meld")
-    told(call(train, "--data", data, "--backbone", folder, "--epochs", 1, "--out", place / "out"))
+    told(call("train", "--data", data, "--backbone", folder, "--epochs", 1, "--out", place / "out"))
     return data, place / "out"
 
 
@@ -319,9 +317,9 @@ def test_another_llm_is_named_beside_the_one_that_was_trained_with(trained: tupl
     other = write_backbone(tmp_path / "other", seed=1, hidden_size=WIDTH * 8)
     wider = write_backbone(tmp_path / "wider", hidden_size=WIDTH * 16)
     made = json.loads((out / CARD).read_text())["backbone"]
-    said = refused(call(evaluate, out, "--data", data, "--backbone", other))
+    said = refused(call("evaluate", out, "--data", data, "--backbone", other))
     assert f"was trained beside {made['name']} ({made['fingerprint']}), not {other} (" in said
-    said = refused(call(evaluate, out, "--data", data, "--backbone", wider))
+    said = refused(call("evaluate", out, "--data", data, "--backbone", wider))
     assert f"was made for an LLM 128 wide, {wider} is 256 wide" in said
 
 
@@ -329,7 +327,7 @@ def test_other_frames_are_named_beside_those_that_were_trained_with(trained: tup
     _, out = trained
     for widths, what in (((6, 3), "voice frames 5 wide, the processed files have them 6"), ((5, 2), "face frames 3")):
         data = write_set(tmp_path / str(widths), "meld", widths)
-        assert what in refused(call(evaluate, out, "--data", data))
+        assert what in refused(call("evaluate", out, "--data", data))
 
 
 def test_a_damaged_adapter_is_refused(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -338,12 +336,12 @@ def test_a_damaged_adapter_is_refused(trained: tuple[Path, Path], tmp_path: Path
 
     def said(**changes: Any) -> str:
         (tmp_path / CARD).write_text(json.dumps(card | changes))
-        return refused(call(evaluate, tmp_path, "--data", data))
+        return refused(call("evaluate", tmp_path, "--data", data))
 
-    assert "published.json is missing" in refused(call(evaluate, tmp_path, "--data", data))
+    assert "published.json is missing" in refused(call("evaluate", tmp_path, "--data", data))
     assert "no weights at" in said()
     (tmp_path / WEIGHTS).write_bytes((out / WEIGHTS).read_bytes())
-    assert "was trained for meld, not for mosei" in refused(call(evaluate, out, "--data", data, "--dataset", "mosei"))
+    assert "was trained for meld, not for mosei" in refused(call("evaluate", out, "--data", data, "--dataset", "mosei"))
     assert "has format 9" in said(format=9)
     assert "does not describe an adapter" in said(shape={"d": 1})
     assert "unknown data set 'x'" in said(dataset="x")
@@ -379,13 +377,13 @@ def test_weights_in_the_authors_layout_are_judged(folder: Path, llm: FrozenLlm, 
     adapter = MseAdapter(MseShape(llm.width, 4, SequenceShape(5, 6), SequenceShape(3, 7)))
     save_file(official(adapter), path)
     words = (path, "--data", data, "--dtype", "float32", "--device", "cpu")
-    result = told(call(evaluate, *words, "--dataset", "cherma", "--backbone", folder))
+    result = told(call("evaluate", *words, "--dataset", "cherma", "--backbone", folder))
     asked, turns = SETS["cherma"], load("cherma", data, "valid").turns
     expected = judge(llm.beside(adapter, asked.task), asked, turns)
     assert result["accuracy"] == float(np.mean([turn.value for turn in turns] == expected.argmax(1).numpy()))
-    assert "say --dataset and --backbone" in refused(call(evaluate, *words))
+    assert "say --dataset and --backbone" in refused(call("evaluate", *words))
     save_file({name: value for name, value in official(adapter).items() if "projector" not in name}, path)
-    said = refused(call(evaluate, *words, "--dataset", "cherma", "--backbone", folder))
+    said = refused(call("evaluate", *words, "--dataset", "cherma", "--backbone", folder))
     assert "fusion.spread.weight is missing" in said
 
 
@@ -400,7 +398,7 @@ def test_weights_in_the_authors_layout_are_judged(folder: Path, llm: FrozenLlm, 
     ],
 )
 def test_what_is_not_there_is_one_line(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    assert said in refused(call(train, "--data", tmp_path, *words))
+    assert said in refused(call("train", "--data", tmp_path, *words))
 
 
 @pytest.mark.parametrize(
@@ -413,22 +411,22 @@ def test_what_is_not_there_is_one_line(words: tuple[str, ...], said: str, tmp_pa
     ],
 )
 def test_what_cannot_be_used_is_one_line(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    assert said in refused(call(train, "--data", write_set(tmp_path, "meld"), *words))
+    assert said in refused(call("train", "--data", write_set(tmp_path, "meld"), *words))
 
 
 def test_malformed_files_are_one_line(tmp_path: Path) -> None:
     data = write_set(tmp_path, "meld")
     (data / "meld_valid.pkl").write_bytes(pickle.dumps([{"features": {}, "label": "joy"}]))
-    said = refused(call(train, "--data", data))
+    said = refused(call("train", "--data", data))
     assert "meld_valid.pkl has no row that can be used: 1 with no text, audio" in said
     write_set(tmp_path / "other", "meld", (6, 3))
     (data / "meld_valid.pkl").write_bytes((tmp_path / "other" / "meld_valid.pkl").read_bytes())
-    assert "train split's frames are (5, 3), the valid split's are (6, 3)" in refused(call(train, "--data", data))
+    assert "train split's frames are (5, 3), the valid split's are (6, 3)" in refused(call("train", "--data", data))
     (data / "meld_valid.pkl").unlink()
     write_tables(data)
-    assert "come from processed files, the valid split's come from tables" in refused(call(train, "--data", data))
+    assert "come from processed files, the valid split's come from tables" in refused(call("train", "--data", data))
     (data / "meld_train.pkl").write_bytes(pickle.dumps(Path("x")))
-    assert "it wants to use pathlib" in refused(call(train, "--data", data))
+    assert "it wants to use pathlib" in refused(call("train", "--data", data))
 
 
 def test_rows_of_several_widths_are_one_line(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from adapters.readout.voice_summary import SUMMARY_DIM, summarise
 from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.training.voices import average_voice
-from tests.adapters.tiny import write_backbone
+from tests.support.tiny import write_backbone
 
 D = 64
 FIT = FitSpec(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Prefix, Reading, places, sees
-from tests.adapters.tiny import ARCHITECTURES, WIDTH, write_backbone
+from tests.support.tiny import ARCHITECTURES, WIDTH, write_backbone
 
 IDS = torch.arange(1, 12)
 

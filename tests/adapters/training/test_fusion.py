@@ -1,19 +1,15 @@
 """Weighing witnesses: what may be learned about voices and faces that are not always what is felt."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from typer.testing import CliRunner
 
-from adapters.evaluation import modalities, probe_faces
 from adapters.evaluation.modalities import CASES, part, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
@@ -22,9 +18,9 @@ from adapters.training.faces import FaceRows
 from adapters.training.fusion import cases_of, judge_cases, weigh_witnesses
 from adapters.training.modality_scores import Said
 from adapters.training.simulate import CONFLICT, SHARES, draw
+from tests.support.program import adapters
 
 YES = torch.ones(1, dtype=torch.bool)
-
 
 PRIOR = torch.tensor([0.4, 0.15, 0.05, 0.1, 0.15, 0.05, 0.1])
 
@@ -180,11 +176,9 @@ def test_a_probe_of_faces() -> None:
     assert result["own_classes"] == {"accuracy": 0.0, "uar": 0.0}
 
 
-@pytest.mark.parametrize("command", [modalities.main, probe_faces.main])
-def test_without_data_it_is_one_line(command: Callable[..., None], tmp_path: Path) -> None:
-    app = typer.Typer()
-    app.command()(command)
-    result = CliRunner().invoke(app, ["--data", str(tmp_path)])
+@pytest.mark.parametrize("command", ["modalities", "probe-faces"])
+def test_without_data_it_is_one_line(command: str, tmp_path: Path) -> None:
+    result = adapters(command, "--data", tmp_path)
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1

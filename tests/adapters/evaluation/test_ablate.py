@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from typer.testing import CliRunner
 
 from adapters.contract import Absent, Features, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.evaluation.ablate import pseudo, table, voice
-from adapters.evaluation.ablate.__main__ import app
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.llm.backbone import Backbone
@@ -27,8 +25,9 @@ from adapters.training.fit import Curves
 from adapters.training.fit_pseudo import fit_pseudo, read
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
-from tests.adapters.test_ablate_readers import FIT, made_up_voices
-from tests.adapters.tiny import write_backbone
+from tests.adapters.evaluation.test_ablate_readers import FIT, made_up_voices
+from tests.support.program import adapters
+from tests.support.tiny import write_backbone
 
 D, TOKENS, QUESTION = 64, 4, 2
 
@@ -193,7 +192,7 @@ def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_p
         text = text.replace(old, new)
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     asked = [what, "--data", str(data), "--config", str(tmp_path / "recipe.toml"), "--seeds", "1"]
-    result = CliRunner().invoke(app, asked)
+    result = adapters("ablate", *asked)
     assert result.exit_code == 0, result.output
     rows = [line for line in result.stdout.splitlines() if line.startswith("| ")]
     assert len(rows) == 1 + {"words": 9, "voice": 5, "pseudo": 8}[what]
@@ -201,12 +200,12 @@ def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_p
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["voice", "--data", str(tmp_path)])
+    result = adapters("ablate", "voice", "--data", str(tmp_path))
     assert result.exit_code == 1
     assert result.stderr.startswith("error: no EMO-DB at")
-    bare = CliRunner().invoke(app, ["pseudo", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml")])
+    bare = adapters("ablate", "pseudo", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml"))
     assert bare.exit_code == 1
     assert "give a recipe with [pseudo]" in bare.stderr
-    heard = CliRunner().invoke(app, ["words", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml")])
+    heard = adapters("ablate", "words", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml"))
     assert heard.exit_code == 1
     assert "leave out heard" in heard.stderr
