@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 SPEECH_ENCODER = "whisper-tiny.en"
-EXPRESSION_READER = "mini-xception-fer"
+FACE_ENCODER = "mini-xception-fer"
 BACKBONE = "smollm2-135m-instruct"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from adapters.contract import MODALITIES, EmotionScores
+from adapters.contract import MODALITIES
 from tracker.clock import NS_PER_MS, Clock
 from tracker.edges import Edge
 from tracker.events import (
@@ -21,7 +21,6 @@ from tracker.events import (
     ListeningResumed,
     MomentMarked,
     Outcome,
-    Sentiment,
     SessionEnded,
     SessionStarted,
     SkipReason,
@@ -36,9 +35,6 @@ from tracker.observe.faces.seen import Look
 from tracker.observe.observed import FailedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.turns.turn import Turn, TurnOpened
-
-_SURPRISE_POSITIVE = 591 / 1205
-"""Share of MELD's training utterances labelled surprise whose sentiment is positive; the others are negative."""
 
 Record = TurnOpened | JudgedTurn | SilentTurn | FailedTurn
 
@@ -250,7 +246,7 @@ class Publisher:
             confidence=scores.confidence,
             abstained=scores.abstained is not None,
             abstained_reason=scores.abstained,
-            sentiment=sentiment(scores),
+            sentiment=scores.sentiment,
             modalities=modalities,
             faces=_faces(observed.look) if observed.look else None,
             latency_ms=Latency(
@@ -275,15 +271,3 @@ def _faces(look: Look) -> Faces:
         pictures=look.frames,
         course=course,
     )
-
-
-def sentiment(scores: EmotionScores) -> Sentiment:
-    """The most probable of negative, neutral and positive, from the probabilities of MELD's emotions."""
-    p = dict(zip(scores.labels.labels, scores.probabilities, strict=True))
-    surprise = p["surprise"]
-    masses: dict[Sentiment, float] = {
-        "neutral": p["neutral"],
-        "negative": p["fear"] + p["sadness"] + p["disgust"] + p["anger"] + surprise * (1 - _SURPRISE_POSITIVE),
-        "positive": p["joy"] + surprise * _SURPRISE_POSITIVE,
-    }
-    return max(masses, key=lambda name: masses[name])

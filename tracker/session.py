@@ -117,7 +117,7 @@ class Session:
             )
 
     def _header(self, opened: Source) -> SessionHeader:
-        labels = self.models.recogniser.card.labels.labels
+        labels = self.models.recogniser.labels.labels
         live = self.again.past.live if self.again else opened.live
         told = self.config.session
         return SessionHeader(

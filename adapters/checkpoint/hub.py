@@ -1,4 +1,4 @@
-"""``python -m adapters push``: a folder goes up to the Hugging Face hub with a README made from its card.
+"""Adapters on the Hugging Face hub: a folder goes up with a README made from its card.
 
 Two files come down: nothing but ``adapter.safetensors`` and ``card.json`` is ever taken from a repository, and the
 weights' hash must be the one in the card. That shows damage, not who made them: name a commit
@@ -99,7 +99,7 @@ def push(folder: Path, repository: str, *, private: bool = False, token: str | N
     try:
         return str(published.push_to_hub(repository, private=private, token=token, commit_message="Add the adapter"))
     except Exception as error:  # its HTTP library's errors come through, and which library that is has changed
-        raise AdapterError(f"the hub does not take {repository}: {_said(error)}") from error
+        raise AdapterError(f"the hub does not take {repository}: {_first_line(error)}") from error
 
 
 def pull(name: str) -> Path:
@@ -120,7 +120,7 @@ def pull(name: str) -> Path:
     try:
         folder = _fetch(match["repository"], match["revision"])
     except Exception as error:  # as above
-        raise AdapterError(f"the hub does not give {name}: {_said(error)}") from error
+        raise AdapterError(f"the hub does not give {name}: {_first_line(error)}") from error
     store.verify(folder)
     return folder
 
@@ -140,6 +140,6 @@ def main(
     typer.echo(push(folder, repository, private=private))
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The kind of an error and its first line."""
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")

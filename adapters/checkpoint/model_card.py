@@ -1,4 +1,4 @@
-"""What a published adapter says of itself: the README of its repository, made from its card."""
+"""A published adapter's README of its repository, made from its card."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Says which emotion each turn of a conversation carries, from its words, the turn
 from adapters import recogniser
 from adapters.contract import TurnInput, Utterance
 
-judge = recogniser.load("hf:OWNER/NAME", device="cpu")
-print(judge.scores(TurnInput(Utterance("Ann", "I got the job!"))).label)
+model = recogniser.load("hf:OWNER/NAME", device="cpu")
+print(model.scores(TurnInput(Utterance("Ann", "I got the job!"))).label)
 ```
 """
 
@@ -50,7 +50,7 @@ def describe(card: Card) -> str:
         _section("Intended use", _words(about.get("intended_use"))),
         _section("Limits", _words(about.get("limits"))),
         _section("Data and licences", _table(("data", "licence"), _pairs(about.get("data")))),
-        _section("Figures on the dev split", _figures(about.get("dev"))),
+        _section("Metrics on the dev split", _metrics(about.get("dev"))),
         _section("What it was made for", _made_for(card)),
     ]
     return "\n".join(part for part in parts if part)
@@ -76,8 +76,8 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in lines)
 
 
-def _figures(cases: Any) -> str:
-    """One row per case that was judged."""
+def _metrics(cases: Any) -> str:
+    """One row per case."""
     names = ("n", "weighted_f1", "macro_f1", "accuracy", "ece", "brier")
     rows: list[tuple[str, ...]] = []
     for case, values in cases.items() if isinstance(cases, dict) else ():

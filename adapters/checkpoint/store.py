@@ -21,16 +21,14 @@ from torch import Tensor
 
 from adapters.checkpoint import conformal
 from adapters.checkpoint.conformal import EmotionSets
-from adapters.contract import FeatureSpec, LabelSet
+from adapters.contract import FeatureSpec, LabelSet, Polarity
 from adapters.errors import AdapterError
 from adapters.llm.prompt import PromptSpec
-from adapters.readout.judge import Judge, JudgeShape, Weigh
+from adapters.readout.head import EmotionHead, HeadShape
 from adapters.readout.pseudo import PseudoShape
 
-FORMAT = 4
-_READ = (2, 3, FORMAT)  # 2 knew no faces, 3 no words that are misread
+FORMAT = 5
 _NUMBERS = (torch.float16, torch.bfloat16, torch.float32)
-_CERTAIN = 60.0  # log odds at which nothing is left of a doubt in float32
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
 
@@ -49,15 +47,15 @@ class Card:
     Attributes:
         name: Short name.
         labels: Its classes.
-        audio: The voice features that it hears.
+        audio: The voice features that it reads.
         backbone: The LLM that it reads.
         prompt: How dialogues are written down for it.
         shape: Its sizes.
         weights_sha256: Of the weights' file; filled in when saved.
-        about: Data, licences, splits, seeds, figures, limits, intended use.
-        sets: What sets of emotions are made with, where that was fitted.
-        video: The face features that it sees, or None where it does not read faces.
-        format: In which it was written.
+        about: Data, licences, splits, seeds, metrics, limits, intended use.
+        sets: Conformal sets, where they were fitted.
+        video: The face features that it reads, or None where it does not read faces.
+        format: Version of the checkpoint's format.
     """
 
     name: str
@@ -65,7 +63,7 @@ class Card:
     audio: FeatureSpec
     backbone: BackboneSpec
     prompt: PromptSpec
-    shape: JudgeShape
+    shape: HeadShape
     weights_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     sets: EmotionSets | None = None
@@ -78,7 +76,7 @@ class Card:
         return f"{self.name}-{self.weights_sha256[:8]}"
 
 
-def save(folder: Path, judge: Judge, card: Card) -> Card:
+def save(folder: Path, head: EmotionHead, card: Card) -> Card:
     """Write an adapter, its weights in float16; the card comes last, so that half a checkpoint is none.
 
     Returns:
@@ -87,7 +85,7 @@ def save(folder: Path, judge: Judge, card: Card) -> Card:
     Raises:
         AdapterError: A weight is not finite in float16; what is in the folder stays as it is.
     """
-    weights = {name: value.detach().cpu().half().contiguous() for name, value in judge.state_dict().items()}
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in head.state_dict().items()}
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise AdapterError(
@@ -115,12 +113,12 @@ def read_card(folder: Path) -> Card:
         raise AdapterError(f"no adapter at {folder}: {_CARD} is missing")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] not in _READ:
+        if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
         video = raw.get("video")
         card = Card(
             name=raw["name"],
-            labels=LabelSet(raw["labels"]["name"], _listed(raw["labels"]["labels"])),
+            labels=_labels(raw["labels"]),
             audio=FeatureSpec(**raw["audio"]),
             backbone=BackboneSpec(**raw["backbone"]),
             prompt=PromptSpec(**raw["prompt"]),
@@ -129,7 +127,6 @@ def read_card(folder: Path) -> Card:
             about=raw["about"],
             sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"]), faces=video is not None),
             video=None if video is None else FeatureSpec(**video),
-            format=raw["format"],
         )
         _assert_kinds(card)
         _assert_sizes(card)
@@ -138,11 +135,15 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def _shape(raw: dict[str, Any]) -> JudgeShape:
+def _shape(raw: dict[str, Any]) -> HeadShape:
     pseudo = raw.get("pseudo")
-    return JudgeShape(
+    return HeadShape(
         **{**raw, "layers": _listed(raw["layers"]), "pseudo": None if pseudo is None else PseudoShape(**pseudo)}
     )
+
+
+def _labels(raw: dict[str, Any]) -> LabelSet:
+    return LabelSet(raw["name"], _listed(raw["labels"]), tuple(Polarity(**one) for one in raw["polarity"]))
 
 
 def _listed(raw: Any) -> Any:
@@ -179,8 +180,8 @@ def _assert_sizes(card: Card) -> None:
     sizes += [] if pseudo is None else [pseudo.tokens, pseudo.question]
     if min(sizes) < 1 or min(shape.layers, default=-1) < 0:
         raise ValueError(f"sizes of 1 and more and layers of 0 and more are wanted, not {shape} and {card.prompt}")
-    if len(set(card.labels.labels)) != shape.classes or len(card.labels) != shape.classes:
-        raise ValueError(f"{shape.classes} classes want as many different labels, not {card.labels.labels}")
+    if len(card.labels) != shape.classes:
+        raise ValueError(f"{shape.classes} classes need as many labels, not {card.labels.labels}")
 
 
 def verify(folder: Path) -> Card:
@@ -199,7 +200,7 @@ def verify(folder: Path) -> Card:
     return card
 
 
-def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, Card]:
+def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[EmotionHead, Card]:
     """Read an adapter, checked from end to end.
 
     Args:
@@ -213,17 +214,15 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[Judge, C
     card = verify(folder)
     path = folder / _WEIGHTS
     if card.audio != audio:
-        raise AdapterError(f"{folder} hears {card.audio}, this version extracts {audio}: train it again")
+        raise AdapterError(f"{folder} reads {card.audio}, this version extracts {audio}: train it again")
     if card.video not in (None, video):
-        raise AdapterError(f"{folder} sees {card.video}, this version extracts {video}: train it again")
+        raise AdapterError(f"{folder} reads {card.video}, this version extracts {video}: train it again")
     expected = _expected(folder / _CARD, card.shape)
-    weights = _renamed(path, card.shape.classes, read_weights(path))
-    if card.format < FORMAT:  # took words at their word
-        weights["weigh.misread"] = torch.tensor(-_CERTAIN)
+    weights = read_weights(path)
     assert_same(path, expected, weights)
-    judge = Judge(card.shape)
-    judge.load_state_dict({name: value.float() for name, value in weights.items()})
-    return judge.train(False).requires_grad_(False), card
+    head = EmotionHead(card.shape)
+    head.load_state_dict({name: value.float() for name, value in weights.items()})
+    return head.train(False).requires_grad_(False), card
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -240,28 +239,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise AdapterError(f"{path} is no safetensors file: {str(error).splitlines()[0]}") from error
 
 
-def _expected(path: Path, shape: JudgeShape) -> dict[str, Tensor]:
+def _expected(path: Path, shape: HeadShape) -> dict[str, Tensor]:
     """Names and shapes of the weights that a card at ``path`` wants."""
     try:
         with torch.device("meta"):  # takes no memory, whatever sizes a card claims
-            return Judge(shape).state_dict()
+            return EmotionHead(shape).state_dict()
     except (OverflowError, RuntimeError, TypeError) as error:
         raise AdapterError(f"{path}: no adapter has the sizes {shape}") from error
-
-
-def _renamed(path: Path, classes: int, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of format 2, which had one for each case of words and voice, and took every voice at its word."""
-    before = {(1, 0): "words_alone", (3, 0): "words_beside_voice", (3, 1): "voice_beside_words", (2, 1): "voice_alone"}
-    if not all(f"weigh.{name}" in weights for name in before.values()):
-        return weights
-    weigh = {f"weigh.{name}": value.clone() for name, value in Weigh(classes).state_dict().items()}
-    single = {f"weigh.{name}": weights.pop(f"weigh.{name}") for name in before.values()}
-    assert_same(path, dict.fromkeys(single, torch.ones(())), single)
-    for place, name in before.items():
-        weigh["weigh.weights"][place] = single[f"weigh.{name}"]
-    weigh["weigh.voice.a"].fill_(-_CERTAIN)
-    del weigh["weigh.no_words"]  # which format 2 had
-    return weigh | weights
 
 
 def assert_same(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Ordinary talk: telephone, meetings and read speech, taken as neutral so that a voice does not invent emotions.
+"""Neutral talk: telephone, meetings and read speech, taken as neutral so that a voice does not invent emotions.
 
 Windows of 3 s, a new one every 1.5 s, from recordings that carry no emotion labels: AMI meetings trn03 to trn05 (CC BY
 4.0), a telephone call (pyannote.audio's sample) and two LibriSpeech utterances (CC BY 4.0). The first 18 s of the call
@@ -33,7 +33,7 @@ _RECORDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of ordinary talk.
+    """A stretch of neutral talk.
 
     Attributes:
         recording: Where it is from.
@@ -72,7 +72,7 @@ def windows(data: Path) -> Iterator[Window]:
         AdapterError: A recording is missing.
     """
     for name, trainable in _RECORDINGS.items():
-        samples = read_mono(existing(data / name, "ordinary talk"))
+        samples = read_mono(existing(data / name, "neutral talk"))
         border = int(_TRAIN_S * _RATE_HZ) if trainable else 0
         for held_out, part in ((False, samples[:border]), (True, samples[border:])):
             for start in range(0, len(part), int(_STEP_S * _RATE_HZ)):

@@ -1,4 +1,4 @@
-"""What the frozen LLM costs on this machine: ``python -m adapters backbone-speed``.
+"""What the frozen LLM costs on this machine.
 
 Number formats, attention kernels and threads, at the lengths that a live dialogue has: so many new tokens behind so
 many that were read. The kinds take turns, so that what else the machine does falls on all of them; each figure is a
@@ -26,7 +26,7 @@ from adapters.llm.backbone import DTYPES, Backbone
 LENGTHS = ((25, 0), (25, 120), (25, 300), (60, 200))
 """(new tokens, tokens that were read before)"""
 
-SAID = (
+LINES = (
     "So, what did they say about the job?",
     "They gave it to my brother.",
     "No! That's so unfair. I can't believe it.",
@@ -54,8 +54,8 @@ def timed(
     backbones: Sequence[Backbone], new: int, before: int, repeats: int, clock: Callable[[], float]
 ) -> list[float]:
     """Each backbone's median milliseconds for so many new tokens behind so many others; the first two do not count."""
-    ids, said = torch.arange(100, 100 + new), torch.arange(200, 200 + before)
-    prefixes = [backbone.prefix(said)[0] if before else None for backbone in backbones]
+    ids, read = torch.arange(100, 100 + new), torch.arange(200, 200 + before)
+    prefixes = [backbone.prefix(read)[0] if before else None for backbone in backbones]
     times: list[list[float]] = [[] for _ in backbones]
     for _ in range(repeats + 2):
         for backbone, prefix, took in zip(backbones, prefixes, times, strict=True):
@@ -66,13 +66,13 @@ def timed(
 
 
 def probabilities(backbone: Backbone) -> list[tuple[float, ...]]:
-    """What the shipped checkpoint makes of a short dialogue on this backbone."""
-    judge = recogniser.load(device="cpu", dtype="float32")
-    judge._backbone = backbone
-    utterances = [Utterance(f"Speaker {number % 2 + 1}", text) for number, text in enumerate(SAID)]
-    reading, rows = judge.opening, []
+    """The shipped checkpoint's probabilities for a short dialogue on this backbone."""
+    model = recogniser.load(device="cpu", dtype="float32")
+    model._backbone = backbone
+    utterances = [Utterance(f"Speaker {number % 2 + 1}", text) for number, text in enumerate(LINES)]
+    state, rows = model.start(), []
     for number, utterance in enumerate(utterances):
-        scores, reading = judge.follow(TurnInput(utterance, tuple(utterances[:number])), reading)
+        scores, state = model.follow(TurnInput(utterance, tuple(utterances[:number])), state)
         rows.append(scores.probabilities)
     return rows
 

@@ -1,4 +1,4 @@
-"""``python -m adapters cost``: what an epoch costs, the published way and ours, on the same turns in the same run.
+"""What an epoch costs, the published way and ours, on the same turns in the same run.
 
 The published way runs each turn's whole text through all of the LLM, forward and backward. Ours reads each dialogue
 once without gradients, and runs the suffixes of its turns through the layers that are read. A few dialogues are timed,
@@ -29,19 +29,19 @@ from adapters.published.model import fresh, load_llm, shape_for
 from adapters.published.sets import set_of
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
-from adapters.training.fit_pseudo import fit_pseudo, read
+from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
 
 def whole_sequences(corpus: Dialogues, recipe: Recipe, batch: int) -> Callable[[], None]:
     """One epoch of the published way."""
-    llm, asked = load_llm(recipe.backbone, recipe.dtype), set_of("meld")
-    model = llm.beside(fresh(shape_for("meld-2048", llm, (FRAMES, FRAMES)), seed=0), asked.task)
+    llm, dataset = load_llm(recipe.backbone, recipe.dtype), set_of("meld")
+    model = llm.beside(fresh(shape_for("meld-2048", llm, (FRAMES, FRAMES)), seed=0), dataset.task)
     optimiser = torch.optim.AdamW(model.adapter.parameters(), lr=5e-4)
     turns = turns_of(corpus)
 
     def epoch() -> None:
-        for _ in epoch_of(model, asked, turns, optimiser, batch):
+        for _ in epoch_of(model, dataset, turns, optimiser, batch):
             pass
 
     return epoch
@@ -54,12 +54,12 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
     prompter = Prompter.load(source, PromptSpec(recipe.intro, recipe.max_tokens))
     question = prompter.ids(spec.question)
     pseudo = PseudoTokens(backbone.width, PseudoShape(spec.tokens, len(question)))
-    pseudo.ask(backbone.embed(question))
+    pseudo.initialise(backbone.embed(question))
     labels = torch.tensor(corpus.labels)
     silent = torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
 
     def epoch() -> None:
-        fit_pseudo(pseudo, backbone, read(corpus, backbone, prompter), labels, lambda _: silent, spec)
+        fit_pseudo(pseudo, backbone, read_dialogues(corpus, backbone, prompter), labels, lambda _: silent, spec)
 
     return epoch
 

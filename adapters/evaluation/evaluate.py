@@ -1,4 +1,4 @@
-"""A checkpoint on a data set, as live use would judge it; one JSON on stdout."""
+"""A checkpoint on a data set, as in live use; one JSON on stdout."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from adapters.datasets.records import Clip, Clips, Dialogues
 from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
-from adapters.features.visual import ExpressionReader
-from adapters.llm.prefix import Reading
-from adapters.recogniser import Recogniser
-from adapters.training.metrics import figures
+from adapters.features.visual import FaceEncoder
+from adapters.recogniser import LlmRecogniser, LlmState
+from adapters.training.metrics import compute_metrics
 from adapters.training.progress import progress
 
 DIALOGUES: dict[str, Callable[[Path, str], Dialogues]] = {
@@ -38,7 +37,7 @@ VOICES: dict[str, Callable[[Path], Clips]] = {
     "nemo": nemo.load,
     "urdu": urdu.load,
 }
-OTHERS = ("ordinary", "fer2013")
+OTHERS = ("neutral-talk", "fer2013")
 
 
 def folder_of(data: Path, dataset: str) -> Path:
@@ -50,12 +49,12 @@ def dialogue_turns(dialogues: Dialogues) -> tuple[list[TurnInput], list[int]]:
     """Every labelled turn with the turns before it, by words alone."""
     turns, labels = [], []
     for dialogue in dialogues.dialogues:
-        said: list[Utterance] = []
+        history: list[Utterance] = []
         for line in dialogue:
             if line.label is not None:
-                turns.append(TurnInput(line.utterance, tuple(said)))
+                turns.append(TurnInput(line.utterance, tuple(history)))
                 labels.append(line.label)
-            said.append(line.utterance)
+            history.append(line.utterance)
     return turns, labels
 
 
@@ -72,8 +71,8 @@ def voice_turns(clips: tuple[Clip, ...], encoder: SpeechEncoder) -> tuple[list[T
     return turns, [clip.label for clip in clips]
 
 
-def ordinary_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
-    """The windows of ordinary talk that are not trained on, by voice alone, all taken as neutral."""
+def neutral_talk_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
+    """The windows of neutral talk that are not trained on, by voice alone, all taken as neutral."""
     turns = [
         TurnInput(Utterance("Speaker 1", ""), audio=encoder.encode(window.samples).features)
         for window in windows(data)
@@ -82,7 +81,7 @@ def ordinary_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput],
     return turns, [MELD_LABELS.labels.index("neutral")] * len(turns)
 
 
-def face_turns(faces: fer2013.Faces, reader: ExpressionReader) -> tuple[list[TurnInput], list[int]]:
+def face_turns(faces: fer2013.Faces, reader: FaceEncoder) -> tuple[list[TurnInput], list[int]]:
     """Every picture, by the face alone, as a turn of one frame."""
     frames = reader(faces.images)
     turns = [TurnInput(Utterance("Speaker 1", ""), video=Features(visual.SPEC, frame[None])) for frame in frames]
@@ -94,7 +93,7 @@ def read_turns(
     dataset: str,
     split: str,
     encoder: Callable[[], SpeechEncoder],
-    expressions: Callable[[], ExpressionReader],
+    expressions: Callable[[], FaceEncoder],
 ) -> tuple[list[TurnInput], list[int], LabelSet, Counter[str]]:
     """Turns of one split, their class ids, what those stand for, and the rows that were refused.
 
@@ -117,58 +116,58 @@ def read_turns(
         faces = fer2013.load(folder, split)
         turns, labels = face_turns(faces, expressions())
         known, refused = MELD_LABELS, faces.refused
-    elif dataset == "ordinary":
-        turns, labels = ordinary_turns(data, encoder())
+    elif dataset == "neutral-talk":
+        turns, labels = neutral_talk_turns(data, encoder())
         known, refused = MELD_LABELS, Counter()
     else:
         raise AdapterError(f"unknown data set {dataset!r}: take {', '.join((*DIALOGUES, *VOICES, *OTHERS))}")
     if not turns:
-        raise AdapterError(f"{dataset} {split} in {folder} has no turns to judge; refused: {dict(refused)}")
+        raise AdapterError(f"{dataset} {split} in {folder} has no turns to evaluate; refused: {dict(refused)}")
     return turns, labels, known, refused
 
 
-def set_figures(judge: Recogniser, scored: list[EmotionScores], labels: list[int]) -> dict[str, Any]:
-    """How the sets of emotions keep their promise; None where the adapter has no sets."""
-    if judge.card.sets is None:
-        return dict.fromkeys(("sets_promise", "sets_coverage", "sets_coverage_per_class", "sets_mean_size"))
-    names = judge.card.labels.labels
-    sets = [judge.emotions(scores) for scores in scored]
+def set_metrics(model: LlmRecogniser, scored: list[EmotionScores], labels: list[int]) -> dict[str, Any]:
+    """Coverage and size of the conformal sets; None where the adapter has none."""
+    if model.card.sets is None:
+        return dict.fromkeys(("sets_target_coverage", "sets_coverage", "sets_coverage_per_class", "sets_mean_size"))
+    names = model.card.labels.labels
+    sets = [model.emotions(scores) for scores in scored]
     held = np.array([names[label] in found for found, label in zip(sets, labels, strict=True)])
     by_class = {name: held[np.array(labels) == i] for i, name in enumerate(names)}
     return {
-        "sets_promise": judge.card.sets.coverage,
+        "sets_target_coverage": model.card.sets.coverage,
         "sets_coverage": float(held.mean()),
         "sets_coverage_per_class": {name: float(rows.mean()) for name, rows in by_class.items() if len(rows)},
         "sets_mean_size": float(np.mean([len(found) for found in sets])),
     }
 
 
-def evaluate(judge: Recogniser, turns: list[TurnInput], labels: list[int]) -> dict[str, Any]:
-    """All figures of a checkpoint on judged turns; the keys do not depend on the data."""
+def evaluate(model: LlmRecogniser, turns: list[TurnInput], labels: list[int]) -> dict[str, Any]:
+    """All metrics of a checkpoint on some turns; the keys do not depend on the data."""
     if not turns:
-        raise AdapterError("no turns to judge: this data set has no such split")
+        raise AdapterError("no turns to evaluate: this data set has no such split")
     begun = time.monotonic()
     scored: list[EmotionScores] = []
-    reading: Reading | None = None
-    for turn in progress(turns, "judging"):  # as live: what a turn shares with the one before is not read again
-        scores, reading = judge.follow(turn, reading)
+    state = LlmState()
+    for turn in progress(turns, "evaluating"):  # as live: what a turn shares with the one before is not read again
+        scores, state = model.follow(turn, state.without_voices())
         scored.append(scores)
     seconds = time.monotonic() - begun
-    names = judge.card.labels.labels
+    names = model.card.labels.labels
     probabilities = np.array([scores.probabilities for scores in scored])
-    guessed = [scores.label for scores in scored]
+    predicted = [scores.label for scores in scored]
     abstained = [scores.abstained is not None for scores in scored]
-    calm = [a or g == "neutral" for a, g in zip(abstained, guessed, strict=True)]
+    neutral = [a or g == "neutral" for a, g in zip(abstained, predicted, strict=True)]
     return {
-        **figures(probabilities, np.array(labels), names),
-        **set_figures(judge, scored, labels),
+        **compute_metrics(probabilities, np.array(labels), names),
+        **set_metrics(model, scored, labels),
         "abstained": float(np.mean(abstained)),
-        "neutral_or_abstained": float(np.mean(calm)),
-        "predicted": {name: guessed.count(name) for name in names},
-        "adapter": judge.adapter_id,
-        "backbone": judge.backbone_id,
-        "adapter_parameters": judge.card.about.get("parameters"),
-        "parameters": judge.parameters,
+        "neutral_or_abstained": float(np.mean(neutral)),
+        "predicted": {name: predicted.count(name) for name in names},
+        "adapter": model.adapter_id,
+        "backbone": model.backbone_id,
+        "adapter_parameters": model.card.about.get("parameters"),
+        "parameters": model.parameters,
         "seconds": seconds,
         "ms_per_turn": 1000 * seconds / len(turns),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -185,19 +184,19 @@ def main(
     backbone: Annotated[str | None, typer.Option(help="Folder or hub name; the pulled asset if not given.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads of one operation.", min=1)] = None,
-    abstain_below: Annotated[float, typer.Option(help="Confidence under which a judgement counts as none.")] = 0.0,
+    abstain_below: Annotated[float, typer.Option(help="Confidence under which no class is reported.")] = 0.0,
 ) -> None:
     """Evaluate an adapter."""
 
     def encoder() -> SpeechEncoder:
         return SpeechEncoder(threads=threads or 0)
 
-    judge = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
-    turns, labels, known, refused = read_turns(data, dataset, split, encoder, ExpressionReader)
-    if judge.card.labels != known:
+    model = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
+    turns, labels, known, refused = read_turns(data, dataset, split, encoder, FaceEncoder)
+    if model.card.labels != known:
         raise AdapterError(
-            f"{judge.adapter_id} tells {', '.join(judge.card.labels.labels)} apart, "
+            f"{model.adapter_id} predicts {', '.join(model.card.labels.labels)}, "
             f"but {dataset} is labelled with {', '.join(known.labels)}"
         )
-    result = evaluate(judge, turns, labels)
+    result = evaluate(model, turns, labels)
     typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))

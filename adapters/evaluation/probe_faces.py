@@ -1,6 +1,6 @@
-"""``python -m adapters probe-faces``: how well the face network's features tell FER2013's emotions apart.
+"""How well the face network's features tell FER2013's emotions apart.
 
-A linear probe is fitted to Training and judged on PublicTest, beside the network's own classes. One JSON on stdout.
+A linear probe is fitted to Training and evaluated on PublicTest, beside the network's own classes. One JSON on stdout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from adapters.features.visual import CHANNELS, ExpressionReader
+from adapters.features.visual import CHANNELS, FaceEncoder
 from adapters.training.faces import FaceRows, face_rows
 
 _REGULARISED = 0.01  # scikit-learn's C
@@ -31,20 +31,20 @@ def probe(rows: FaceRows) -> dict[str, Any]:
     true = labels[held_out]
     return {
         "fitted_to": int((~held_out).sum()),
-        "judged_on": len(true),
-        "linear_probe": _figures(linear.predict(features[held_out]), true),
-        "own_classes": _figures(features[held_out, CHANNELS:].argmax(1), true),
+        "evaluated_on": len(true),
+        "linear_probe": _metrics(linear.predict(features[held_out]), true),
+        "own_classes": _metrics(features[held_out, CHANNELS:].argmax(1), true),
     }
 
 
-def _figures(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dict[str, float]:
+def _metrics(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dict[str, float]:
     return {
         "accuracy": float(np.mean(guesses == true)),
-        "uar": float(recall_score(true, guesses, average="macro", zero_division=0.0)),
+        "uar": float(recall_score(true, guesses, mean_log_probs="macro", zero_division=0.0)),
     }
 
 
 def main(data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")]) -> None:
     """Probe the features."""
-    rows = face_rows(data, ExpressionReader)
+    rows = face_rows(data, FaceEncoder)
     typer.echo(json.dumps(probe(rows), indent=2))

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModel, DynamicCache, PreTrainedConfig, 
 from transformers.utils import logging
 
 from adapters.errors import AdapterError
-from adapters.llm.prefix import Prefix, places, sees
+from adapters.llm.prefix import Prefix, suffix_mask, suffix_positions
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -103,7 +103,7 @@ def load_frozen(kind: Any, source: str | Path, where: torch.device, **options: A
     """Load an LLM's weights, all of them: what a damaged copy lacks would otherwise be filled with noise.
 
     Args:
-        kind: ``AutoModel`` or a kin of it.
+        kind: ``AutoModel`` or another class of that family.
         source: A folder, or the name of a model on the Hugging Face hub.
         where: Where it goes.
         options: Further ones of ``from_pretrained``.
@@ -113,12 +113,12 @@ def load_frozen(kind: Any, source: str | Path, where: torch.device, **options: A
     """
     try:
         with _quiet():  # weights of layers that are left out are no news
-            model, told = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 source, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
             )
     except (OSError, RuntimeError, SafetensorError, ValueError) as error:
         raise AdapterError(f"no backbone at {source}: {str(error).splitlines()[0]}") from error
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(report["missing_keys"]):
         raise AdapterError(f"{source} lacks {len(missing)} weights of a {type(model).__name__}, for one {missing[0]}")
     loaded: PreTrainedModel = model.to(where)
     return loaded
@@ -221,12 +221,12 @@ class Backbone:
         """
         count, positions, width = embeds.shape
         dtype = self._model.dtype
-        seen = sees(prefix.length, ends, positions)
-        mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(dtype).min)
+        visible = suffix_mask(prefix.length, ends, positions)
+        mask = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(dtype).min)
         states = self._run(
             inputs_embeds=embeds.reshape(1, count * positions, width).to(self.device, dtype),
             attention_mask=mask[None, None].to(self.device, dtype),
-            position_ids=places(ends, positions)[None].to(self.device),
+            position_ids=suffix_positions(ends, positions)[None].to(self.device),
             cache=prefix.cache(),
             use_cache=True,
         )

@@ -4,7 +4,7 @@ The LLM is causal, so its keys and values for a dialogue never change with what 
 and a question, one for each turn) are run against them at once: each sees the dialogue up to the end of its own turn,
 itself, and none of the others. Gradients flow into a suffix and stop at the prefix.
 
-Live, a dialogue grows turn by turn: a `Reading` is how far it was read, and the next turn goes on from there.
+Live, a dialogue grows turn by turn: a `CachedDialogue` is what was read by now, and the next turn continues it.
 
 Letters: ``time`` tokens of the dialogue, ``b`` suffixes of ``s`` positions each, ``d`` the LLM's width, ``heads`` that
 keys and values have, ``h`` the width of one.
@@ -60,8 +60,8 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """How far a dialogue was read: a value, never changed, so that keeping an older one forgets what came after it.
+class CachedDialogue:
+    """The part of a dialogue that was read; a value, so that keeping an older one forgets what came after it.
 
     Attributes:
         ids: The tokens that were read.
@@ -71,14 +71,14 @@ class Reading:
     ids: Int64[Tensor, " time"]
     prefix: Prefix
 
-    def shared(self, ids: Int64[Tensor, " other"]) -> int:
-        """How many tokens at the beginning of another text were read already."""
+    def shared_length(self, ids: Int64[Tensor, " other"]) -> int:
+        """How many tokens at the beginning of another text are cached."""
         length = min(len(self.ids), len(ids))
         differing = torch.nonzero(self.ids[:length] != ids[:length])
         return int(differing[0]) if len(differing) else length
 
 
-def sees(length: int, ends: Int64[Tensor, " b"], positions: int) -> Bool[Tensor, "bs keys"]:
+def suffix_mask(length: int, ends: Int64[Tensor, " b"], positions: int) -> Bool[Tensor, "bs keys"]:
     """Which keys each position of each suffix may see; suffixes lie one behind the other after the prefix.
 
     Args:
@@ -92,6 +92,6 @@ def sees(length: int, ends: Int64[Tensor, " b"], positions: int) -> Bool[Tensor,
     return torch.cat([prefix, torch.block_diag(*[causal] * count).bool()], dim=1)
 
 
-def places(ends: Int64[Tensor, " b"], positions: int) -> Int64[Tensor, " bs"]:
+def suffix_positions(ends: Int64[Tensor, " b"], positions: int) -> Int64[Tensor, " bs"]:
     """The position number of each suffix token: each suffix counts on from where its turn ended."""
     return (ends[:, None] + torch.arange(positions)).flatten()

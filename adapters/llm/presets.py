@@ -36,10 +36,10 @@ class Llm:
     width: int
     layers: int
     licence: str
-    own_code: bool = False
+    custom_code: bool = False
 
     @property
-    def middle(self) -> tuple[int, ...]:
+    def middle_layers(self) -> tuple[int, ...]:
         """Four layers to read, at the relative heights that were best for SmolLM2-135M (11 to 17 of 30)."""
         return tuple(round(self.layers * layer / 30) for layer in (11, 13, 15, 17))
 
@@ -51,10 +51,10 @@ LLMS: Mapping[str, Llm] = {
     "qwen2.5-1.5b": Llm("Qwen/Qwen2.5-1.5B-Instruct", 1536, 28, "Apache-2.0"),
     "qwen3-0.6b": Llm("Qwen/Qwen3-0.6B", 1024, 28, "Apache-2.0"),
     "qwen3-1.7b": Llm("Qwen/Qwen3-1.7B", 2048, 28, "Apache-2.0"),
-    # The paper's three. The first two are in no release of transformers; their nearest kin that is: Qwen/Qwen1.5-1.8B
+    # The paper's three. The first two are in no release of transformers; the nearest models that are: Qwen/Qwen1.5-1.8B
     # (2048 wide, 24 layers) and zai-org/glm-4-9b-hf (4096 wide, 40 layers).
-    "qwen-1.8b": Llm("Qwen/Qwen-1_8B", 2048, 24, "Tongyi Qianwen research licence", own_code=True),
-    "chatglm3-6b-base": Llm("THUDM/chatglm3-6b-base", 4096, 28, "ChatGLM3-6B model licence", own_code=True),
+    "qwen-1.8b": Llm("Qwen/Qwen-1_8B", 2048, 24, "Tongyi Qianwen research licence", custom_code=True),
+    "chatglm3-6b-base": Llm("THUDM/chatglm3-6b-base", 4096, 28, "ChatGLM3-6B model licence", custom_code=True),
     "llama2-7b": Llm("meta-llama/Llama-2-7b-hf", 4096, 32, "Llama 2 community licence"),
 }
 

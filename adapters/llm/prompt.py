@@ -31,7 +31,7 @@ class PromptSpec:
     Attributes:
         intro: What stands before the first turn.
         max_tokens: Length of a dialogue in tokens; whole turns fall away at its start.
-        max_words: Tokens of the longest turn; the end of a longer one is not read.
+        max_words: Tokens of the longest turn; the end of a longer one is cut off.
     """
 
     intro: str
@@ -52,13 +52,13 @@ class Layout:
     spans: tuple[tuple[int, int], ...]
 
 
-def anonymous(dialogue: Sequence[Utterance]) -> list[Utterance]:
+def anonymise(dialogue: Sequence[Utterance]) -> list[Utterance]:
     """The dialogue with its speakers called Speaker 1, 2 ... in the order in which they appear."""
     numbers: dict[str, int] = {}
     return [Utterance(f"Speaker {numbers.setdefault(u.speaker, len(numbers) + 1)}", u.text) for u in dialogue]
 
 
-def plain(text: str) -> str:
+def normalise_text(text: str) -> str:
     """The text as a speech recogniser types it: straight quotes and single spaces."""
     return " ".join(text.translate(_STRAIGHT).split())
 
@@ -102,7 +102,7 @@ class Prompter:
         """Tokens that a turn takes at most, once its speaker has a number instead of a name of that length."""
         return sum(len(part) for part in self._line(utterance)) + len(self._newline)
 
-    def beginning(self) -> Int64[Tensor, " time"]:
+    def intro_ids(self) -> Int64[Tensor, " time"]:
         """The tokens that every dialogue begins with."""
         return torch.tensor(self._intro, dtype=torch.int64)
 
@@ -132,7 +132,7 @@ class Prompter:
         """Speaker and words of the last turns, as many as fit, oldest first; always at least one."""
         lines: list[tuple[list[int], list[int]]] = []
         tokens = 0
-        for turn in reversed(anonymous(dialogue)):
+        for turn in reversed(anonymise(dialogue)):
             speaker, words = self._line(turn)
             tokens += len(speaker) + len(words) + len(self._newline)
             if lines and max_tokens is not None and tokens > max_tokens:
@@ -141,7 +141,7 @@ class Prompter:
         return lines[::-1]
 
     def _line(self, turn: Utterance) -> tuple[list[int], list[int]]:
-        text = plain(turn.text)
+        text = normalise_text(turn.text)
         words = self._tokens(f" {text}")[: self._spec.max_words] if text else []
         return self._tokens(f"{turn.speaker}:"), words
 

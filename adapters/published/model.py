@@ -18,7 +18,7 @@ from adapters.mse.tasks import Task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenLlm:
-    """A causal LLM with its vocabulary head, and its tokenizer; ``name`` is what it was asked for by."""
+    """A causal LLM with its vocabulary head, and its tokenizer; ``name`` is the name that it was loaded by."""
 
     name: str
     model: PreTrainedModel

@@ -1,4 +1,4 @@
-"""How well predicted sentiment fits: the figures of multimodal sentiment analysis, as MMSA defines them.
+"""How well predicted sentiment fits: the metrics of multimodal sentiment analysis, as MMSA defines them.
 
 Source of all definitions: MMSA's ``src/MMSA/utils/metricsTop.py`` (Mao et al., "M-SENA: An Integrated Platform for
 Multimodal Sentiment Analysis", ACL 2022), ``eval_mosei_regression`` and ``eval_sims_regression``. Scores of MOSEI lie
@@ -12,7 +12,7 @@ in [-3, 3], scores of SIMS in [-1, 1].
 - SIMS Acc-2, -3, -5: both sides put into intervals that are open below and closed above, with borders 0; -0.1, 0.1;
   and -0.7, -0.1, 0.1, 0.7; in float32, so that a score on a border falls below it. F1 is that of Acc-2, weighted.
 
-MMSA rounds to four digits; here nothing is rounded. Where a figure is undefined (no row left, or no spread to
+MMSA rounds to four digits; here nothing is rounded. Where a metric is undefined (no row left, or no spread to
 correlate) it is None rather than a warning and a not-a-number.
 
 Letters: ``n`` rows.
@@ -31,8 +31,8 @@ from adapters.errors import AdapterError
 _BORDERS = {2: (0.0,), 3: (-0.1, 0.1), 5: (-0.7, -0.1, 0.1, 0.7)}
 
 
-class MoseiFigures(TypedDict):
-    """Figures on MOSEI's scale."""
+class MoseiMetrics(TypedDict):
+    """Metrics on MOSEI's scale."""
 
     n: int
     mae: float
@@ -45,8 +45,8 @@ class MoseiFigures(TypedDict):
     acc7: float
 
 
-class SimsFigures(TypedDict):
-    """Figures on the scale of SIMS and SIMS-V2."""
+class SimsMetrics(TypedDict):
+    """Metrics on the scale of SIMS and SIMS-V2."""
 
     n: int
     mae: float
@@ -57,8 +57,8 @@ class SimsFigures(TypedDict):
     f1: float
 
 
-def mosei_figures(predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]) -> MoseiFigures:
-    """All figures on MOSEI's scale.
+def mosei_metrics(predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]) -> MoseiMetrics:
+    """All metrics on MOSEI's scale.
 
     Raises:
         AdapterError: There are no rows, not as many predictions as truths, or numbers that are not finite.
@@ -80,11 +80,11 @@ def mosei_figures(predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " 
     }
 
 
-def sims_figures(predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]) -> SimsFigures:
-    """All figures on the scale of SIMS.
+def sims_metrics(predicted: Float[np.ndarray, " n"], true: Float[np.ndarray, " n"]) -> SimsMetrics:
+    """All metrics on the scale of SIMS.
 
     Raises:
-        AdapterError: As `mosei_figures`.
+        AdapterError: As `mosei_metrics`.
     """
     _assert_pairs(predicted, true)
     predicted, true = predicted.clip(-1.0, 1.0), true.clip(-1.0, 1.0)

@@ -1,9 +1,9 @@
-"""``python -m adapters published train``: the published method trained and judged on one of the paper's data sets.
+"""The published method, trained and evaluated on one of the paper's data sets.
 
 Settings are the authors', for Qwen-1.8B but for the number of epochs, or for the LLM that ``--preset`` names; flags
 win. MELD's tables bring words alone; voices and faces come with the authors' processed files. On two cores an epoch of
-all of MELD takes an hour, judging dev after it some minutes: ``--dialogues`` and ``--judged`` take the tables' first
-few. One JSON on stdout.
+all of MELD takes an hour, evaluating dev after it some minutes: ``--dialogues`` and ``--dev-dialogues`` take the first
+few of the tables. One JSON on stdout.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from adapters.assets import BACKBONE
 from adapters.errors import AdapterError
 from adapters.llm.backbone import digest
 from adapters.llm.presets import paper_fit
+from adapters.published.checkpoint import MseCard, finished, save
 from adapters.published.data import Turns, load_both
 from adapters.published.fit import Fit, fit
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
-from adapters.published.saved import Saved, finished, save
 from adapters.published.sets import set_of
 from adapters.training.runs import Seed, make_folder, spread, write_summary
 
-_PRESET, _EPOCHS = "qwen-1.8b", 3  # where nothing is said; the authors' 50 epochs are for those who ask
+_PRESET, _EPOCHS = "qwen-1.8b", 3  # the default; the authors' 50 epochs come with --preset
 
 
 def fit_of(dataset: str, preset: str | None, **flags: float | None) -> tuple[Fit, str]:
@@ -36,7 +36,7 @@ def fit_of(dataset: str, preset: str | None, **flags: float | None) -> tuple[Fit
     Args:
         dataset: One of the paper's.
         preset: One of its LLMs, or None.
-        flags: Fields of `Fit` that win over the preset's; None where nothing is said.
+        flags: Fields of `Fit` that win over the preset's; None where not given.
 
     Raises:
         AdapterError: The paper has no such LLM or data set.
@@ -59,7 +59,7 @@ def train(
     """Train with one seed.
 
     Args:
-        dataset: What is asked.
+        dataset: Name of the data set.
         splits: What is trained on, and what the best epoch is chosen by.
         llm: Stays as it is.
         preset: Sizes, a key of `adapters.mse.adapter.PRESETS`.
@@ -69,13 +69,13 @@ def train(
         again: Train even if the same adapter is there.
 
     Returns:
-        The best epoch's figures, and what they are of.
+        The best epoch's metrics, and what they are of.
 
     Raises:
         AdapterError: The loss was no number, or ``out`` is no folder.
     """
     fitting, valid = splits
-    asked, shape, before = set_of(dataset), shape_for(preset, llm, fitting.widths), digest(llm.model)
+    evaluated, shape, before = set_of(dataset), shape_for(preset, llm, fitting.widths), digest(llm.model)
     about = {
         "turns": len(fitting.turns),
         "seed": seed,
@@ -85,13 +85,13 @@ def train(
         "dtype": str(llm.model.dtype).removeprefix("torch."),
         "refused": {"train": dict(fitting.refused), "valid": dict(valid.refused)},
     }
-    made = Saved(dataset, fitting.source, llm.spec, shape, {"fit": asdict(how), **about})
+    made = MseCard(dataset, fitting.source, llm.spec, shape, {"fit": asdict(how), **about})
     if out is not None:
         make_folder(out)
     if out is not None and not again and (done := finished(out, made)) is not None:
         return {name: value for name, value in done.items() if name != "fit"}
     adapter = fresh(shape, seed)
-    result = fit(llm.beside(adapter, asked.task), asked, fitting.turns, valid.turns, how, seed)
+    result = fit(llm.beside(adapter, evaluated.task), evaluated, fitting.turns, valid.turns, how, seed)
     if digest(llm.model) != before:
         raise AdapterError("the LLM's weights changed in training; it must stay frozen")
     about |= {"parameters": adapter.parameter_count, **result}
@@ -101,7 +101,7 @@ def train(
 
 
 def summarised(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What several seeds have in common, and mean and spread of every figure that all of them have."""
+    """What several seeds have in common, and mean and standard deviation of every metric that all of them have."""
     first = abouts[0]
     varied = [name for name in first if name != "seed" and all(isinstance(about[name], float) for about in abouts)]
     same = {name: first[name] for name in first if all(about[name] == first[name] for about in abouts)}
@@ -122,7 +122,7 @@ def main(
     dtype: Annotated[str, typer.Option(help="Number format of the LLM: auto, float32 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     dialogues: Annotated[int, typer.Option(help="Tables: train on so many only; 0 takes all.", min=0)] = 0,
-    judged: Annotated[int, typer.Option(help="Tables: judge so many of dev's only; 0 takes all.", min=0)] = 0,
+    dev_dialogues: Annotated[int, typer.Option(help="Tables: evaluate so many of dev only; 0 takes all.", min=0)] = 0,
     epochs: Annotated[int | None, typer.Option(help="How often; 3, or the preset's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Turns per step; the preset's.", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; the preset's.", min=0)] = None,
@@ -133,11 +133,11 @@ def main(
     ] = 1,
     out: Annotated[Path | None, typer.Option(help="Where the adapter goes; nowhere if not given.")] = None,
 ) -> None:
-    """Train it and print its figures."""
+    """Train it and print its metrics."""
     flags = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "patience": patience}
     set_of(dataset)
     how, shape = fit_of(dataset, preset, **flags)
-    splits = load_both(dataset, data, dialogues, judged)
+    splits = load_both(dataset, data, dialogues, dev_dialogues)
     llm = load_llm(backbone, dtype, device)
     if seeds == 1:
         result = train(dataset, splits, llm, shape, how, seed, out)

@@ -1,4 +1,4 @@
-"""``python -m adapters cache``: where downloaded weights and computed features live on this machine, and how much.
+"""What training keeps on this machine, and how much.
 
 What the frozen models make of training data is kept between runs, up to a bound: 8 GiB, or what
 ``$EMOTION_TRACKER_TRAINING_CACHE_GIB`` says. What was not used for longest goes first.
@@ -32,13 +32,13 @@ def training_bound() -> int:
     Raises:
         AdapterError: The setting is no size.
     """
-    said = os.environ.get(_BOUND, "8")
+    text = os.environ.get(_BOUND, "8")
     try:
-        size = float(said)
+        size = float(text)
     except ValueError:
         size = -1.0
     if not 0 <= size < float("inf"):
-        raise AdapterError(f"${_BOUND} is {said!r}: give a number of GiB, 0 or more")
+        raise AdapterError(f"${_BOUND} is {text!r}: give a number of GiB, 0 or more")
     return int(size * 2**30)
 
 
@@ -56,7 +56,7 @@ def clean_up(bound: int | None = None, spare: Path | None = None) -> int:
         AdapterError: As `training_bound`.
     """
     bound = training_bound() if bound is None else bound
-    files = list(_kept())
+    files = list(_files())
     left, freed = sum(stat.st_size for _, stat in files), 0
     for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
         if left <= bound:
@@ -67,7 +67,7 @@ def clean_up(bound: int | None = None, spare: Path | None = None) -> int:
     return freed
 
 
-def _kept() -> Iterator[tuple[Path, os.stat_result]]:
+def _files() -> Iterator[tuple[Path, os.stat_result]]:
     """What is there; what another run is writing is none of it, but for what was left behind an hour ago."""
     for path in training_folder().glob("*"):
         try:
@@ -80,10 +80,10 @@ def _kept() -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that training has kept.")] = False) -> None:
-    """Say what training has kept, or delete it."""
+    """List what training has kept, or delete it."""
     if clear:
         typer.echo(f"freed {clean_up(bound=0) / 2**20:.0f} MiB in {training_folder()}")
         return
-    for path, stat in sorted(_kept()):
+    for path, stat in sorted(_files()):
         typer.echo(f"{stat.st_size / 2**20:9.1f} MiB  {path.name}")
     typer.echo(f"in {training_folder()}; delete all of it with --clear")

@@ -1,9 +1,9 @@
-"""Turns with a face, made from single pictures, and fitting the reader of faces to them.
+"""Turns with a face, made from single pictures, and fitting the face classifier to them.
 
 FER2013 has one picture of each face, so a turn is put together from a few pictures of the same label: the moments of
 one expression. Real turns show an expression for part of the time only, so neutral pictures lie between; and cameras
-see faces small, tilted, dark and blurred, so every picture is also there as such a camera would have it. Every figure
-made with these turns is a figure about this simulation.
+show faces small, tilted, dark and blurred, so every picture is also there as such a camera would have it. Every result
+obtained with these turns is a result about this simulation.
 
 Letters: ``faces`` pictures, ``variants`` of each, ``dim`` width of a frame, ``turns``, ``summary`` a turn's width.
 """
@@ -25,9 +25,9 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 from adapters.contract import MELD_LABELS
 from adapters.datasets import fer2013
 from adapters.features.visual import SIZE, SPEC
-from adapters.readout.face import FaceReader, summarise_face
-from adapters.training.feature_cache import kept
-from adapters.training.fit import Curves, fit_members
+from adapters.readout.face import FaceClassifier, summarise_face
+from adapters.training.feature_cache import cached
+from adapters.training.fit import LearningCurves, fit_ensemble
 from adapters.training.progress import progress
 from adapters.training.recipe import FitSpec
 
@@ -38,8 +38,8 @@ _NEUTRAL = MELD_LABELS.labels.index("neutral")
 _READ_AT_ONCE = 100
 
 
-class Reader(Protocol):
-    """Reads faces (`adapters.features.visual.ExpressionReader`)."""
+class PictureEncoder(Protocol):
+    """Encodes faces (`adapters.features.visual.FaceEncoder`)."""
 
     def __call__(self, crops: UInt8[np.ndarray, "faces 48 48"]) -> Float32[np.ndarray, "faces dim"]:
         """Features of each face."""
@@ -47,7 +47,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRows:
-    """Pictures as the face network sees them.
+    """Pictures, encoded by the face network.
 
     Attributes:
         features: Of each picture as it is, then of its other variants.
@@ -97,17 +97,17 @@ def degrade(faces: UInt8[np.ndarray, "faces 48 48"], strength: float, seed: int)
     middle = pixels.mean((2, 3), keepdim=True)
     contrast, level, grain = (up_to(bound).view(count, 1, 1, 1) for bound in (0.4, 40.0, 12.0))
     noise = torch.from_numpy(random.normal(size=pixels.shape).astype(np.float32))
-    seen = (pixels - middle) * (1.0 + contrast) + middle + level + grain * noise
-    degraded: UInt8[np.ndarray, "faces 48 48"] = seen.round().clamp(0, 255)[:, 0].byte().numpy()
+    noisy = (pixels - middle) * (1.0 + contrast) + middle + level + grain * noise
+    degraded: UInt8[np.ndarray, "faces 48 48"] = noisy.round().clamp(0, 255)[:, 0].byte().numpy()
     return degraded
 
 
-def face_rows(data: Path, reader: Callable[[], Reader]) -> FaceRows:
-    """Read FER2013: Training up to a bound per label, and all of PublicTest, which is held out.
+def face_rows(data: Path, encoder: Callable[[], PictureEncoder]) -> FaceRows:
+    """Encode FER2013: Training up to a bound per label, and all of PublicTest, which is held out.
 
     Args:
         data: Folder with one folder per corpus.
-        reader: Loads the face network, if there is something to read.
+        encoder: Loads the face network, if something is not in the cache.
     """
     splits = [fer2013.load(data / "fer2013", split) for split in ("Training", "PublicTest")]
     chosen = np.sort(
@@ -119,14 +119,14 @@ def face_rows(data: Path, reader: Callable[[], Reader]) -> FaceRows:
     labels = np.concatenate([splits[0].labels[chosen], splits[1].labels])
 
     def make() -> Tensor:
-        loaded = reader()
+        loaded = encoder()
         variants = [images, *(degrade(images, strength, seed) for seed, strength in enumerate(STRENGTHS))]
         pieces = [faces[at : at + _READ_AT_ONCE] for faces in variants for at in range(0, len(faces), _READ_AT_ONCE)]
-        read = np.concatenate([loaded(piece) for piece in progress(pieces, "reading faces")])
-        return torch.from_numpy(read.reshape(len(variants), len(images), -1)).transpose(0, 1).half()
+        encoded = np.concatenate([loaded(piece) for piece in progress(pieces, "encoding faces")])
+        return torch.from_numpy(encoded.reshape(len(variants), len(images), -1)).transpose(0, 1).half()
 
     pixels = hashlib.sha256(images.tobytes()).hexdigest()
-    features = kept("faces", (SPEC, VERSION, STRENGTHS, len(chosen), pixels), make).float()
+    features = cached("faces", (SPEC, VERSION, STRENGTHS, len(chosen), pixels), make).float()
     held_out = torch.arange(len(images)) >= len(chosen)
     return FaceRows(features, torch.from_numpy(labels), held_out)
 
@@ -159,14 +159,14 @@ def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
 
 
 def turns_with_faces(
-    data: Path, reader: Callable[[], Reader], per_label: int, seed: int
+    data: Path, encoder: Callable[[], PictureEncoder], per_label: int, seed: int
 ) -> tuple[FaceTurns, FaceTurns]:
-    """Turns to fit the reader of faces to, and a fifth as many of pictures that are held out."""
-    rows = face_rows(data, reader)
+    """Turns to fit the face classifier to, and a fifth as many of pictures that are held out."""
+    rows = face_rows(data, encoder)
     fitting, held_out = rows.where(~rows.held_out), rows.where(rows.held_out)
     return face_turns(fitting, per_label, seed), face_turns(held_out, per_label // 5, seed)
 
 
-def fit_face(reader: FaceReader, turns: FaceTurns, spec: FitSpec) -> Curves:
-    """Fit the reader of faces, every label counting the same."""
-    return fit_members(reader.members, turns.summaries, turns.labels, torch.ones(len(turns.labels)), spec)
+def fit_face(classifier: FaceClassifier, turns: FaceTurns, spec: FitSpec) -> LearningCurves:
+    """Fit the face classifier, every label counting the same."""
+    return fit_ensemble(classifier.ensemble, turns.summaries, turns.labels, torch.ones(len(turns.labels)), spec)

@@ -28,7 +28,7 @@ from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, Encoded
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.readout.members import pool
+from adapters.readout.ensemble import pool
 from adapters.readout.voice_summary import VERSION, summarise
 from adapters.training.cache import clean_up, training_folder
 from adapters.training.progress import progress
@@ -39,7 +39,7 @@ _NEUTRAL = MELD_LABELS.labels.index("neutral")
 
 
 class Encoder(Protocol):
-    """Hears samples (`adapters.features.acoustic.SpeechEncoder`)."""
+    """Encodes samples (`adapters.features.acoustic.SpeechEncoder`)."""
 
     def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
         """Features of one turn."""
@@ -61,8 +61,8 @@ class VoiceRows:
     Attributes:
         summaries: Their vectors.
         labels: Class ids.
-        corpora: Where each is from; ``ordinary`` for unlabelled talk, taken as neutral.
-        speakers: Who speaks; a recording where nobody said who does.
+        corpora: Where each is from; ``neutral-talk`` for unlabelled talk, taken as neutral.
+        speakers: Who speaks; the recording where the speaker is unknown.
         held_out: Which ones are not trained on.
     """
 
@@ -80,14 +80,14 @@ class VoiceRows:
         )
 
 
-def kept_tensors(kind: str, key: Iterable[object], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached_tensors(kind: str, key: Iterable[object], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """Tensors from the cache, or made and put there."""
     sha = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()[:24]
     path = training_folder() / f"{kind}-{sha}.safetensors"
     try:
         found = load_file(path)
         os.utime(path)
-    except FileNotFoundError:  # nothing was kept, or another run has just made room
+    except FileNotFoundError:  # not there, or another run has just made room
         found = {name: tensor.contiguous() for name, tensor in make().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -97,32 +97,32 @@ def kept_tensors(kind: str, key: Iterable[object], make: Callable[[], dict[str, 
     return found
 
 
-def kept(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
+def cached(kind: str, key: Iterable[object], make: Callable[[], Tensor]) -> Tensor:
     """A tensor from the cache, or made and put there."""
-    return kept_tensors(kind, key, lambda: {"rows": make()})["rows"]
+    return cached_tensors(kind, key, lambda: {"rows": make()})["rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Chunk:
     """A stretch of a dialogue that is read at once.
 
     Attributes:
         ids: Its tokens.
-        spans: Where the turns that are judged in it lie; those before them are context.
+        spans: Where its own turns are; those before them are context.
     """
 
     ids: Int[Tensor, " time"]
     spans: tuple[tuple[int, int], ...]
 
 
-def parts(dialogue: Sequence[Utterance], prompter: Prompter) -> list[Part]:
+def chunks(dialogue: Sequence[Utterance], prompter: Prompter) -> list[Chunk]:
     """A dialogue in as few stretches as it fits into; each turn but the first ones has half a window before it."""
     layout = prompter.layout(dialogue)
     spans = layout.spans
     if len(spans) == len(dialogue):
-        return [Part(layout.ids, spans)]
+        return [Chunk(layout.ids, spans)]
     spans = spans[len(spans) // 2 :]
-    return [*parts(dialogue[: len(dialogue) - len(spans)], prompter), Part(layout.ids, spans)]
+    return [*chunks(dialogue[: len(dialogue) - len(spans)], prompter), Chunk(layout.ids, spans)]
 
 
 def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
@@ -131,25 +131,25 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
     def make() -> Tensor:
         rows: list[Tensor] = []
         for dialogue in progress(corpus.dialogues, "reading dialogues"):
-            for part in parts([line.utterance for line in dialogue], prompter):
-                states = backbone.states(part.ids)
-                rows += [pool(states, start, end) for start, end in part.spans]
+            for chunk in chunks([line.utterance for line in dialogue], prompter):
+                states = backbone.states(chunk.ids)
+                rows += [pool(states, start, end) for start, end in chunk.spans]
         return torch.stack(rows).half()
 
     lines = [line for dialogue in corpus.dialogues for line in dialogue]
     texts = [(line.utterance.speaker, line.utterance.text) for line in lines]
     key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
-    states = kept("words", key, make)
+    states = cached("words", key, make)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
-    return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.places))
+    return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.dialogue_ids))
 
 
 def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
-    """Hear all voice corpora and ordinary talk.
+    """Encode all voice corpora and neutral talk.
 
     Args:
         data: Folder with one folder per corpus.
-        encoder: Loads the speech encoder, if there is something to hear.
+        encoder: Loads the speech encoder, if something is not in the cache.
     """
     clips = [clip for corpus in _CORPORA for clip in corpus.load(data / corpus.__name__.rpartition(".")[2]).clips]
     talk = list(windows(data))
@@ -157,17 +157,17 @@ def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
     def make() -> Tensor:
         loaded = encoder()
         sounds = ((read_mono(clip.path)) for clip in clips)
-        heard = [_summary(loaded, samples) for samples in progress(sounds, "hearing voices", total=len(clips))]
-        heard += [_summary(loaded, window.samples) for window in talk]
-        return torch.from_numpy(np.stack(heard))
+        encoded = [_summary(loaded, samples) for samples in progress(sounds, "encoding voices", total=len(clips))]
+        encoded += [_summary(loaded, window.samples) for window in talk]
+        return torch.from_numpy(np.stack(encoded))
 
     files = contents(clips)
-    spoken = [_digest(window.samples.tobytes()) for window in talk]
-    summaries = kept("voices", (SPEC, VERSION, files, spoken), make)
+    talk_digests = [_digest(window.samples.tobytes()) for window in talk]
+    summaries = cached("voices", (SPEC, VERSION, files, talk_digests), make)
     return VoiceRows(
         summaries,
         torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
-        np.array([clip.corpus for clip in clips] + ["ordinary"] * len(talk)),
+        np.array([clip.corpus for clip in clips] + ["neutral-talk"] * len(talk)),
         np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
         torch.tensor([held_out(clip) for clip in clips] + [window.held_out for window in talk]),
     )

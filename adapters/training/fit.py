@@ -1,4 +1,4 @@
-"""Fitting the readers and the scales that weigh them.
+"""Fitting classifiers, and the weights of late fusion.
 
 Letters: ``b`` rows, ``dim`` the width of an input row, ``classes``.
 """
@@ -13,19 +13,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
-from adapters.readout.judge import Weigh, Witnesses
-from adapters.readout.members import Members
+from adapters.readout.ensemble import Ensemble
+from adapters.readout.fusion import LateFusion, ModalityScores
 from adapters.training.progress import progress
 from adapters.training.recipe import FitSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
+class LearningCurves:
     """How fitting went, epoch by epoch.
 
     Attributes:
         losses: Mean training loss.
-        scores: Score on held-out rows, where one was asked for.
+        scores: Score on held-out rows, where there is one.
     """
 
     losses: tuple[float, ...]
@@ -43,46 +43,46 @@ def log_prior(labels: Int[Tensor, " b"], weights: Float[Tensor, " b"], classes: 
     return (counts / counts.sum()).log()
 
 
-def fit_members(
-    members: Members,
+def fit_ensemble(
+    ensemble: Ensemble,
     inputs: Float[Tensor, "b dim"],
     labels: Int[Tensor, " b"],
     weights: Float[Tensor, " b"],
     spec: FitSpec,
     score: Callable[[], float] | None = None,
     targets: Float[Tensor, "b classes"] | None = None,
-) -> Curves:
-    """Fit all members at once.
+) -> LearningCurves:
+    """Fit all members of an ensemble at once.
 
     Args:
-        members: Fresh ones; their scales are measured here.
+        ensemble: A fresh one; its scales are measured here.
         inputs: Training rows.
         labels: Their class ids.
-        weights: How much each row counts.
+        weights: Weight of each row.
         spec: How to fit.
-        score: How well the members do on held-out rows, higher is better; asked after each epoch if it is given.
+        score: How well the ensemble does on held-out rows, higher is better; computed after each epoch, if given.
         targets: Probabilities to learn in place of the labels, if any (see `adapters.training.distil`).
 
     Returns:
-        How it went. With a score and patience, the members are those of the best epoch.
+        How it went. With a score and patience, the ensemble is that of the best epoch.
     """
-    members.standardise.measure(inputs)
-    offset = spec.adjust * log_prior(labels, weights, members.bias.shape[1])
-    count = len(members.outer)
-    wanted = labels if targets is None else targets
-    optimiser = torch.optim.AdamW(members.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    ensemble.standardise.measure(inputs)
+    offset = spec.adjust * log_prior(labels, weights, ensemble.bias.shape[1])
+    count = len(ensemble.outer)
+    learned = labels if targets is None else targets
+    optimiser = torch.optim.AdamW(ensemble.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(inputs) // spec.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
     losses: list[float] = []
     held_out: list[float] = []
     best: dict[str, Tensor] = {}
     for _ in progress(range(spec.epochs), "fitting"):
-        members.train()
+        ensemble.train()
         total = 0.0
         for rows in torch.randperm(len(inputs)).split(spec.batch):
-            scores = (members(inputs[rows]) + offset).flatten(0, 1)
-            learned = wanted[rows].repeat_interleave(count, dim=0)
-            each = cross_entropy(scores, learned, reduction="none", label_smoothing=spec.label_smoothing)
+            scores = (ensemble(inputs[rows]) + offset).flatten(0, 1)
+            target = learned[rows].repeat_interleave(count, dim=0)
+            each = cross_entropy(scores, target, reduction="none", label_smoothing=spec.label_smoothing)
             loss = (each * weights[rows].repeat_interleave(count)).mean()
             optimiser.zero_grad()
             loss.backward()
@@ -90,34 +90,36 @@ def fit_members(
             schedule.step()
             total += loss.item() * len(rows)
         losses.append(total / len(inputs))
-        members.train(False)
+        ensemble.train(False)
         if score is not None:
             held_out.append(score())
             since = len(held_out) - 1 - best_epoch(held_out)
             if spec.patience and since == 0:
-                best = {name: value.clone() for name, value in members.state_dict().items()}
+                best = {name: value.clone() for name, value in ensemble.state_dict().items()}
             if spec.patience and since >= spec.patience:
                 break
     if best:
-        members.load_state_dict(best)
-    return Curves(tuple(losses), tuple(held_out))
+        ensemble.load_state_dict(best)
+    return LearningCurves(tuple(losses), tuple(held_out))
 
 
-def fit_weigh(weigh: Weigh, cases: Sequence[Witnesses], labels: Int[Tensor, " b"]) -> None:
-    """Fit weights and what stands for absent words by maximum likelihood.
+def fit_weights(fusion: LateFusion, cases: Sequence[ModalityScores], labels: Int[Tensor, " b"]) -> None:
+    """Fit late fusion by maximum likelihood.
 
     Args:
-        weigh: What is fitted.
-        cases: The same held-out turns again and again, with some witnesses or others; each counts the same.
+        fusion: What is fitted.
+        cases: The same held-out turns with different modalities present; each case counts the same.
         labels: Class ids of the turns.
     """
-    optimiser = torch.optim.LBFGS(weigh.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-    together = Witnesses(*(torch.cat([getattr(case, part.name) for case in cases]) for part in fields(Witnesses)))
+    optimiser = torch.optim.LBFGS(fusion.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+    together = ModalityScores(
+        *(torch.cat([getattr(case, part.name) for case in cases]) for part in fields(ModalityScores))
+    )
     repeated = labels.repeat(len(cases))
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss: Tensor = nll_loss(weigh(together), repeated)
+        loss: Tensor = nll_loss(fusion(together), repeated)
         loss.backward()
         return loss
 

@@ -22,23 +22,23 @@ from adapters.datasets.records import Dialogues
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Prefix
 from adapters.llm.prompt import Prompter
-from adapters.readout.pseudo import PseudoTokens, Reader, answers
-from adapters.training.feature_cache import parts
-from adapters.training.fit import Curves, log_prior
+from adapters.readout.pseudo import AnswerClassifier, PseudoTokens, query
+from adapters.training.feature_cache import chunks
+from adapters.training.fit import LearningCurves, log_prior
 from adapters.training.progress import progress
 from adapters.training.recipe import PseudoSpec
 
-Voices = tuple[Float[Tensor, "turns summary"], Bool[Tensor, " turns"]]
-"""A voice for each turn, its speaker's habits taken off, and which turns have one."""
+TurnVoices = tuple[Float[Tensor, "turns summary"], Bool[Tensor, " turns"]]
+"""A voice for each turn, normalised by speaker, and which turns have one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadPart:
+class CachedChunk:
     """A stretch of a dialogue that the LLM has read.
 
     Attributes:
         prefix: Its keys and values.
-        ends: Where each judged turn ends.
+        ends: Where each labelled turn ends.
         words: Mean embedding of each turn's own words.
         rows: Which turns of the corpus those are.
     """
@@ -50,52 +50,54 @@ class ReadPart:
 
 
 @torch.no_grad()
-def read(corpus: Dialogues, backbone: Backbone, prompter: Prompter) -> list[ReadPart]:
-    """Read every dialogue once; only labelled turns with words are judged, and counted in `ReadPart.rows`."""
-    found: list[ReadPart] = []
+def read_dialogues(corpus: Dialogues, backbone: Backbone, prompter: Prompter) -> list[CachedChunk]:
+    """Read every dialogue once; only labelled turns with words count in `CachedChunk.rows`."""
+    found: list[CachedChunk] = []
     row = 0
     for dialogue in progress(corpus.dialogues, "reading dialogues"):
         labelled = iter(line.label is not None for line in dialogue)
-        for part in parts([line.utterance for line in dialogue], prompter):
-            spans = [span for span in part.spans if next(labelled)]
+        for chunk in chunks([line.utterance for line in dialogue], prompter):
+            spans = [span for span in chunk.spans if next(labelled)]
             if not spans:
                 continue
-            prefix, _ = backbone.prefix(part.ids)
-            embedded = backbone.embed(part.ids)
+            prefix, _ = backbone.prefix(chunk.ids)
+            embedded = backbone.embed(chunk.ids)
             words = torch.stack([embedded[start : max(end, start + 1)].mean(0) for start, end in spans])
             ends = torch.tensor([end for _, end in spans])
-            found.append(ReadPart(prefix, ends, words, torch.arange(row, row + len(spans))))
+            found.append(CachedChunk(prefix, ends, words, torch.arange(row, row + len(spans))))
             row += len(spans)
     return found
 
 
-def _answers(pseudo: PseudoTokens, backbone: Backbone, part: ReadPart, voices: Voices) -> Float[Tensor, "b read d"]:
-    heard, has_voice = voices[0][part.rows], voices[1][part.rows]
-    return answers(pseudo, backbone, part.prefix, part.ends, part.words, heard, has_voice)
+def _query(
+    pseudo: PseudoTokens, backbone: Backbone, chunk: CachedChunk, voices: TurnVoices
+) -> Float[Tensor, "b read d"]:
+    summaries, has_voice = voices[0][chunk.rows], voices[1][chunk.rows]
+    return query(pseudo, backbone, chunk.prefix, chunk.ends, chunk.words, summaries, has_voice)
 
 
 @torch.no_grad()
-def ask(
-    pseudo: PseudoTokens, backbone: Backbone, corpus: Sequence[ReadPart], voices: Voices
+def query_corpus(
+    pseudo: PseudoTokens, backbone: Backbone, corpus: Sequence[CachedChunk], voices: TurnVoices
 ) -> Float[Tensor, "turns read d"]:
     """The LLM's answer to every turn's suffix."""
-    return torch.cat([_answers(pseudo, backbone, part, voices) for part in progress(corpus, "asking")])
+    return torch.cat([_query(pseudo, backbone, chunk, voices) for chunk in progress(corpus, "running suffixes")])
 
 
 def fit_pseudo(
     pseudo: PseudoTokens,
     backbone: Backbone,
-    corpus: Sequence[ReadPart],
+    corpus: Sequence[CachedChunk],
     labels: Int[Tensor, " turns"],
-    draw: Callable[[int], Voices],
+    draw: Callable[[int], TurnVoices],
     spec: PseudoSpec,
-) -> Curves:
-    """Train pseudo tokens and question by what a linear reader makes of the answers; the reader is not kept.
+) -> LearningCurves:
+    """Train pseudo tokens and question by a linear classifier of the answers, which is thrown away.
 
     Args:
-        pseudo: Fresh, begun from words and voices.
+        pseudo: Fresh, initialised from words and voices.
         backbone: The frozen LLM.
-        corpus: What it has read.
+        corpus: The dialogues that it has read.
         labels: Class ids.
         draw: Voices for an epoch.
         spec: How.
@@ -104,9 +106,9 @@ def fit_pseudo(
         The mean loss of each epoch.
     """
     classes = len(MELD_LABELS)
-    reader = Reader(len(backbone.read) * backbone.width, classes, spec.dropout)
+    classifier = AnswerClassifier(len(backbone.read) * backbone.width, classes, spec.dropout)
     offset = spec.adjust * log_prior(labels, torch.ones(len(labels)), classes)
-    weights = [*pseudo.parameters(), *reader.parameters()]
+    weights = [*pseudo.parameters(), *classifier.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(corpus) // spec.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
@@ -116,10 +118,10 @@ def fit_pseudo(
         voices = draw(epoch)
         total = 0.0
         for batch in progress(list(_batches(corpus, spec.batch)), f"training pseudo tokens, {epoch + 1}/{spec.epochs}"):
-            turns = sum(len(part.rows) for part in batch)
-            for part in batch:  # one dialogue at a time through the LLM, their gradients added up
-                scores = reader(_answers(pseudo, backbone, part, voices)) + offset
-                loss = cross_entropy(scores, labels[part.rows], label_smoothing=spec.label_smoothing, reduction="sum")
+            turns = sum(len(chunk.rows) for chunk in batch)
+            for chunk in batch:  # one dialogue at a time through the LLM, their gradients added up
+                scores = classifier(_query(pseudo, backbone, chunk, voices)) + offset
+                loss = cross_entropy(scores, labels[chunk.rows], label_smoothing=spec.label_smoothing, reduction="sum")
                 (loss / turns).backward()
                 total += loss.item()
             nn.utils.clip_grad_norm_(weights, 1.0)
@@ -128,9 +130,9 @@ def fit_pseudo(
             schedule.step()
         losses.append(total / len(labels))
     pseudo.train(False)
-    return Curves(tuple(losses))
+    return LearningCurves(tuple(losses))
 
 
-def _batches(corpus: Sequence[ReadPart], size: int) -> Iterator[list[ReadPart]]:
+def _batches(corpus: Sequence[CachedChunk], size: int) -> Iterator[list[CachedChunk]]:
     for chosen in torch.randperm(len(corpus)).split(size):
         yield [corpus[index] for index in chosen.tolist()]

@@ -1,4 +1,4 @@
-"""How well probabilities fit labels: the figures that every evaluation reports.
+"""How well probabilities fit labels: the metrics that every evaluation reports.
 
 F1 as scikit-learn defines it, weighted, and as the mean of the classes that occur; unweighted average recall (UAR) is
 the mean of the classes' recalls; the expected calibration error is Guo et al. 2017's, ten bins of equal width over the
@@ -20,8 +20,8 @@ _BINS = 10
 _COVERAGES = (1.0, 0.8, 0.6, 0.4, 0.2)
 
 
-class Figures(TypedDict):
-    """The figures of one evaluation; shares and scores in [0, 1]."""
+class Metrics(TypedDict):
+    """The metrics of one evaluation; shares and scores in [0, 1]."""
 
     n: int
     weighted_f1: float
@@ -43,13 +43,13 @@ def calibration_error(confidence: Float[np.ndarray, " n"], right: Float[np.ndarr
 
 def weighted_f1(guesses: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
     """The mean of the classes' F1, each weighted by how often the class is true."""
-    return float(f1_score(labels, guesses, average="weighted", zero_division=0.0))
+    return float(f1_score(labels, guesses, mean_log_probs="weighted", zero_division=0.0))
 
 
-def figures(
+def compute_metrics(
     probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], names: tuple[str, ...]
-) -> Figures:
-    """All figures of one evaluation.
+) -> Metrics:
+    """All metrics of one evaluation.
 
     Args:
         probabilities: One row per turn.
@@ -59,15 +59,15 @@ def figures(
     guesses, confidence = probabilities.argmax(1), probabilities.max(1)
     right = (guesses == labels).astype(float)
     every = np.arange(len(names))
-    per_class = f1_score(labels, guesses, labels=every, average=None, zero_division=0.0)
+    per_class = f1_score(labels, guesses, labels=every, mean_log_probs=None, zero_division=0.0)
     order = np.argsort(-confidence, kind="stable")
     present = np.unique(labels)
     return {
         "n": len(labels),
         "weighted_f1": weighted_f1(guesses, labels),
-        "macro_f1": float(f1_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(labels, guesses, labels=present, mean_log_probs="macro", zero_division=0.0)),
         "accuracy": float(right.mean()),
-        "uar": float(recall_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),
+        "uar": float(recall_score(labels, guesses, labels=present, mean_log_probs="macro", zero_division=0.0)),
         "ece": calibration_error(confidence, right),
         "brier": float(np.mean(np.sum((probabilities - np.eye(len(names))[labels]) ** 2, axis=1))),
         "per_class_f1": dict(zip(names, map(float, per_class), strict=True)),

@@ -19,17 +19,17 @@ def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterab
     if total is None and isinstance(steps, Sized):
         total = len(steps)
     if not _CONSOLE.is_terminal:
-        steps = told(steps, what, total, _CONSOLE.print, time.monotonic)
+        steps = with_lines(steps, what, total, _CONSOLE.print, time.monotonic)
     return track(steps, what, total=total, console=_CONSOLE)
 
 
-def told(
-    steps: Iterable[_T], what: str, total: int | None, tell: Callable[[str], None], now: Callable[[], float]
+def with_lines(
+    steps: Iterable[_T], what: str, total: int | None, write: Callable[[str], None], now: Callable[[], float]
 ) -> Iterator[_T]:
-    """The same steps; says how far they are, at most once a minute."""
+    """The same steps; writes how far they are, at most once a minute."""
     last = now()
     for done, step in enumerate(steps, 1):
         yield step
         if (at := now()) - last >= _EVERY:
             last = at
-            tell(f"{what}: {done}" + ("" if total is None else f" of {total}"))
+            write(f"{what}: {done}" + ("" if total is None else f" of {total}"))

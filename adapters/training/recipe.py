@@ -25,7 +25,7 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class FitSpec:
-    """How one reader's members are fitted.
+    """How one ensemble is fitted.
 
     Attributes:
         epochs: Passes over the data.
@@ -37,7 +37,7 @@ class FitSpec:
         adjust: How much of the log prior is added to the scores in training; what is added then is missing
             afterwards, and rare classes are named more often (Menon et al. 2021, logit adjustment).
         patience: Epochs without a better score on dev after which fitting stops, and goes back to the best one; 0 runs
-            all epochs and keeps the last. Only the words' members have a dev split to be scored on.
+            all epochs and keeps the last. Only the words' ensemble has a dev split to be scored on.
     """
 
     epochs: Count
@@ -90,19 +90,19 @@ class Recipe:
         layers: Layers of it that are read.
         intro: What stands before a dialogue.
         max_tokens: Length of a dialogue in tokens.
-        members: Networks that are averaged.
-        words_hidden: Width of a member that reads words.
-        voice_hidden: Width of a member that hears voices.
-        words: How the words' members are fitted.
-        voice: How the voice's members are fitted.
+        members: Networks of each ensemble.
+        words_hidden: Hidden width of the words' networks.
+        voice_hidden: Hidden width of the voice's networks.
+        words: How the words' ensemble is fitted.
+        voice: How the voice's ensembles are fitted.
         pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
-        face_hidden: Width of a member that sees faces.
+        face_hidden: Hidden width of the face's networks.
         face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
-        face: How the face's members are fitted; without it faces are not read.
-        heard: How much a turn's words as a recogniser heard them (``heard/meld`` in the data folder, see
-            ``python -m tracker.bench.asr_copy``) count beside the written ones; 0 leaves them out.
-        taught: How much of what the words' members learn is what others say who did not see the dialogue (see
-            `adapters.training.distil`); 0 takes the labels alone.
+        face: How the face's ensemble is fitted; without it faces are not read.
+        asr_words: Weight of a turn's words as a recogniser transcribes them (``asr/meld`` in the data folder, see
+            ``python -m tracker.bench.asr_copy``) beside the written ones, which weigh 1; 0 leaves them out.
+        soft_targets: Share of the words' targets that comes from classifiers that were not trained on the dialogue
+            (see `adapters.training.distil`); 0 takes the labels alone.
     """
 
     name: str
@@ -120,8 +120,8 @@ class Recipe:
     face_hidden: Count = 48
     face_turns: Annotated[int, Field(ge=5)] = 1500
     face: FitSpec | None = None
-    heard: NotNegative = 0.0
-    taught: Share = 0.0
+    asr_words: NotNegative = 0.0
+    soft_targets: Share = 0.0
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -141,6 +141,6 @@ def read_recipe(path: Path) -> Recipe:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise AdapterError(f"{path}: {wrong}") from error
-    if recipe.heard and recipe.pseudo:
-        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out heard")
+    if recipe.asr_words and recipe.pseudo:
+        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out asr_words")
     return recipe

@@ -1,9 +1,9 @@
 """What a training run leaves behind beside the checkpoint, and how several seeds are summed up.
 
-recipe.json    what was asked for, and the seed
+recipe.json    the recipe, and the seed
 metrics.json   what came out: the ``about`` of the card
 curves.png     loss and dev score of every epoch
-summary.json   of several seeds: mean, spread and each seed's figures
+summary.json   of several seeds: mean, standard deviation and each seed's values
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 
 from adapters.checkpoint import store
 from adapters.errors import AdapterError
-from adapters.training.fit import Curves
+from adapters.training.fit import LearningCurves
 from adapters.training.recipe import Recipe
 
 Seed = Annotated[
@@ -52,15 +52,17 @@ def begin(folder: Path) -> None:
     (folder / _METRICS).unlink(missing_ok=True)
 
 
-def write_run(folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any], curves: Mapping[str, Curves]) -> None:
-    """Write down what a run did; the figures come last, so that half a run is none (see `begin`).
+def write_run(
+    folder: Path, recipe: Recipe, seed: int, about: Mapping[str, Any], curves: Mapping[str, LearningCurves]
+) -> None:
+    """Write down what a run did; the metrics come last, so that half a run is none (see `begin`).
 
     Args:
         folder: Where its checkpoint is.
-        recipe: What was asked for.
+        recipe: What was run.
         seed: Likewise.
         about: What came out.
-        curves: How each reader's fitting went.
+        curves: The learning curves of each classifier.
     """
     _write(folder / _RECIPE, {**asdict(recipe), "seed": seed})
     draw(folder / _CURVES, curves)
@@ -71,22 +73,22 @@ def finished(folder: Path, recipe: Recipe, seed: int) -> dict[str, Any] | None:
     """What came out of a run that is finished; None where this recipe and seed have still to be run there."""
     try:
         store.verify(folder)
-        asked = json.loads((folder / _RECIPE).read_text(encoding="utf-8"))
+        requested = json.loads((folder / _RECIPE).read_text(encoding="utf-8"))
         about: dict[str, Any] = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
     except (AdapterError, FileNotFoundError, json.JSONDecodeError):
         return None
-    return about if asked == json.loads(json.dumps({**asdict(recipe), "seed": seed})) else None
+    return about if requested == json.loads(json.dumps({**asdict(recipe), "seed": seed})) else None
 
 
 def summarise(abouts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean, spread and range over seeds.
+    """Mean, standard deviation and range over seeds.
 
     Args:
         abouts: What came out, by seed; at least one.
 
     Returns:
-        For each case that was judged and each figure its ``mean``, ``spread`` (standard deviation with n - 1; 0 for one
-        seed), ``least``, ``most`` and the figure of ``each`` seed.
+        For each case and each metric its ``mean``, ``std`` (with n - 1; 0 for one seed), ``min``, ``max`` and the
+        ``values`` of all seeds.
     """
     cases = next(iter(abouts.values()))["dev"]
     return {
@@ -99,13 +101,13 @@ def summarise(abouts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, standard deviation (n - 1; 0 for one value), least, most and each of some values, at least one."""
+    """Mean, standard deviation (n - 1; 0 for one value), least and greatest of some values, at least one."""
     return {
         "mean": float(np.mean(values)),
-        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
-        "least": min(values),
-        "most": max(values),
-        "each": list(values),
+        "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        "min": min(values),
+        "max": max(values),
+        "values": list(values),
     }
 
 
@@ -114,18 +116,18 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     _write(folder / SUMMARY, summary)
 
 
-def draw(path: Path, curves: Mapping[str, Curves]) -> None:
-    """Draw loss and dev score by epoch, one line per reader."""
+def draw(path: Path, curves: Mapping[str, LearningCurves]) -> None:
+    """Draw loss and dev score by epoch, one line per classifier."""
     from matplotlib.figure import Figure  # with the extra `train`
 
     figure = Figure(figsize=(8, 3), layout="constrained")
-    lost, scored = figure.subplots(1, 2)
+    loss, score = figure.subplots(1, 2)
     for name, curve in curves.items():
         epochs = range(1, len(curve.losses) + 1)
-        lost.plot(epochs, curve.losses, label=name)
+        loss.plot(epochs, curve.losses, label=name)
         if curve.scores:
-            scored.plot(epochs, curve.scores, label=name)
-    for axes, title in ((lost, "training loss"), (scored, "weighted F1 on dev")):
+            score.plot(epochs, curve.scores, label=name)
+    for axes, title in ((loss, "training loss"), (score, "weighted F1 on dev")):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title)

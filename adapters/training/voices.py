@@ -1,7 +1,7 @@
-"""Fitting the reader of voices so that it serves a speaker's first turn as well as the hundredth.
+"""Fitting the voice classifier so that it serves a speaker's first turn as well as the hundredth.
 
-Live, a speaker is first heard against the average voice, then more and more against an own mean. Training shows every
-clip at several such moments, with other clips of its speaker drawn as the turns before.
+Live, a speaker's voice is first normalised by the mean voice, then more and more by the speaker's own mean. Training
+has every clip at several such moments, with other clips of its speaker drawn as the turns before.
 
 Letters: ``b`` rows, ``summary`` width of a voice's vector, ``classes``.
 """
@@ -14,16 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adapters.contract import MELD_LABELS
-from adapters.readout.members import Members
-from adapters.readout.voice import VoiceReader
+from adapters.readout.ensemble import Ensemble
+from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import VoiceRows
-from adapters.training.fit import fit_members
+from adapters.training.fit import fit_ensemble
 from adapters.training.recipe import FitSpec
 
-MOMENTS = (0, 4, 1000)  # turns heard before; 1000 stands for all that there are
+TURNS_BEFORE = (0, 4, 1000)  # of the speaker; 1000 stands for all that there are
 
 
-def balanced(rows: VoiceRows) -> Float[Tensor, " b"]:
+def balanced_weights(rows: VoiceRows) -> Float[Tensor, " b"]:
     """Weights under which every class of every corpus counts the same."""
     weights = torch.zeros(len(rows.labels))
     for corpus in sorted(set(rows.corpora.tolist())):
@@ -33,13 +33,13 @@ def balanced(rows: VoiceRows) -> Float[Tensor, " b"]:
     return weights / weights.mean()
 
 
-def centred(reader: VoiceReader, rows: VoiceRows, turns: int, seed: int) -> Float[Tensor, "b summary"]:
-    """Every clip as it sounds after some turns of its speaker.
+def normalised(classifier: VoiceClassifier, rows: VoiceRows, turns: int, seed: int) -> Float[Tensor, "b summary"]:
+    """Every clip, normalised after some turns of its speaker.
 
     Args:
-        reader: Holds the average voice.
+        classifier: Holds the mean voice.
         rows: The clips.
-        turns: How many others of the same speaker were heard before, as far as there are so many.
+        turns: How many others of the same speaker come before, as far as there are so many.
         seed: Of the draw.
     """
     random = np.random.default_rng(seed)
@@ -49,30 +49,30 @@ def centred(reader: VoiceReader, rows: VoiceRows, turns: int, seed: int) -> Floa
         own = np.flatnonzero(rows.speakers == speaker)
         for row in own:
             others = own[own != row]
-            heard = random.choice(others, min(turns, len(others)), replace=False) if len(others) else others
-            before[row] = rows.summaries[heard].sum(0)
-            counts[row] = len(heard)
-    return reader.centre(rows.summaries, before, counts)
+            chosen = random.choice(others, min(turns, len(others)), replace=False) if len(others) else others
+            before[row] = rows.summaries[chosen].sum(0)
+            counts[row] = len(chosen)
+    return classifier.normalise(rows.summaries, before, counts)
 
 
-def average_voice(rows: VoiceRows) -> Float[Tensor, " summary"]:
+def mean_voice(rows: VoiceRows) -> Float[Tensor, " summary"]:
     """The mean summary, each corpus counting the same."""
     means = [rows.summaries[torch.from_numpy(rows.corpora == corpus)].mean(0) for corpus in np.unique(rows.corpora)]
     return torch.stack(means).mean(0)
 
 
-def fit_voice(reader: VoiceReader, rows: VoiceRows, spec: FitSpec, seed: int) -> None:
+def fit_voice(classifier: VoiceClassifier, rows: VoiceRows, spec: FitSpec, seed: int) -> None:
     """Fit all views.
 
     Args:
-        reader: A fresh one; the average voice is measured here.
+        classifier: A fresh one; the mean voice is measured here.
         rows: The clips to fit to.
         spec: How to fit.
         seed: Of the draws.
     """
-    reader.usual.copy_(average_voice(rows))
-    inputs = torch.cat([centred(reader, rows, turns, seed + step) for step, turns in enumerate(MOMENTS)])
-    labels, weights = rows.labels.repeat(len(MOMENTS)), balanced(rows).repeat(len(MOMENTS))
-    for view, members in enumerate(reader.views):
-        assert isinstance(members, Members)
-        fit_members(members, reader.seen(inputs, view), labels, weights, spec)
+    classifier.mean_voice.copy_(mean_voice(rows))
+    inputs = torch.cat([normalised(classifier, rows, turns, seed + step) for step, turns in enumerate(TURNS_BEFORE)])
+    labels, weights = rows.labels.repeat(len(TURNS_BEFORE)), balanced_weights(rows).repeat(len(TURNS_BEFORE))
+    for view, ensemble in enumerate(classifier.views):
+        assert isinstance(ensemble, Ensemble)
+        fit_ensemble(ensemble, classifier.columns(inputs, view), labels, weights, spec)

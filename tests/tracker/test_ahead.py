@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.contract import Absent
 from tests.tracker.fakes import LIMITS, Collect, FakeClock, FakeSource, header, observed, outlets, scores, stamp, steps
 from tracker import pipeline
 from tracker.ahead import Ahead, AheadSteps, Tally
@@ -174,9 +175,12 @@ class Follower:
     def __init__(self) -> None:
         self.calls = 0
 
-    def follow(self, turn, reading):
+    def start(self):
+        return None
+
+    def follow(self, turn, state):
         self.calls += 1
-        told = (turn.utterance, turn.history, turn.voice.turns if turn.voice else 0, reading)
+        told = (turn.utterance, turn.history, isinstance(turn.audio, Absent), state)
         label = scores().labels.labels[hash(told) % 7]
         return scores(label), hash(told)
 

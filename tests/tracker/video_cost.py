@@ -11,7 +11,7 @@ import time
 import torch
 
 from adapters.assets import asset_folder
-from adapters.features.visual import ExpressionReader
+from adapters.features.visual import FaceEncoder
 from tracker.clock import NS_PER_S
 from tracker.observe.faces.detect import FaceDetector
 from tracker.observe.faces.look import Looker
@@ -42,7 +42,7 @@ def main() -> None:
     cv2, watch = load_opencv(), Stopwatch()
     detector, reader = (
         FaceDetector(asset_folder("centerface"), cv2),
-        ExpressionReader(asset_folder("mini-xception-fer")),
+        FaceEncoder(asset_folder("mini-xception-fer")),
     )
 
     def detect(image, width):

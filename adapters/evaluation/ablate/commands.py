@@ -1,4 +1,4 @@
-"""``python -m adapters ablate words | voice | pseudo``: what each part adds, as a Markdown table, mean ± spread.
+"""The commands: what each part adds, as a Markdown table, mean ± standard deviation.
 
 What each modality adds is measured by `adapters.evaluation.modalities`, how the voice carries over between corpora by
 `adapters.evaluation.cross_corpus`.
@@ -22,7 +22,7 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.training.feature_cache import word_rows
-from adapters.training.fit_pseudo import read
+from adapters.training.fit_pseudo import read_dialogues
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 
@@ -49,28 +49,28 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
-    """The reader of written words: layers, pooling, past turns, members."""
+    """The classifier of written words: layers, pooling, past turns, ensemble."""
     recipe = read_recipe(config)
-    if recipe.heard:
-        raise AdapterError(f"{config} learns from words as heard, too, and only written ones are read: leave out heard")
+    if recipe.asr_words:
+        raise AdapterError(f"{config} learns from ASR words, too, and only written ones are read: leave out asr_words")
     backbone, prompter, prompt = _llm(recipe)
-    fitting, judged = (
+    fitting, dev = (
         words.contexts(_meld(data, split, some), backbone, prompter, prompt)
         for split, some in (("train", dialogues), ("dev", 0))
     )
     variants = words.variants(recipe)
-    _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.judge(one, fitting, judged, seed), seeds))
+    _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.evaluate(one, fitting, dev, seed), seeds))
 
 
 def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
-    """The reader of voices: pooling, prosody, the speaker's habits."""
+    """The voice classifier: pooling, prosody, speaker normalisation."""
     recipe = read_recipe(config)
-    heard, frames = voice.load(data, SpeechEncoder)
+    clips, frames = voice.load(data, SpeechEncoder)
 
-    def judge(one: voice.Variant, seed: int) -> tuple[float, float]:
-        return voice.judge(one, recipe, heard, frames, seed)
+    def evaluate(one: voice.Variant, seed: int) -> tuple[float, float]:
+        return voice.evaluate(one, recipe, clips, frames, seed)
 
-    _print(table.markdown(voice.COLUMNS, voice.VARIANTS, judge, seeds))
+    _print(table.markdown(voice.COLUMNS, voice.VARIANTS, evaluate, seeds))
 
 
 def ablate_pseudo(
@@ -78,11 +78,11 @@ def ablate_pseudo(
     config: Config = PSEUDO,
     seeds: Seeds = 2,
     dialogues: Dialogs = 120,
-    judged: Annotated[int, typer.Option(help="Judge so many dialogues of dev only; 0 takes all.", min=0)] = 60,
+    dev_dialogues: Annotated[int, typer.Option(help="Evaluate on so many of dev only; 0 takes all.", min=0)] = 60,
     epochs: Annotated[int, typer.Option(help="Passes over the dialogues.", min=1)] = 1,
     batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
 ) -> None:
-    """The pseudo tokens: mixer, fusion, rank, the absent voice, what is asked and read."""
+    """The pseudo tokens: mixer, fusion, rank, the absent voice, the question, the states."""
     recipe = read_recipe(config)
     if recipe.pseudo is None:
         raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
@@ -90,7 +90,7 @@ def ablate_pseudo(
 
     def split(name: str, some: int) -> Split:
         corpus = _meld(data, name, some)
-        return Split(word_rows(corpus, backbone, prompter, prompt), read(corpus, backbone, prompter))
+        return Split(word_rows(corpus, backbone, prompter, prompt), read_dialogues(corpus, backbone, prompter))
 
     bench = pseudo.Bench(
         recipe=recipe,
@@ -98,7 +98,7 @@ def ablate_pseudo(
         backbone=backbone,
         question=backbone.embed(prompter.ids(recipe.pseudo.question)),
         fitting=split("train", dialogues),
-        judged=split("dev", judged),
+        dev=split("dev", dev_dialogues),
         voices=voice.load(data, SpeechEncoder)[0],
     )
-    _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.judge(one, bench, seed), seeds))
+    _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))

@@ -1,8 +1,8 @@
 """What each part of the pseudo tokens adds, trained through the frozen LLM on the first few dialogues.
 
-A variant swaps a module of `adapters.readout.pseudo.PseudoTokens` for a simpler one; the readers behind them are fitted
-as the recipe fits them. Figures are on the first dialogues of MELD dev, with and without simulated voices, by what the
-LLM says alone: how the voice's own reader and the words are weighed is left to `adapters.evaluation.modalities`.
+A variant swaps a module of `adapters.readout.pseudo.PseudoTokens` for a simpler one; the classifiers behind them are
+fitted as the recipe fits them. Metrics are on the first dialogues of MELD dev, with and without simulated voices, from
+the LLM's states alone; late fusion with the voice classifier is left to `adapters.evaluation.modalities`.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``words`` of a turn.
 """
@@ -21,17 +21,17 @@ from adapters.contract import MELD_LABELS
 from adapters.llm.backbone import Backbone
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
-from adapters.readout.members import Members, average
+from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
-from adapters.readout.voice import VoiceReader
+from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import VoiceRows
-from adapters.training.fit import fit_members
-from adapters.training.fit_pseudo import Voices, ask, fit_pseudo
-from adapters.training.metrics import figures
+from adapters.training.fit import fit_ensemble
+from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, query_corpus
+from adapters.training.metrics import compute_metrics
 from adapters.training.modality_scores import Split, no_voices
 from adapters.training.recipe import PseudoSpec, Recipe
 from adapters.training.simulate import draw
-from adapters.training.voices import MOMENTS, average_voice, centred
+from adapters.training.voices import TURNS_BEFORE, mean_voice, normalised
 
 COLUMNS = ("weighted F1", "macro F1", "weighted F1 with voices", "macro F1 with voices")
 
@@ -67,7 +67,7 @@ class OneLayer(nn.Module):
 
 
 class NoTokens(nn.Module):
-    """In place of Multi-Scale Fusion: nothing, so that the question is all that is asked."""
+    """In place of Multi-Scale Fusion: nothing, so that the question stands alone."""
 
     def __init__(self, d: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def without_vector(pseudo: PseudoTokens) -> None:
 
 
 def without_tokens(pseudo: PseudoTokens) -> None:
-    """The question is all that is asked."""
+    """The question stands alone."""
     pseudo.register_module("fusion", NoTokens(_sizes(pseudo)[0]))
 
 
@@ -121,23 +121,23 @@ class Variant:
     Attributes:
         name: What is taken away.
         alter: Takes it away.
-        seen: Which parts of a turn's states the words' reader sees.
+        parts: Which parts of a turn's states are classified.
     """
 
     name: str
     alter: Alter = whole
-    seen: tuple[int, ...] = POOLED + ANSWER
+    parts: tuple[int, ...] = POOLED + ANSWER
 
     @property
-    def asks(self) -> bool:
+    def needs_tokens(self) -> bool:
         """Whether pseudo tokens are needed at all."""
-        return self.seen != POOLED
+        return self.parts != POOLED
 
 
 VARIANTS = (
     Variant("the whole"),
-    Variant("pooled states alone, nothing asked", seen=POOLED),
-    Variant("the answer alone", seen=ANSWER),
+    Variant("pooled states alone, no question", parts=POOLED),
+    Variant("the answer alone", parts=ANSWER),
     Variant("the question alone, no pseudo tokens", without_tokens),
     Variant("without Text-Guide-Mixer", without_mixer),
     Variant("without Multi-Scale Fusion", without_fusion),
@@ -153,7 +153,7 @@ def build(
     torch.manual_seed(seed)
     pseudo = PseudoTokens(d, shape, dropout)
     alter(pseudo)
-    pseudo.ask(question)
+    pseudo.initialise(question)
     return pseudo
 
 
@@ -162,13 +162,13 @@ class Bench:
     """What all variants share.
 
     Attributes:
-        recipe: How the readers are fitted.
+        recipe: How the classifiers are fitted.
         spec: How pseudo tokens are trained.
         backbone: The frozen LLM.
         question: Embeddings of the question in words.
         fitting: The dialogues to train on.
-        judged: Those to judge.
-        voices: Drawn from for the turns: in training those that are not held out, in judging the others.
+        dev: Those to evaluate on.
+        voices: Drawn from for the turns: in training those that are not held out, in evaluation the others.
     """
 
     recipe: Recipe
@@ -176,7 +176,7 @@ class Bench:
     backbone: Backbone
     question: Float[Tensor, "q d"]
     fitting: Split
-    judged: Split
+    dev: Split
     voices: VoiceRows
 
 
@@ -185,70 +185,70 @@ Both = tuple[Float[Tensor, "turns read parts d"], Float[Tensor, "turns read part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """The states of every turn, in training and in judging."""
+class AnswerStates:
+    """The states of every turn, in training and in evaluation."""
 
     fitting: Both
-    judged: Both
+    dev: Both
 
 
 def _pool(bench: Bench, seed: int, *, held_out: bool) -> tuple[Float[Tensor, "pool summary"], Int[Tensor, " pool"]]:
-    """Voices whose speakers were heard for a while, and what they express."""
-    reader = VoiceReader(1, 1, len(MELD_LABELS), (0.0, 0.0))  # for the average voice; what it says is not asked
-    reader.usual.copy_(average_voice(bench.voices.where(~bench.voices.held_out.numpy())))
+    """Voices normalised by all turns of their speakers, and their labels."""
+    classifier = VoiceClassifier(1, 1, len(MELD_LABELS), (0.0, 0.0))  # for the mean voice alone
+    classifier.mean_voice.copy_(mean_voice(bench.voices.where(~bench.voices.held_out.numpy())))
     some = bench.voices.where(bench.voices.held_out.numpy() == held_out)
-    return centred(reader, some, MOMENTS[-1], seed), some.labels
+    return normalised(classifier, some, TURNS_BEFORE[-1], seed), some.labels
 
 
-def _heard(bench: Bench, split: Split, seed: int, *, held_out: bool) -> Voices:
+def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool) -> TurnVoices:
     """A voice for every turn."""
-    pool, shown = _pool(bench, seed, held_out=held_out)
+    pool, pool_labels = _pool(bench, seed, held_out=held_out)
     labels = split.rows.labels
-    return pool[draw(labels, shown, seed)], torch.ones(len(labels), dtype=torch.bool)
+    return pool[draw(labels, pool_labels, seed)], torch.ones(len(labels), dtype=torch.bool)
 
 
 @cache
-def asked(bench: Bench, alter: Alter, seed: int) -> Asked:
-    """Train pseudo tokens with something taken away, and ask with them; done once for all rows of the table."""
+def train_tokens(bench: Bench, alter: Alter, seed: int) -> AnswerStates:
+    """Train pseudo tokens with something taken away, and run them; done once for all rows of the table."""
     spec = bench.spec
     shape = PseudoShape(spec.tokens, len(bench.question))
     pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice.dropout[0], bench.question, seed)
     pseudo.measure(_pool(bench, seed, held_out=False)[0])
 
-    def some(epoch: int) -> Voices:
-        heard, every = _heard(bench, bench.fitting, seed + epoch, held_out=False)
-        return heard, torch.rand(len(every)) < spec.voices
+    def some(epoch: int) -> TurnVoices:
+        voices, every = _voices(bench, bench.fitting, seed + epoch, held_out=False)
+        return voices, torch.rand(len(every)) < spec.voices
 
-    fit_pseudo(pseudo, bench.backbone, bench.fitting.parts, bench.fitting.rows.labels, some, spec)
+    fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, bench.fitting.rows.labels, some, spec)
 
-    def states(split: Split, given: Voices) -> Float[Tensor, "turns read parts d"]:
-        return torch.cat([split.rows.states, ask(pseudo, bench.backbone, split.parts, given)[:, :, None]], dim=2)
+    def states(split: Split, voices: TurnVoices) -> Float[Tensor, "turns read parts d"]:
+        return torch.cat(
+            [split.rows.states, query_corpus(pseudo, bench.backbone, split.chunks, voices)[:, :, None]], dim=2
+        )
 
     def both(split: Split, seed: int, *, held_out: bool) -> Both:
-        quiet, heard = no_voices(split.rows.labels), _heard(bench, split, seed, held_out=held_out)
-        return states(split, quiet), states(split, heard)
+        silent, voices = no_voices(split.rows.labels), _voices(bench, split, seed, held_out=held_out)
+        return states(split, silent), states(split, voices)
 
-    return Asked(both(bench.fitting, seed + spec.epochs, held_out=False), both(bench.judged, seed, held_out=True))
+    return AnswerStates(both(bench.fitting, seed + spec.epochs, held_out=False), both(bench.dev, seed, held_out=True))
 
 
-def judge(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, float, float]:
+def evaluate(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, float, float]:
     """Weighted and macro F1 of one variant and seed, without voices, then with simulated ones."""
-    if variant.asks:
-        read = asked(bench, variant.alter, seed)
+    if variant.needs_tokens:
+        states = train_tokens(bench, variant.alter, seed)
     else:
-        given, heard = bench.fitting.rows.states, bench.judged.rows.states
-        read = Asked((given, given), (heard, heard))
-    inputs, *judged = (
-        states[:, :, list(variant.seen)].flatten(1) for states in (torch.cat(read.fitting), *read.judged)
-    )
+        fitting, dev = bench.fitting.rows.states, bench.dev.rows.states
+        states = AnswerStates((fitting, fitting), (dev, dev))
+    inputs, *evaluated = (one[:, :, list(variant.parts)].flatten(1) for one in (torch.cat(states.fitting), *states.dev))
     torch.manual_seed(seed)
     recipe, labels = bench.recipe, bench.fitting.rows.labels.repeat(2)
-    members = Members(inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
-    fit_members(members, inputs, labels, torch.ones(len(labels)), recipe.words)
+    ensemble = Ensemble(inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
+    fit_ensemble(ensemble, inputs, labels, torch.ones(len(labels)), recipe.words)
     found: list[float] = []
-    for rows in judged:
+    for rows in evaluated:
         with torch.no_grad():
-            probabilities = average(members(rows)).exp().numpy()
-        result = figures(probabilities, bench.judged.rows.labels.numpy(), MELD_LABELS.labels)
+            probabilities = mean_log_probs(ensemble(rows)).exp().numpy()
+        result = compute_metrics(probabilities, bench.dev.rows.labels.numpy(), MELD_LABELS.labels)
         found += [result["weighted_f1"], result["macro_f1"]]
     return found[0], found[1], found[2], found[3]

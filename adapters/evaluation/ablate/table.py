@@ -1,4 +1,4 @@
-"""Tables of ablations: one row per variant, mean and spread over seeds."""
+"""Tables of ablations: one row per variant, mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Named(Protocol):
 
 
 def markdown(
-    columns: Sequence[str], variants: Iterable[_V], judge: Callable[[_V, int], Sequence[float]], seeds: int
+    columns: Sequence[str], variants: Iterable[_V], evaluate: Callable[[_V, int], Sequence[float]], seeds: int
 ) -> Iterator[str]:
     """The lines of a table, each as soon as it is known.
 
     Args:
-        columns: What the figures are.
+        columns: Names of the metrics.
         variants: The rows.
-        judge: The figures of one variant and seed.
+        evaluate: The metrics of one variant and seed.
         seeds: How many; at least one.
     """
     yield f"| variant | {' | '.join(columns)} |"
     yield "|---" * (len(columns) + 1) + "|"
     for variant in variants:
-        figures = zip(*(judge(variant, seed) for seed in range(seeds)), strict=True)
-        cells = (f"{one['mean']:.3f} ± {one['spread']:.3f}" for one in map(spread, figures))
+        metrics = zip(*(evaluate(variant, seed) for seed in range(seeds)), strict=True)
+        cells = (f"{one['mean']:.3f} ± {one['std']:.3f}" for one in map(spread, metrics))
         yield f"| {variant.name} | {' | '.join(cells)} |"

@@ -1,7 +1,7 @@
-"""What each part of the voice's reader adds, on held-out speakers of RAVDESS and EMO-DB.
+"""What each part of the voice classifier adds, on held-out speakers of RAVDESS and EMO-DB.
 
 Pooling over time is among the parts, so that the frames themselves are kept, in float16; only these two corpora, of
-which that takes 0.3 GB. The summaries are made from them. Figures are unweighted average recall, 7 classes, of
+which that takes 0.3 GB. The summaries are made from them. Metrics are unweighted average recall, 7 classes, of
 speakers who were not trained on: at their first turn, and with all their other turns heard before.
 
 Letters: ``clips``, ``frames`` of all clips one behind the other, ``dim`` of a frame, ``time`` of the longest clip of a
@@ -26,14 +26,14 @@ from adapters.contract import MELD_LABELS
 from adapters.datasets import emodb, ravdess
 from adapters.datasets.neutral_talk import read_mono
 from adapters.features.acoustic import SPEC, STATES
-from adapters.readout.members import Members, Standardise, average
-from adapters.readout.voice import View, VoiceReader
+from adapters.readout.ensemble import Ensemble, Standardiser, mean_log_probs
+from adapters.readout.voice import View, VoiceClassifier
 from adapters.readout.voice_summary import MOVEMENT, PROSODY, summarise
-from adapters.training.feature_cache import Encoder, VoiceRows, contents, held_out, kept_tensors
-from adapters.training.fit import fit_members
+from adapters.training.feature_cache import Encoder, VoiceRows, cached_tensors, contents, held_out
+from adapters.training.fit import fit_ensemble
 from adapters.training.progress import progress
 from adapters.training.recipe import Recipe
-from adapters.training.voices import MOMENTS, average_voice, balanced, centred, fit_voice
+from adapters.training.voices import TURNS_BEFORE, balanced_weights, fit_voice, mean_voice, normalised
 
 COLUMNS = ("UAR, first turn", "UAR, speaker known")
 
@@ -72,7 +72,7 @@ def load(data: Path, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]
         lengths = torch.tensor([len(values) for values in heard])
         return {"frames": torch.from_numpy(np.concatenate(heard)).half(), "lengths": lengths}
 
-    found = kept_tensors("frames", (SPEC, contents(clips)), make)
+    found = cached_tensors("frames", (SPEC, contents(clips)), make)
     frames = Frames(found["frames"], found["lengths"])
     rows = VoiceRows(
         torch.from_numpy(np.stack([summarise(clip.float().numpy()) for clip in frames.clips()])),
@@ -84,12 +84,12 @@ def load(data: Path, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]
     return rows, frames
 
 
-class AttentivePool(Standardise):
-    """Mean and spread of a clip's states, each frame weighed by a learned attention within the clip's own length.
+class AttentivePool(Standardiser):
+    """Mean and spread of a clip's states, each frame weighted by a learned attention within the clip's own length.
 
     Okabe et al. 2018, "Attentive Statistics Pooling for Deep Speaker Embedding", equations 1 to 5. It begins with equal
-    weights, which give plain mean and spread. A row holds the clip's index and the speaker's habits, which are taken
-    off what was pooled as the recipe takes them off.
+    weights, which give plain mean and spread. A row holds the clip's index and the speaker's mean, which is
+    subtracted from what was pooled, as the recipe does it.
 
     Args:
         frames: Of all clips.
@@ -105,20 +105,20 @@ class AttentivePool(Standardise):
     @torch.no_grad()
     def measure(self, x: Float[Tensor, "b row"]) -> None:
         """Take mean and spread from training data, pooled as it is at the beginning."""
-        super().measure(torch.cat([self._centred(rows) for rows in x.split(256)]))
+        super().measure(torch.cat([self._normalised(rows) for rows in x.split(256)]))
 
     def forward(self, x: Float[Tensor, "b row"]) -> Float[Tensor, "b pooled"]:
-        """Pool, take habits off, standardise."""
-        return super().forward(self._centred(x))
+        """Pool, normalise by speaker, standardise."""
+        return super().forward(self._normalised(x))
 
-    def _centred(self, x: Float[Tensor, "b row"]) -> Float[Tensor, "b pooled"]:
+    def _normalised(self, x: Float[Tensor, "b row"]) -> Float[Tensor, "b pooled"]:
         chosen = [self._clips[index] for index in x[:, 0].long().tolist()]
         lengths = torch.tensor([len(clip) for clip in chosen])
         padded = pad_sequence(chosen, batch_first=True).float()
         return self.pool(padded, torch.arange(padded.shape[1]) < lengths[:, None]) - x[:, 1:]
 
     def pool(self, frames: Float[Tensor, "b time states"], own: Bool[Tensor, "b time"]) -> Float[Tensor, "b pooled"]:
-        """Weighed mean and spread.
+        """Weighted mean and standard deviation.
 
         Args:
             frames: Padded with anything finite.
@@ -131,17 +131,17 @@ class AttentivePool(Standardise):
         return torch.cat([mean, variance.clamp(min=_LEAST_VARIANCE).sqrt()], dim=1)
 
 
-class Unaccustomed(VoiceReader):
-    """Knows the average voice but not the speaker's own."""
+class MeanVoiceOnly(VoiceClassifier):
+    """Normalises by the mean voice, not by the speaker's own."""
 
-    def centre(
+    def normalise(
         self,
         summary: Float[Tensor, "b summary"],
         before: Float[Tensor, "b summary"],  # noqa: ARG002
         turns: Float[Tensor, " b"],  # noqa: ARG002
     ) -> Float[Tensor, "b summary"]:
-        """Take the average voice off, whoever speaks."""
-        return summary - self.usual
+        """Subtract the mean voice, whoever speaks."""
+        return summary - self.mean_voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,65 +150,67 @@ class Variant:
 
     name: str
     views: tuple[View, ...] | None = None
-    accustomed: bool = True
+    by_speaker: bool = True
     pooling: Literal["mean and spread", "attentive"] = "mean and spread"
 
 
 VARIANTS = (
     Variant("the recipe"),
-    Variant("without the speaker's habits taken off", accustomed=False),
+    Variant("without speaker normalisation", by_speaker=False),
     Variant("without speech states (prosody alone)", _PROSODY_ALONE),
     Variant("without prosody (speech states alone, mean and spread)", _STATES_ALONE),
     Variant("speech states alone, attentive mean and spread", _STATES_ALONE, pooling="attentive"),
 )
 
-Heard = Callable[[int], Float[Tensor, "clips classes"]]
+ScoreClips = Callable[[int], Float[Tensor, "clips classes"]]
 """Scores of all clips after so many turns of their speaker."""
 
 
-def fit(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> Heard:
+def fit(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> ScoreClips:
     """Fit a variant to the clips that are not held out."""
     torch.manual_seed(seed)
-    kind = VoiceReader if variant.accustomed else Unaccustomed
+    kind = VoiceClassifier if variant.by_speaker else MeanVoiceOnly
     sizes = recipe.voice_hidden, recipe.members, len(MELD_LABELS), recipe.voice.dropout
-    reader = kind(*sizes, *([variant.views] if variant.views else []))
+    classifier = kind(*sizes, *([variant.views] if variant.views else []))
     if variant.pooling == "attentive":
-        return _fit_attentive(reader, recipe, rows, frames, seed)
-    fit_voice(reader, rows.where(~rows.held_out.numpy()), recipe.voice, seed)
-    return lambda turns: reader(centred(reader, rows, turns, seed))
+        return _fit_attentive(classifier, recipe, rows, frames, seed)
+    fit_voice(classifier, rows.where(~rows.held_out.numpy()), recipe.voice, seed)
+    return lambda turns: classifier(normalised(classifier, rows, turns, seed))
 
 
-def _fit_attentive(reader: VoiceReader, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> Heard:
-    """Only the average voice and one group of members of a reader are used."""
+def _fit_attentive(
+    classifier: VoiceClassifier, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int
+) -> ScoreClips:
+    """Only the mean voice and one ensemble of the classifier are used."""
     trained = torch.nonzero(~rows.held_out)[:, 0]
     fitting = rows.where(~rows.held_out.numpy())
-    reader.usual.copy_(average_voice(fitting))
-    members = reader.views[0]
-    assert isinstance(members, Members)
-    members.standardise = AttentivePool(frames)
+    classifier.mean_voice.copy_(mean_voice(fitting))
+    ensemble = classifier.views[0]
+    assert isinstance(ensemble, Ensemble)
+    ensemble.standardise = AttentivePool(frames)
 
     def inputs(some: VoiceRows, index: Int[Tensor, " b"], turns: int, seed: int) -> Float[Tensor, "b row"]:
-        habits = some.summaries - centred(reader, some, turns, seed)
-        return torch.cat([index[:, None].float(), habits[:, :_POOLED]], dim=1)
+        speaker_means = some.summaries - normalised(classifier, some, turns, seed)
+        return torch.cat([index[:, None].float(), speaker_means[:, :_POOLED]], dim=1)
 
-    given = torch.cat([inputs(fitting, trained, turns, seed + step) for step, turns in enumerate(MOMENTS)])
-    times = len(MOMENTS)
-    fit_members(members, given, fitting.labels.repeat(times), balanced(fitting).repeat(times), recipe.voice)
+    rows_in = torch.cat([inputs(fitting, trained, turns, seed + step) for step, turns in enumerate(TURNS_BEFORE)])
+    times = len(TURNS_BEFORE)
+    fit_ensemble(ensemble, rows_in, fitting.labels.repeat(times), balanced_weights(fitting).repeat(times), recipe.voice)
     every = torch.arange(len(rows.labels))
 
-    def heard(turns: int) -> Float[Tensor, "clips classes"]:
-        given = inputs(rows, every, turns, seed)
-        return torch.cat([average(members(some)) for some in given.split(256)])
+    def score(turns: int) -> Float[Tensor, "clips classes"]:
+        row_batches = inputs(rows, every, turns, seed).split(256)
+        return torch.cat([mean_log_probs(ensemble(some)) for some in row_batches])
 
-    return heard
+    return score
 
 
-def judge(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> tuple[float, float]:
+def evaluate(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> tuple[float, float]:
     """Unweighted average recall of held-out speakers, by turns heard before: none, and all others."""
-    heard, judged = fit(variant, recipe, rows, frames, seed), rows.held_out
+    score, held = fit(variant, recipe, rows, frames, seed), rows.held_out
     recalls = []
-    for turns in (MOMENTS[0], MOMENTS[-1]):
+    for turns in (TURNS_BEFORE[0], TURNS_BEFORE[-1]):
         with torch.no_grad():
-            guesses = heard(turns)[judged].argmax(1).numpy()
-        recalls.append(float(recall_score(rows.labels[judged].numpy(), guesses, average="macro")))
+            guesses = score(turns)[held].argmax(1).numpy()
+        recalls.append(float(recall_score(rows.labels[held].numpy(), guesses, mean_log_probs="macro")))
     return recalls[0], recalls[1]

@@ -1,7 +1,7 @@
-"""What each part of the words' reader adds.
+"""What each part of the words' classifier adds.
 
 Each variant takes one thing away from the recipe and is fitted anew with several seeds on states that the LLM has read
-once; figures are on MELD dev, uncalibrated.
+once; metrics are on MELD dev, uncalibrated.
 
 Letters: ``b`` turns, ``read`` layers, ``parts`` states of each layer (mean and last), ``d`` the LLM's width.
 """
@@ -20,10 +20,10 @@ from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.readout.members import Members, Standardise, average, pool
-from adapters.training.feature_cache import WordRows, kept, word_rows
-from adapters.training.fit import fit_members
-from adapters.training.metrics import figures
+from adapters.readout.ensemble import Ensemble, Standardiser, mean_log_probs, pool
+from adapters.training.feature_cache import WordRows, cached, word_rows
+from adapters.training.fit import fit_ensemble
+from adapters.training.metrics import compute_metrics
 from adapters.training.progress import progress
 from adapters.training.recipe import Recipe
 
@@ -34,13 +34,13 @@ COLUMNS = ("weighted F1", "macro F1")
 Pick = Callable[[Float[Tensor, "b read parts d"]], Tensor]
 
 
-def _said_by_one(line: Line) -> Line:
+def _anonymous(line: Line) -> Line:
     return replace(line, utterance=Utterance("anyone", line.utterance.text))
 
 
 def unattributed(corpus: Dialogues) -> Dialogues:
-    """The dialogues as if one person had said everything: what was said before is known, but not by whom."""
-    return replace(corpus, dialogues=tuple(tuple(map(_said_by_one, dialogue)) for dialogue in corpus.dialogues))
+    """The dialogues as if one person had spoken all turns: the history is known, but not its speakers."""
+    return replace(corpus, dialogues=tuple(tuple(map(_anonymous, dialogue)) for dialogue in corpus.dialogues))
 
 
 def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
@@ -48,9 +48,9 @@ def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: 
     lines = [line for dialogue in corpus.dialogues for line in dialogue if line.label is not None]
 
     def make() -> Tensor:
-        intro = prompter.beginning()
+        intro = prompter.intro_ids()
         prefix, _ = backbone.prefix(intro)
-        layouts = [prompter.layout([_said_by_one(line).utterance]) for line in lines]
+        layouts = [prompter.layout([_anonymous(line).utterance]) for line in lines]
         order = sorted(range(len(lines)), key=lambda row: len(layouts[row].ids))
         rows = torch.empty(len(lines), len(backbone.read), 2, backbone.width)
         for _, group in groupby(progress(order, "reading turns"), key=lambda row: len(layouts[row].ids)):
@@ -65,7 +65,7 @@ def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: 
         return rows.half()
 
     key = (backbone.weights_digest, backbone.read, spec, [line.utterance.text for line in lines])
-    return WordRows(kept("alone", key, make).float(), torch.tensor(corpus.labels), torch.tensor(corpus.places))
+    return WordRows(cached("alone", key, make).float(), torch.tensor(corpus.labels), torch.tensor(corpus.dialogue_ids))
 
 
 def contexts(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> dict[str, WordRows]:
@@ -85,7 +85,7 @@ class Variant:
         name: What is taken away.
         recipe: How it is fitted.
         context: What the LLM reads before a turn (see `contexts`).
-        pick: Which of its states are seen.
+        pick: Which of its states are classified.
         mixed: Whether layers are mixed by learned weights instead of being laid side by side.
     """
 
@@ -112,8 +112,8 @@ def variants(recipe: Recipe) -> list[Variant]:
     ]
 
 
-class LayerMix(Standardise):
-    """One vector as wide as a layer: the layers' standardised states, weighed by a softmax over learned scores.
+class LayerMix(Standardiser):
+    """One vector as wide as a layer: the layers' standardised states, weighted by a softmax over learned scores.
 
     Peters et al. 2018 (ELMo), equation 1, without its scale, which the linear layer behind takes over.
 
@@ -132,34 +132,34 @@ class LayerMix(Standardise):
         return torch.einsum("l,blw->bw", self.scores.softmax(0), layers)
 
 
-def reader(variant: Variant, states: Float[Tensor, "b read parts d"]) -> Members:
-    """A fresh reader for what a variant sees of the states."""
+def classifier(variant: Variant, states: Float[Tensor, "b read parts d"]) -> Ensemble:
+    """A fresh ensemble for what a variant picks of the states."""
     picked, recipe = variant.pick(states), variant.recipe
     layers, width = picked.shape[1], picked[0, 0].numel()
-    seen = width if variant.mixed else layers * width
-    members = Members(seen, recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
+    dim = width if variant.mixed else layers * width
+    ensemble = Ensemble(dim, recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
     if variant.mixed:
-        members.standardise = LayerMix(layers, width)
-    return members
+        ensemble.standardise = LayerMix(layers, width)
+    return ensemble
 
 
-def judge(
-    variant: Variant, fitting: Mapping[str, WordRows], judged: Mapping[str, WordRows], seed: int
+def evaluate(
+    variant: Variant, fitting: Mapping[str, WordRows], dev: Mapping[str, WordRows], seed: int
 ) -> tuple[float, float]:
     """Weighted and macro F1 of one variant and seed.
 
     Args:
         variant: The row.
         fitting: By context, what to fit to.
-        judged: By context, what to judge.
+        dev: By context, what to evaluate on.
         seed: Of initial weights and order.
     """
     torch.manual_seed(seed)
-    given, asked = fitting[variant.context], judged[variant.context]
-    members = reader(variant, given.states)
-    rows, heard = (variant.pick(split.states).flatten(1) for split in (given, asked))
-    fit_members(members, rows, given.labels, torch.ones(len(rows)), variant.recipe.words)
+    train, held_out = fitting[variant.context], dev[variant.context]
+    ensemble = classifier(variant, train.states)
+    rows, held_out_rows = (variant.pick(split.states).flatten(1) for split in (train, held_out))
+    fit_ensemble(ensemble, rows, train.labels, torch.ones(len(rows)), variant.recipe.words)
     with torch.no_grad():
-        probabilities = average(members(heard)).exp().numpy()
-    result = figures(probabilities, asked.labels.numpy(), MELD_LABELS.labels)
+        probabilities = mean_log_probs(ensemble(held_out_rows)).exp().numpy()
+    result = compute_metrics(probabilities, held_out.labels.numpy(), MELD_LABELS.labels)
     return result["weighted_f1"], result["macro_f1"]

@@ -21,11 +21,11 @@ from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import PromptSpec
-from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.head import EmotionHead, HeadShape
 from tests.support.hub import REVISION, Hub, serve_hub
 from tests.support.tiny import WIDTH, write_backbone
 
-SHAPE = JudgeShape(layers=(1, 2), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
+SHAPE = HeadShape(layers=(1, 2), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
 ABOUT = {
     "data": {"MELD train": "GPL-3.0", "RAVDESS | actors": "CC BY-NC-SA 4.0"},
     "limits": "English words.",
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     spec = BackboneSpec(str(llm), Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     sets = EmotionSets(0.9, {case: (0.5,) * 7 for case in CASES})
     card = Card("small", MELD_LABELS, SPEC, spec, PromptSpec("", 64), SHAPE, about=ABOUT, sets=sets)
-    store.save(tmp_path / "adapter", Judge(SHAPE), card)
+    store.save(tmp_path / "adapter", EmotionHead(SHAPE), card)
     return tmp_path / "adapter"
 
 

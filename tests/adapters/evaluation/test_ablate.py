@@ -21,7 +21,7 @@ from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.feature_cache import word_rows
-from adapters.training.fit import Curves
+from adapters.training.fit import LearningCurves
 from adapters.training.fit_pseudo import fit_pseudo, read
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
@@ -138,7 +138,7 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
     bench = pseudo.Bench(recipe, how, backbone, question, split, split, made_up_voices()[0])
     trained: list[PseudoTokens] = []
 
-    def fit(made: PseudoTokens, *rest: Any) -> Curves:
+    def fit(made: PseudoTokens, *rest: Any) -> LearningCurves:
         trained.append(made)
         return fit_pseudo(made, *rest)
 
@@ -208,4 +208,4 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     assert "give a recipe with [pseudo]" in bare.stderr
     heard = adapters("ablate", "words", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml"))
     assert heard.exit_code == 1
-    assert "leave out heard" in heard.stderr
+    assert "leave out asr_words" in heard.stderr

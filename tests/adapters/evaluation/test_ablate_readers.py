@@ -14,12 +14,12 @@ from adapters.evaluation.ablate import voice, words
 from adapters.features.acoustic import SPEC, STATES
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.readout.members import Standardise
-from adapters.readout.voice import VoiceReader
+from adapters.readout.ensemble import Standardiser
+from adapters.readout.voice import VoiceClassifier
 from adapters.readout.voice_summary import SUMMARY_DIM, summarise
 from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
-from adapters.training.voices import average_voice
+from adapters.training.voices import mean_voice
 from tests.support.tiny import write_backbone
 
 D = 64
@@ -63,7 +63,7 @@ def test_contexts_change_what_is_before_a_turn_and_no_turn(tmp_path: Path, monke
 def test_a_fresh_mix_is_the_mean_of_the_standardised_layers() -> None:
     torch.manual_seed(0)
     rows = torch.randn(20, 3 * 4) * 2 + 1
-    mix, plain = words.LayerMix(3, 4), Standardise(12)
+    mix, plain = words.LayerMix(3, 4), Standardiser(12)
     mix.measure(rows)
     plain.measure(rows)
     torch.testing.assert_close(mix(rows), plain(rows).unflatten(1, (3, 4)).mean(1))
@@ -145,7 +145,7 @@ def test_attention_takes_habits_off_and_is_learned() -> None:
     habits = torch.randn(len(rows.labels), 2 * STATES)
     given = torch.cat([torch.arange(len(rows.labels))[:, None].float(), habits], dim=1)
     pool.measure(given)
-    plain = Standardise(2 * STATES)
+    plain = Standardiser(2 * STATES)
     plain.measure(rows.summaries[:, : 2 * STATES] - habits)
     expected = plain(rows.summaries[:, : 2 * STATES] - habits)
     torch.testing.assert_close(pool(given), expected, atol=5e-3, rtol=5e-3)
@@ -157,11 +157,11 @@ def test_attention_takes_habits_off_and_is_learned() -> None:
 def test_who_speaks_does_not_matter_to_one_who_takes_no_habits_off() -> None:
     rows, _ = made_up_voices()
     before, turns = torch.randn(42, SUMMARY_DIM), torch.full((42,), 5.0)
-    for kind, same in ((voice.Unaccustomed, True), (VoiceReader, False)):
+    for kind, same in ((voice.MeanVoiceOnly, True), (VoiceClassifier, False)):
         reader = kind(4, 2, 7, (0.0, 0.0))
-        reader.usual.copy_(average_voice(rows))
-        first = reader.centre(rows.summaries, torch.zeros_like(before), torch.zeros_like(turns))
-        assert first.equal(reader.centre(rows.summaries, before, turns)) == same
+        reader.mean_voice.copy_(mean_voice(rows))
+        first = reader.normalise(rows.summaries, torch.zeros_like(before), torch.zeros_like(turns))
+        assert first.equal(reader.normalise(rows.summaries, before, turns)) == same
 
 
 def test_views_leave_out_what_their_rows_say(recipe: Recipe) -> None:

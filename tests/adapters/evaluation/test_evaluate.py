@@ -16,11 +16,11 @@ from adapters.contract import MELD_LABELS
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import PromptSpec
-from adapters.readout.judge import Judge, JudgeShape
+from adapters.readout.head import EmotionHead, HeadShape
 from tests.support.program import adapters
 from tests.support.tiny import WIDTH, write_backbone
 
-SHAPE = JudgeShape(layers=(1, 3), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
+SHAPE = HeadShape(layers=(1, 3), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
 KEYS = {
     *("dataset", "split", "refused", "n", "weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier"),
     *("per_class_f1", "risk_at_coverage", "abstained", "neutral_or_abstained", "predicted", "adapter", "backbone"),
@@ -38,7 +38,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     spec = BackboneSpec("tiny", Backbone.load(llm, SHAPE.layers, device="cpu").fingerprint)
     sets = EmotionSets(0.9, {case: (1.0,) * 7 for case in CASES})
     card = Card("random", MELD_LABELS, SPEC, spec, PromptSpec("", 256), SHAPE, about={"parameters": 5}, sets=sets)
-    store.save(root / "adapter", Judge(SHAPE), card)
+    store.save(root / "adapter", EmotionHead(SHAPE), card)
     return ["--checkpoint", str(root / "adapter"), "--backbone", str(llm), "--dtype", "float32"]
 
 
@@ -64,7 +64,7 @@ def test_any_split_is_read_the_same_way(meld: Path, options: list[str]) -> None:
         assert result["n"] == 7
         assert result["refused"] == {"unknown emotion 'bored'": 1}
         assert list(result["per_class_f1"]) == list(result["predicted"]) == list(MELD_LABELS.labels)
-        assert result["parameters"] == sum(value.numel() for value in Judge(SHAPE).parameters())
+        assert result["parameters"] == sum(value.numel() for value in EmotionHead(SHAPE).parameters())
         assert result["sets_coverage"] == 1.0
         assert result["sets_mean_size"] == 7
     assert results[0]["weighted_f1"] == results[1]["weighted_f1"]

@@ -9,15 +9,15 @@ from adapters.assets import asset_folder
 from adapters.contract import MELD_LABELS
 from adapters.datasets import fer2013
 from adapters.errors import AdapterError
-from adapters.features.visual import CHANNELS, SPEC, ExpressionReader
+from adapters.features.visual import CHANNELS, SPEC, FaceEncoder
 
 
 @pytest.fixture(scope="module")
-def reader() -> ExpressionReader:
+def reader() -> FaceEncoder:
     folder = asset_folder("mini-xception-fer")
     if not folder.is_dir():
         pytest.skip(f"no weights at {folder}: pull mini-xception-fer")
-    return ExpressionReader(folder)
+    return FaceEncoder(folder)
 
 
 def noise(faces: int) -> np.ndarray:
@@ -25,7 +25,7 @@ def noise(faces: int) -> np.ndarray:
 
 
 @pytest.mark.models
-def test_shapes_and_distributions(reader: ExpressionReader) -> None:
+def test_shapes_and_distributions(reader: FaceEncoder) -> None:
     features = reader(noise(3))
     assert (features.shape, features.dtype) == ((3, SPEC.dim), np.float32)
     np.testing.assert_allclose(np.exp(features[:, CHANNELS:]).sum(1), 1, atol=1e-5)
@@ -33,7 +33,7 @@ def test_shapes_and_distributions(reader: ExpressionReader) -> None:
 
 
 @pytest.mark.models
-def test_a_face_is_read_the_same_alone_and_among_others(reader: ExpressionReader) -> None:
+def test_a_face_is_read_the_same_alone_and_among_others(reader: FaceEncoder) -> None:
     faces = noise(5)
     together = reader(faces)
     assert all((reader(faces[[row]])[0] == together[row]).all() for row in range(5))
@@ -42,7 +42,7 @@ def test_a_face_is_read_the_same_alone_and_among_others(reader: ExpressionReader
 
 @pytest.mark.models
 @pytest.mark.data
-def test_it_tells_expressions_apart_as_its_makers_say(reader: ExpressionReader, data_dir: Path) -> None:
+def test_it_tells_expressions_apart_as_its_makers_say(reader: FaceEncoder, data_dir: Path) -> None:
     """65.2 % of all of PublicTest, published about 66 %; with pixels in [0, 1] it would be 54 %."""
     faces = fer2013.load(data_dir / "fer2013", "PublicTest")
     guessed = reader(faces.images[::4])[:, CHANNELS:].argmax(1)
@@ -53,14 +53,14 @@ def test_it_tells_expressions_apart_as_its_makers_say(reader: ExpressionReader, 
 
 @pytest.mark.models
 @pytest.mark.parametrize("faces", [np.zeros((1, 64, 64), np.uint8), np.zeros((1, 48, 48), np.float32)])
-def test_faces_of_another_kind(reader: ExpressionReader, faces: np.ndarray) -> None:
+def test_faces_of_another_kind(reader: FaceEncoder, faces: np.ndarray) -> None:
     with pytest.raises(ValueError, match="48 x 48 in uint8 are wanted"):
         reader(faces)
 
 
 def test_a_folder_without_the_network(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"no face network at .*: pull mini-xception-fer"):
-        ExpressionReader(tmp_path)
+        FaceEncoder(tmp_path)
 
 
 def test_another_network(tmp_path: Path) -> None:
@@ -68,4 +68,4 @@ def test_another_network(tmp_path: Path) -> None:
 
     save_file({"conv2d_1.kernel": np.zeros((3, 3, 1, 8), np.float32)}, tmp_path / "model.safetensors")
     with pytest.raises(AdapterError, match="is not mini-XCEPTION"):
-        ExpressionReader(tmp_path)
+        FaceEncoder(tmp_path)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.llm.backbone import Backbone
-from adapters.llm.prefix import Prefix, Reading, places, sees
+from adapters.llm.prefix import CachedDialogue, Prefix, suffix_mask, suffix_positions
 from tests.support.tiny import ARCHITECTURES, WIDTH, write_backbone
 
 IDS = torch.arange(1, 12)
@@ -48,7 +48,9 @@ def test_a_text_read_in_parts_has_the_states_of_the_whole(backbone: Backbone) ->
 
 @given(st.lists(st.integers(0, 2), max_size=6), st.lists(st.integers(0, 2), max_size=6))
 def test_a_reading_knows_how_far_it_goes_along_with_another_text(read, other):
-    shared = Reading(torch.tensor(read, dtype=torch.int64), Prefix(())).shared(torch.tensor(other, dtype=torch.int64))
+    shared = CachedDialogue(torch.tensor(read, dtype=torch.int64), Prefix(())).shared_length(
+        torch.tensor(other, dtype=torch.int64)
+    )
     assert read[:shared] == other[:shared]
     assert shared == min(len(read), len(other)) or read[shared] != other[shared]
 
@@ -74,11 +76,13 @@ def test_gradients_reach_the_suffix_and_nothing_else(backbone: Backbone) -> None
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 4))
 def test_no_suffix_sees_another_or_what_comes_later(ends, positions):
-    seen = sees(9, torch.tensor(ends), positions)
+    seen = suffix_mask(9, torch.tensor(ends), positions)
     assert seen.shape == (len(ends) * positions, 9 + len(ends) * positions)
     for row in range(len(seen)):
         suffix, place = divmod(row, positions)
         visible = set(torch.nonzero(seen[row])[:, 0].tolist())
         own = {9 + suffix * positions + step for step in range(place + 1)}
         assert visible == set(range(ends[suffix])) | own
-    assert places(torch.tensor(ends), positions).tolist() == [end + step for end in ends for step in range(positions)]
+    assert suffix_positions(torch.tensor(ends), positions).tolist() == [
+        end + step for end in ends for step in range(positions)
+    ]

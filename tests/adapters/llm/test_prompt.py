@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Utterance
-from adapters.llm.prompt import Prompter, PromptSpec, anonymous, plain
+from adapters.llm.prompt import Prompter, PromptSpec, anonymise, normalise_text
 from tests.support.tiny import byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
@@ -31,7 +31,7 @@ def test_spans_hold_each_turns_own_words() -> None:
 def test_names_do_not_matter() -> None:
     first = [Utterance("Ross", "Hi."), Utterance("Rachel", "Hi.")]
     second = [Utterance("Speaker 9", "Hi."), Utterance("Speaker 2", "Hi.")]
-    assert anonymous(first) == anonymous(second)
+    assert anonymise(first) == anonymise(second)
     assert prompter().layout(first).ids.equal(prompter().layout(second).ids)
 
 
@@ -61,4 +61,4 @@ def test_spans_are_for_the_turns_that_fit(dialogue: list[Utterance], max_tokens:
 
 
 def test_plain_text() -> None:
-    assert plain("“Don’t…”\n – he said") == '"Don\'t..." - he said'
+    assert normalise_text("“Don’t…”\n – he said") == '"Don\'t..." - he said'

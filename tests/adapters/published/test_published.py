@@ -19,10 +19,10 @@ from adapters.mse.adapter import MseAdapter, MseShape
 from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import TASKS, Task
+from adapters.published.checkpoint import CARD, WEIGHTS
 from adapters.published.data import FRAMES, Turn, load, text_of
 from adapters.published.fit import Fit, batch_of, epoch_of, fit, judge
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
-from adapters.published.saved import CARD, WEIGHTS
 from adapters.published.sets import SETS
 from adapters.published.train import fit_of
 from tests.support.program import adapters
@@ -219,7 +219,7 @@ def test_several_seeds(folder: Path, tmp_path: Path) -> None:
     result = told(call("train", *words, "--seed", 3, "--seeds", 2, "--out", tmp_path / "out"))
     assert result["seeds"] == [3, 4]
     singles = [told(call("train", *words, "--seed", seed)) for seed in (3, 4)]
-    assert result["mae"]["each"] == [single["mae"] for single in singles]
+    assert result["mae"]["values"] == [single["mae"] for single in singles]
     assert result["mae"]["mean"] == pytest.approx(sum(single["mae"] for single in singles) / 2)
     assert result["parameters"] == singles[0]["parameters"]
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == result
@@ -249,10 +249,10 @@ def test_seeds_of_another_run_are_trained_again(other: tuple[str, Any], folder: 
     columns = pickle.loads(data["other"].read_bytes())
     columns["valid"] = {**columns["valid"], "raw_text": np.array([*SAID[:-2], "Fine.", SAID[-1]])}
     data["other"].write_bytes(pickle.dumps(columns))
-    usual = {"--data": data["one"], "--epochs": 1, "--dtype": "float32"}
+    mean_voice = {"--data": data["one"], "--epochs": 1, "--dtype": "float32"}
     key, value = other
     written = []
-    for flags in (usual, {**usual, key: data.get(str(value), value)}):
+    for flags in (mean_voice, {**mean_voice, key: data.get(str(value), value)}):
         words = [word for pair in flags.items() for word in pair]
         told(
             call("train", *words, "--dataset", "sims-v2", "--backbone", folder, "--seeds", 2, "--out", tmp_path / "out")
@@ -292,7 +292,7 @@ def test_melds_tables_have_words_alone(folder: Path, tmp_path: Path) -> None:
         1,
         "--dialogues",
         1,
-        "--judged",
+        "--dev-dialogues",
         1,
         "--dtype",
         "float32",

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.readout.members import Members
-from adapters.training.distil import FOLDS, deal, taught
+from adapters.readout.ensemble import Ensemble
+from adapters.training.distil import FOLDS, assign_folds, soft_targets
 from adapters.training.recipe import FitSpec
 
 FIT = FitSpec(
@@ -14,16 +14,16 @@ FIT = FitSpec(
 
 
 def _teach(inputs: torch.Tensor, labels: torch.Tensor, dialogues: torch.Tensor, share: float) -> torch.Tensor | None:
-    def fresh() -> Members:
-        return Members(inputs.shape[1], 8, 2, 2, (0.0, 0.0))
+    def fresh() -> Ensemble:
+        return Ensemble(inputs.shape[1], 8, 2, 2, (0.0, 0.0))
 
-    return taught(fresh, inputs, labels, torch.ones(len(labels)), dialogues, FIT, share)
+    return soft_targets(fresh, inputs, labels, torch.ones(len(labels)), dialogues, FIT, share)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(0, 9))
 def test_a_dialogue_lies_in_one_fold_and_folds_are_alike(numbers: list[int], seed: int) -> None:
     torch.manual_seed(seed)
-    folds = deal(torch.tensor(numbers)).tolist()
+    folds = assign_folds(torch.tensor(numbers)).tolist()
     of = dict(zip(numbers, folds, strict=True))
     assert [of[number] for number in numbers] == folds
     sizes = [list(of.values()).count(fold) for fold in range(FOLDS)]

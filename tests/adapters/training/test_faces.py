@@ -8,7 +8,7 @@ import torch
 
 from adapters.assets import asset_folder
 from adapters.features.visual import CHANNELS, SPEC
-from adapters.readout.face import FACE_DIM, FaceReader, summarise_face
+from adapters.readout.face import FACE_DIM, FaceClassifier, summarise_face
 from adapters.training.faces import STRENGTHS, FaceRows, degrade, face_turns, fit_face
 from adapters.training.recipe import RECIPES, read_recipe
 
@@ -49,7 +49,7 @@ def test_a_reader_learns_from_turns() -> None:
     spec = read_recipe(RECIPES / "default.toml").face
     assert spec is not None
     torch.manual_seed(0)
-    reader = FaceReader(8, 2, 7, spec.dropout)
+    reader = FaceClassifier(8, 2, 7, spec.dropout)
     turns = face_turns(rows(), per_label=60, seed=0)
     curves = fit_face(reader, turns, spec)
     assert curves.losses[-1] < curves.losses[0]
@@ -73,13 +73,13 @@ def test_degraded_faces_differ_the_more_the_stronger() -> None:
 @pytest.mark.data
 def test_real_faces_are_told_apart_though_degraded(data_dir: Path) -> None:
     from adapters.datasets import fer2013
-    from adapters.features.visual import ExpressionReader
+    from adapters.features.visual import FaceEncoder
 
     folder = asset_folder("mini-xception-fer")
     if not folder.is_dir():
         pytest.skip(f"no weights at {folder}: pull mini-xception-fer")
     faces = fer2013.load(data_dir / "fer2013", "PublicTest")
-    reader = ExpressionReader(folder)
+    reader = FaceEncoder(folder)
     right = [
         np.mean(reader(degrade(faces.images[::12], strength, 0))[:, CHANNELS:].argmax(1) == faces.labels[::12])
         for strength in STRENGTHS

@@ -13,10 +13,10 @@ from torch import Tensor
 from adapters.evaluation.modalities import CASES, part, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
-from adapters.readout.judge import Belief, Weigh, Witnesses
+from adapters.readout.fusion import LateFusion, ModalityScores, ReliabilityModel
 from adapters.training.faces import FaceRows
-from adapters.training.fusion import cases_of, judge_cases, weigh_witnesses
-from adapters.training.modality_scores import Said
+from adapters.training.fusion import cases_of, evaluate_cases, fit_fusion
+from adapters.training.modality_scores import SimulatedScores
 from adapters.training.simulate import CONFLICT, SHARES, draw
 from tests.support.program import adapters
 
@@ -39,17 +39,17 @@ def witness(labels: Tensor, right: float, seed: int) -> Tensor:
     return shares.scatter(1, named[:, None], right).log()
 
 
-def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> Said:
+def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> SimulatedScores:
     """Words that are right in 60 %, and voices and faces that are read rightly in 80 %, but show what was drawn."""
     pool = torch.arange(7)
     words = (witness(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
     voice, face = (witness(draw(turns, pool, seed + k, shares), 0.8, seed + k) for k in (10, 20))
-    return Said(words, words, voice, face)
+    return SimulatedScores(words, words, voice, face)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=7, max_size=7), st.floats(-4, 4), st.floats(0.2, 4))
 def test_a_belief_is_bounded_however_sure_the_reader(b: list[float], a: float, sharpness: float) -> None:
-    belief = Belief(7)
+    belief = ReliabilityModel(7)
     with torch.no_grad():
         belief.a.fill_(a)
         belief.sharpness.fill_(sharpness)
@@ -61,7 +61,7 @@ def test_a_belief_is_bounded_however_sure_the_reader(b: list[float], a: float, s
 
 
 def test_belief_by_hand() -> None:
-    belief = Belief(2)
+    belief = ReliabilityModel(2)
     with torch.no_grad():
         belief.a.copy_(torch.tensor(0.25).logit())
         belief.b.copy_(torch.tensor([0.8, 0.2]).log())
@@ -71,60 +71,62 @@ def test_belief_by_hand() -> None:
 
 
 def test_words_that_may_be_misread_leave_the_prior_its_share() -> None:
-    weigh = Weigh(2)
+    fusion = LateFusion(2)
     absent = torch.zeros(1, dtype=torch.bool)
     silent = torch.zeros(1, 2)
     prior = torch.tensor([0.8, 0.2])
     with torch.no_grad():
-        weigh.no_words.copy_(prior.log() + 3.0)  # any level: what counts is how the classes differ
-        weigh.misread.copy_(torch.tensor(0.25).logit())
-        weigh.weights[1, 0] = 2.0
-        fused = weigh(Witnesses(torch.tensor([[0.1, 0.9]]).log(), ~absent, silent, absent, silent, absent)).exp()
+        fusion.no_words.copy_(prior.log() + 3.0)  # any level: what counts is how the classes differ
+        fusion.text_noise.copy_(torch.tensor(0.25).logit())
+        fusion.weights[1, 0] = 2.0
+        fused = fusion(ModalityScores(torch.tensor([[0.1, 0.9]]).log(), ~absent, silent, absent, silent, absent)).exp()
     read = torch.tensor([0.01, 0.81]) / 0.82
     torch.testing.assert_close(fused, (0.75 * read + 0.25 * prior)[None])
 
 
 def test_what_is_absent_does_not_count() -> None:
     torch.manual_seed(0)
-    weigh = Weigh(7)
+    fusion = LateFusion(7)
     said, other = (torch.randn(3, 1, 7).log_softmax(-1) for _ in range(2))
     for there in product((True, False), repeat=3):
         masks = [YES & given_ for given_ in there]
         mixed = [a if given_ else b for a, b, given_ in zip(said, other, there, strict=True)]
-        results = [weigh(Witnesses(w, masks[0], v, masks[1], f, masks[2])) for w, v, f in (tuple(said), tuple(mixed))]
+        results = [
+            fusion(ModalityScores(w, masks[0], v, masks[1], f, masks[2])) for w, v, f in (tuple(said), tuple(mixed))
+        ]
         torch.testing.assert_close(*results)
 
 
 def test_cases_without_faces_have_none() -> None:
     said = drawn(torch.arange(7), 0)
     assert len(cases_of(said)) == 7
-    blind = cases_of(Said(said.words, said.words_beside, said.voice, None))
+    blind = cases_of(SimulatedScores(said.words, said.words_with_voice, said.voice, None))
     assert set(blind) == {"words and voice", "words", "voice"}
     assert not any(case.has_face.any() for case in blind.values())
 
 
 @pytest.fixture(scope="module")
-def weighed() -> tuple[Weigh, Tensor]:
+def weighed() -> tuple[LateFusion, Tensor]:
     random = torch.Generator().manual_seed(0)
     turns = torch.multinomial(PRIOR, 800, True, generator=random)
-    weigh = Weigh(7)
-    weigh_witnesses(weigh, [drawn(turns, seed) for seed in range(2)], turns)
-    return weigh.requires_grad_(False), turns
+    fusion = LateFusion(7)
+    fit_fusion(fusion, [drawn(turns, seed) for seed in range(2)], turns)
+    return fusion.requires_grad_(False), turns
 
 
-def test_it_learns_that_a_neutral_voice_says_little(weighed: tuple[Weigh, Tensor]) -> None:
-    weigh, _ = weighed
-    shown_anyway = weigh.face.b.softmax(0)
+def test_it_learns_that_a_neutral_voice_says_little(weighed: tuple[LateFusion, Tensor]) -> None:
+    fusion, _ = weighed
+    shown_anyway = fusion.face.b.softmax(0)
     assert shown_anyway.argmax() == 0
     assert shown_anyway[0] > 0.5  # 0.83 was drawn
-    evidence = weigh.face(torch.cat([sure(0), sure(4)]))
+    evidence = fusion.face(torch.cat([sure(0), sure(4)]))
     spread = evidence.max(1).values - evidence.min(1).values
     assert spread[0] < spread[1] / 2
 
 
-def test_every_witness_helps_and_none_spoils_the_others(weighed: tuple[Weigh, Tensor]) -> None:
-    weigh, turns = weighed
-    results, sets = judge_cases(weigh, drawn(turns, 7), drawn(turns, 7, CONFLICT), turns, 0)
+def test_every_witness_helps_and_none_spoils_the_others(weighed: tuple[LateFusion, Tensor]) -> None:
+    fusion, turns = weighed
+    results, sets = evaluate_cases(fusion, drawn(turns, 7), drawn(turns, 7, CONFLICT), turns, 0)
     brier = {name.removesuffix(" (simulated)"): figures["brier"] for name, figures in results.items()}
     alone = brier["words"]
     assert alone > brier["words and voice"] > brier["words, voice and face"]
@@ -141,9 +143,9 @@ def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
     words = witness(turns, 0.9, 0)
     words[140:] = words[140:].roll(1, dims=1)  # the second half is always told the class before
     silent = torch.zeros(len(turns), 7).log_softmax(-1)
-    said = Said(words, words, silent, None)
-    own = Weigh(7)
-    weigh_witnesses(own, [part(said, slice(0, 140))], turns[:140])
+    said = SimulatedScores(words, words, silent, None)
+    own = LateFusion(7)
+    fit_fusion(own, [part(said, slice(0, 140))], turns[:140])
     assert float(own.weights[1, 0].detach()) > 0.5
     (accuracy,) = [values[2] for name, values in table_rows([said], said, said, turns) if name == "T"]
     assert accuracy < 0.3
@@ -151,8 +153,8 @@ def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
 
 def test_the_table_of_modalities() -> None:
     turns = torch.multinomial(PRIOR, 400, True, generator=torch.Generator().manual_seed(1))
-    usual, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
-    table = dict(table_rows([drawn(turns, 0)], usual, conflicting, turns))
+    mean_voice, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
+    table = dict(table_rows([drawn(turns, 0)], mean_voice, conflicting, turns))
     assert list(table) == [case.name for case in CASES]
     accuracy = {name: values[2] for name, values in table.items()}
     assert accuracy["T+A+V, both in conflict"] < accuracy["T+A+V, every face in conflict"] < accuracy["T+A+V"]

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.training.metrics import calibration_error, figures
+from adapters.training.metrics import calibration_error, compute_metrics
 
 NAMES = ("calm", "cross")
 
 
 def test_figures_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
-    result = figures(probabilities, np.array([0, 0, 1, 1]), NAMES)
+    result = compute_metrics(probabilities, np.array([0, 0, 1, 1]), NAMES)
     assert result["accuracy"] == 0.75
     assert result["per_class_f1"] == {"calm": pytest.approx(0.8), "cross": pytest.approx(2 / 3)}
     assert result["weighted_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
@@ -23,7 +23,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_a_class_nobody_has_does_not_count() -> None:
-    result = figures(np.array([[1.0, 0.0]]), np.array([0]), NAMES)
+    result = compute_metrics(np.array([[1.0, 0.0]]), np.array([0]), NAMES)
     assert result["macro_f1"] == 1.0
 
 

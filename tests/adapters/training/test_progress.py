@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from adapters.training.progress import progress, told
+from adapters.training.progress import progress, with_lines
 
 
 def clock(step: float) -> Callable[[], float]:
@@ -13,7 +13,7 @@ def clock(step: float) -> Callable[[], float]:
 
 def lines_of(steps: Iterable[int], total: int | None, step: float) -> list[str]:
     lines: list[str] = []
-    assert list(told(steps, "reading", total, lines.append, clock(step))) == list(range(6))
+    assert list(with_lines(steps, "reading", total, lines.append, clock(step))) == list(range(6))
     return lines
 
 

@@ -22,17 +22,18 @@ from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.features.visual import CHANNELS
 from adapters.llm.backbone import Backbone
-from adapters.readout.judge import Judge, Weigh
-from adapters.readout.members import Members, average
+from adapters.readout.ensemble import Ensemble, mean_log_probs
+from adapters.readout.fusion import LateFusion
+from adapters.readout.head import EmotionHead
 from adapters.training.faces import face_rows
 from adapters.training.feature_cache import WordRows, voice_rows
-from adapters.training.fit import Curves, best_epoch, fit_members, log_prior
-from adapters.training.fusion import DRAWS, judge_cases, weigh_witnesses
-from adapters.training.modality_scores import Said
+from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
+from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
+from adapters.training.modality_scores import SimulatedScores
 from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
-from adapters.training.train import Readers, _together, fit_judge, train, train_seeds
+from adapters.training.train import Encoders, _together, fit_head, train, train_seeds
 from tests.support.tiny import write_backbone
 
 FIT = FitSpec(
@@ -60,8 +61,8 @@ def look(crops: np.ndarray) -> np.ndarray:
     return np.concatenate([np.repeat(scores, 19, axis=1)[:, :CHANNELS], scores], axis=1)
 
 
-def readers(encoder: StillEncoder | None = None) -> Readers:
-    return Readers(lambda: encoder or StillEncoder(), lambda: look)
+def readers(encoder: StillEncoder | None = None) -> Encoders:
+    return Encoders(lambda: encoder or StillEncoder(), lambda: look)
 
 
 @pytest.fixture(params=["default", "pseudo"])
@@ -86,10 +87,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for split in ("train", "dev"):
         text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *rows])
         (root / "meld" / f"{split}_sent_emo.csv").write_text(text, encoding="utf-8")
-    (root / "heard/meld").mkdir(parents=True)  # what a recogniser makes of each word: the letters the other way round
+    (root / "asr/meld").mkdir(parents=True)  # what a recogniser makes of each word: the letters the other way round
     said = [f"{word[::-1]}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
     text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *said])
-    (root / "heard/meld/train_sent_emo.csv").write_text(text, encoding="utf-8")
+    (root / "asr/meld/train_sent_emo.csv").write_text(text, encoding="utf-8")
     random = np.random.default_rng(0)
 
     def record(name: str, seconds: float = 0.5) -> None:
@@ -146,18 +147,22 @@ def judged_as_heard(out: Path, recipe: Recipe) -> float:
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
 def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     right = {}
-    for heard in (0.0, 0.7):
-        about = train(replace(recipe, heard=heard, taught=0.0), data, tmp_path / str(heard), seed=0, readers=readers())
-        assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(heard)
-        right[heard] = judged_as_heard(tmp_path / str(heard), recipe)
+    for weight in (0.0, 0.7):
+        about = train(
+            replace(recipe, asr_words=weight, soft_targets=0.0), data, tmp_path / str(weight), seed=0, readers=readers()
+        )
+        assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(weight)
+        right[weight] = judged_as_heard(tmp_path / str(weight), recipe)
     assert right[0.0] < right[0.7] == 1.0
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
 def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    shutil.rmtree(data / "heard")
-    with pytest.raises(AdapterError, match=r"heard.*tracker\.bench\.asr_copy --data .* --split train .* heard = 0"):
-        train(replace(recipe, heard=1.0), data, tmp_path / "out", seed=0, readers=readers())
+    shutil.rmtree(data / "asr")
+    with pytest.raises(
+        AdapterError, match=r"ASR words.*tracker\.bench\.asr_copy --data .* --split train .* asr_words = 0"
+    ):
+        train(replace(recipe, asr_words=1.0), data, tmp_path / "out", seed=0, readers=readers())
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
@@ -165,7 +170,7 @@ def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, rec
 def test_words_as_heard_are_of_the_dialogues_that_are_read(
     data: Path, recipe: Recipe, tmp_path: Path, altered: Callable[[list[str]], list[str]]
 ) -> None:
-    table = data / "heard/meld/train_sent_emo.csv"
+    table = data / "asr/meld/train_sent_emo.csv"
     lines = table.read_text("utf-8").splitlines()
     table.write_text("\n".join([lines[0], *altered(lines[1:])]), "utf-8")
     with pytest.raises(AdapterError, match="is of other dialogues"):
@@ -175,11 +180,11 @@ def test_words_as_heard_are_of_the_dialogues_that_are_read(
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("heard", "-0.5", "heard: Input should be greater than or equal to 0"),
-        ("heard", "inf", "heard: Input should be a finite number"),
-        ("heard", '"a lot"', "heard: Input should be a valid number"),
-        ("taught", "1.5", "taught: Input should be less than or equal to 1"),
-        ("taught", "true", "taught: Input should be a valid number"),
+        ("asr_words", "-0.5", "asr_words: Input should be greater than or equal to 0"),
+        ("asr_words", "inf", "asr_words: Input should be a finite number"),
+        ("asr_words", '"a lot"', "asr_words: Input should be a valid number"),
+        ("soft_targets", "1.5", "soft_targets: Input should be less than or equal to 1"),
+        ("soft_targets", "true", "soft_targets: Input should be a valid number"),
         ("epochs", "0", r"words\.epochs: Input should be greater"),
         ("batch", "0", r"words\.batch: Input should be greater"),
         ("learning_rate", "nan", r"words\.learning_rate: Input should be a finite number"),
@@ -213,8 +218,8 @@ def test_a_recipe_in_another_encoding_is_told(tmp_path: Path) -> None:
 
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
-    path.write_text("heard = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
-    with pytest.raises(AdapterError, match="leave out heard"):
+    path.write_text("asr_words = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
+    with pytest.raises(AdapterError, match="leave out asr_words"):
         read_recipe(path)
 
 
@@ -233,19 +238,21 @@ def test_a_turn_and_what_was_heard_of_it_are_of_one_dialogue() -> None:
 def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
     data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted: list[Said] = []
-    judged: list[Said] = []
+    fitted: list[SimulatedScores] = []
+    judged: list[SimulatedScores] = []
 
-    def watched_fit(weigh: Weigh, drawn: Sequence[Said], labels: torch.Tensor) -> None:
+    def watched_fit(fusion: LateFusion, drawn: Sequence[SimulatedScores], labels: torch.Tensor) -> None:
         fitted.extend(drawn)
-        weigh_witnesses(weigh, drawn, labels)
+        fit_fusion(fusion, drawn, labels)
 
-    def watched_figures(weigh: Weigh, usual: Said, conflicting: Said, labels: torch.Tensor, seed: int) -> Any:
-        judged.extend((usual, conflicting))
-        return judge_cases(weigh, usual, conflicting, labels, seed)
+    def watched_figures(
+        fusion: LateFusion, mean_voice: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
+    ) -> Any:
+        judged.extend((mean_voice, conflicting))
+        return evaluate_cases(fusion, mean_voice, conflicting, labels, seed)
 
-    monkeypatch.setattr("adapters.training.train.weigh_witnesses", watched_fit)
-    monkeypatch.setattr("adapters.training.train.judge_cases", watched_figures)
+    monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
+    monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)
     train(recipe, data, tmp_path / "out", seed=0, readers=readers())
     assert len(fitted) == DRAWS
     assert len(judged) == 2
@@ -256,11 +263,11 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
 def test_an_llm_that_changes_in_training_is_noticed(
     data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meddle(recipe: Recipe, judge: Judge, backbone: Backbone, *others: Any) -> dict[str, Curves]:
+    def meddle(recipe: Recipe, judge: EmotionHead, backbone: Backbone, *others: Any) -> dict[str, LearningCurves]:
         next(backbone._model.parameters()).data.add_(1.0)
-        return fit_judge(recipe, judge, backbone, *others)
+        return fit_head(recipe, judge, backbone, *others)
 
-    monkeypatch.setattr("adapters.training.train.fit_judge", meddle)
+    monkeypatch.setattr("adapters.training.train.fit_head", meddle)
     with pytest.raises(AdapterError, match="must stay frozen"):
         train(recipe, data, tmp_path / "out", seed=0, readers=readers())
 
@@ -307,16 +314,16 @@ def test_members_learn_what_can_be_learned() -> None:
     torch.manual_seed(0)
     inputs = torch.randn(200, 5)
     labels = (inputs[:, 0] > 0).long()
-    members = Members(5, 8, 3, 2, (0.0, 0.0))
-    losses = fit_members(members, inputs, labels, torch.ones(200), FIT).losses
+    members = Ensemble(5, 8, 3, 2, (0.0, 0.0))
+    losses = fit_ensemble(members, inputs, labels, torch.ones(200), FIT).losses
     assert losses[-1] < losses[0]
-    assert (average(members(inputs)).argmax(1) == labels).float().mean() > 0.95
+    assert (mean_log_probs(members(inputs)).argmax(1) == labels).float().mean() > 0.95
 
 
-def _learnable() -> tuple[torch.Tensor, torch.Tensor, Members]:
+def _learnable() -> tuple[torch.Tensor, torch.Tensor, Ensemble]:
     torch.manual_seed(0)
     inputs = torch.randn(100, 5)
-    return inputs, (inputs[:, 0] > 0).long(), Members(5, 8, 3, 2, (0.0, 0.0))
+    return inputs, (inputs[:, 0] > 0).long(), Ensemble(5, 8, 3, 2, (0.0, 0.0))
 
 
 def test_fitting_stops_early_and_goes_back_to_the_best_epoch() -> None:
@@ -327,7 +334,7 @@ def test_fitting_stops_early_and_goes_back_to_the_best_epoch() -> None:
         kept.append({name: value.clone() for name, value in members.state_dict().items()})
         return next(script)
 
-    curves = fit_members(members, inputs, labels, torch.ones(100), replace(FIT, patience=2), score)
+    curves = fit_ensemble(members, inputs, labels, torch.ones(100), replace(FIT, patience=2), score)
     assert curves.scores == (0.1, 0.5, 0.4, 0.5)  # as good again is no rise
     assert len(curves.losses) == 4
     assert best_epoch(curves.scores) == 1
@@ -337,9 +344,9 @@ def test_fitting_stops_early_and_goes_back_to_the_best_epoch() -> None:
 
 def test_without_patience_a_score_changes_nothing() -> None:
     inputs, labels, watched = _learnable()
-    curves = fit_members(watched, inputs, labels, torch.ones(100), FIT, lambda: 0.0)
+    curves = fit_ensemble(watched, inputs, labels, torch.ones(100), FIT, lambda: 0.0)
     inputs, labels, alone = _learnable()
-    assert fit_members(alone, inputs, labels, torch.ones(100), FIT).losses == curves.losses
+    assert fit_ensemble(alone, inputs, labels, torch.ones(100), FIT).losses == curves.losses
     assert len(curves.scores) == FIT.epochs
     for name, value in watched.state_dict().items():
         torch.testing.assert_close(value, alone.state_dict()[name], atol=0, rtol=0)
@@ -354,8 +361,8 @@ def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     assert {path.name for path in (out / "seed-1").iterdir()} == files
     assert (out / "seed-0" / "curves.png").read_bytes().startswith(b"\x89PNG")
     f1 = summary["dev"]["words"]["weighted_f1"]
-    assert f1["each"] == [_metrics(out / f"seed-{n}")["dev"]["words"]["weighted_f1"] for n in range(2)]
-    assert f1["mean"] == pytest.approx(sum(f1["each"]) / 2)
+    assert f1["values"] == [_metrics(out / f"seed-{n}")["dev"]["words"]["weighted_f1"] for n in range(2)]
+    assert f1["mean"] == pytest.approx(sum(f1["values"]) / 2)
     written = (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns
     assert train_seeds(recipe, data, out, range(2), readers(encoder)) == summary
     assert (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns == written  # done is done
@@ -386,13 +393,13 @@ def test_mean_and_spread_by_hand() -> None:
     abouts = {seed: {"dev": {"words": {**case, "weighted_f1": f1}}} for seed, f1 in ((3, 0.6), (4, 0.8))}
     f1 = summarise(abouts)["dev"]["words"]["weighted_f1"]
     assert f1["mean"] == pytest.approx(0.7)
-    assert f1["spread"] == pytest.approx(0.02**0.5)
-    assert (f1["least"], f1["most"]) == (0.6, 0.8)
-    assert summarise({3: abouts[3]})["dev"]["words"]["weighted_f1"]["spread"] == 0.0
+    assert f1["std"] == pytest.approx(0.02**0.5)
+    assert (f1["min"], f1["max"]) == (0.6, 0.8)
+    assert summarise({3: abouts[3]})["dev"]["words"]["weighted_f1"]["std"] == 0.0
 
 
 def test_average_is_a_distribution() -> None:
-    torch.testing.assert_close(average(torch.randn(4, 3, 7)).exp().sum(1), torch.ones(4))
+    torch.testing.assert_close(mean_log_probs(torch.randn(4, 3, 7)).exp().sum(1), torch.ones(4))
 
 
 def test_prior_counts_weights() -> None:

@@ -1,4 +1,4 @@
-"""The reader of words: pooled hidden states of a turn in, class scores out.
+"""Ensembles of small classifiers; for words: pooled hidden states of a turn in, class scores out.
 
 Mean and last hidden state of the turn's own words, from several middle layers of the LLM, standardised, through small
 networks with one hidden layer each. The members differ in their random start only; their probabilities are averaged,
@@ -22,28 +22,28 @@ def pool(states: Float[Tensor, "read time d"], start: int, end: int) -> Float[Te
     return torch.stack([words.mean(1), words[:, -1]], dim=1)
 
 
-class Standardise(nn.Module):
-    """Takes each column's mean off and divides by its spread, both measured on the training data."""
+class Standardiser(nn.Module):
+    """Subtracts each column's mean and divides by its standard deviation, both measured on the training data."""
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("spread", torch.ones(dim))
+        self.register_buffer("std", torch.ones(dim))
 
     def measure(self, x: Float[Tensor, "b dim"]) -> None:
-        """Take mean and spread from training data."""
+        """Take mean and standard deviation from training data."""
         self.mean.copy_(x.mean(0))
-        self.spread.copy_(x.std(0) + 1e-4)
+        self.std.copy_(x.std(0) + 1e-4)
 
     def forward(self, x: Float[Tensor, "b dim"]) -> Float[Tensor, "b dim"]:
         """Standardised columns, clipped."""
-        return ((x - self.mean) / self.spread).clamp(-_OUTLIER, _OUTLIER)
+        return ((x - self.mean) / self.std).clamp(-_OUTLIER, _OUTLIER)
 
 
-class Members(nn.Module):
+class Ensemble(nn.Module):
     """Several small networks side by side: one matrix product serves them all.
 
     Args:
@@ -56,7 +56,7 @@ class Members(nn.Module):
 
     def __init__(self, dim: int, hidden: int, members: int, classes: int, dropout: tuple[float, float]) -> None:
         super().__init__()
-        self.standardise = Standardise(dim)
+        self.standardise = Standardiser(dim)
         self.drop_input, self.drop_hidden = nn.Dropout(dropout[0]), nn.Dropout(dropout[1])
         self.inner = nn.Linear(dim, members * hidden)
         self.outer = nn.Parameter(torch.empty(members, hidden, classes).uniform_(-(hidden**-0.5), hidden**-0.5))
@@ -69,6 +69,6 @@ class Members(nn.Module):
         return torch.einsum("bmh,mhc->bmc", grouped, self.outer) + self.bias
 
 
-def average(scores: Float[Tensor, "b members classes"]) -> Float[Tensor, "b classes"]:
+def mean_log_probs(scores: Float[Tensor, "b members classes"]) -> Float[Tensor, "b classes"]:
     """Log of the members' mean probability."""
     return scores.log_softmax(-1).logsumexp(1) - torch.tensor(scores.shape[1]).log()

@@ -1,6 +1,6 @@
 """A trained adapter of the published method on disk: ``adapter.safetensors`` and ``published.json``, nothing else.
 
-The JSON says the data set, where its turns came from, the LLM, the sizes and the figures; names and shapes of the
+The JSON says the data set, where its turns came from, the LLM, the sizes and the metrics; names and shapes of the
 weights, and their hash, are compared on load. The name is another than a live adapter's card, which this is not.
 """
 
@@ -28,7 +28,7 @@ WEIGHTS, CARD = "adapter.safetensors", "published.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class MseCard:
     """What is known about a trained adapter.
 
     Attributes:
@@ -36,7 +36,7 @@ class Saved:
         source: Where its turns came from, `Turns.source`.
         backbone: The LLM beside which it was trained.
         shape: Its sizes.
-        about: Settings, seed and figures.
+        about: Settings, seed and metrics.
         weights_sha256: Of the weights' file; filled in when saved.
     """
 
@@ -48,7 +48,7 @@ class Saved:
     weights_sha256: str = ""
 
 
-def save(folder: Path, adapter: MseAdapter, saved: Saved) -> None:
+def save(folder: Path, adapter: MseAdapter, saved: MseCard) -> None:
     """Write an adapter, its weights in float32; the JSON comes last, so that half of one is none."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
@@ -58,7 +58,7 @@ def save(folder: Path, adapter: MseAdapter, saved: Saved) -> None:
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> tuple[MseAdapter, Saved]:
+def load(folder: Path) -> tuple[MseAdapter, MseCard]:
     """Read an adapter that `save` wrote.
 
     Raises:
@@ -72,8 +72,8 @@ def load(folder: Path) -> tuple[MseAdapter, Saved]:
     return _adapter(path, saved.shape, weights), saved
 
 
-def finished(folder: Path, asked: Saved) -> dict[str, Any] | None:
-    """The figures of a run that was saved; None where what is asked for has still to be run there.
+def finished(folder: Path, asked: MseCard) -> dict[str, Any] | None:
+    """The metrics of a finished run; None where this run has still to be done there.
 
     Args:
         folder: Where it would be.
@@ -90,7 +90,7 @@ def finished(folder: Path, asked: Saved) -> dict[str, Any] | None:
     return found.about if alike and {name: found.about.get(name) for name in wanted} == wanted else None
 
 
-def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, Saved]:
+def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, MseCard]:
     """Read weights in the authors' own layout; their sizes are the weights' own.
 
     Args:
@@ -102,11 +102,11 @@ def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, 
         AdapterError: It is something else.
     """
     weights = from_official(read_weights(path))
-    made = Saved(dataset, PROCESSED, BackboneSpec(backbone, fingerprint=""), shape_of(weights))
+    made = MseCard(dataset, PROCESSED, BackboneSpec(backbone, fingerprint=""), shape_of(weights))
     return _adapter(path, made.shape, weights), made
 
 
-def assert_fits(path: Path, made: Saved, llm: FrozenLlm, turns: Turns) -> None:
+def assert_fits(path: Path, made: MseCard, llm: FrozenLlm, turns: Turns) -> None:
     """Compare what an adapter was made for with the LLM and the turns at hand.
 
     Raises:
@@ -128,14 +128,14 @@ def assert_fits(path: Path, made: Saved, llm: FrozenLlm, turns: Turns) -> None:
             raise AdapterError(f"{path} reads {what} frames {wanted} wide, the {turns.source} have them {given} wide")
 
 
-def _read(path: Path) -> Saved:
+def _read(path: Path) -> MseCard:
     if not path.is_file():
         raise AdapterError(f"no adapter of the published method at {path.parent}: {CARD} is missing")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
-        return Saved(
+        return MseCard(
             dataset=str(raw["dataset"]),
             source=str(raw["source"]),
             backbone=BackboneSpec(**raw["backbone"]),
