@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from adapters.contract import MODALITIES, EmotionScores
+from adapters.contract import MODALITIES
 from tracker.events import (
     Event,
     Expression,
@@ -20,7 +20,6 @@ from tracker.events import (
     Outcome,
     Preview,
     RequestEvent,
-    Sentiment,
     SessionEnded,
     SessionStarted,
     SkipReason,
@@ -36,9 +35,6 @@ from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
-
-_SURPRISE_POSITIVE = 591 / 1205
-"""Share of MELD's training utterances labelled surprise whose sentiment is positive; the others are negative."""
 
 Record = TurnOpened | JudgedTurn | SilentTurn | FailedTurn
 
@@ -269,7 +265,7 @@ class Publisher:
             confidence=scores.confidence,
             abstained=scores.abstained is not None,
             abstained_reason=scores.abstained,
-            sentiment=sentiment(scores),
+            sentiment=scores.sentiment,
             modalities=modalities,
             faces=_faces(observed.look) if observed.look else None,
             latency_ms=Latency(
@@ -294,15 +290,3 @@ def _faces(look: Look) -> Faces:
         pictures=look.frames,
         course=course,
     )
-
-
-def sentiment(scores: EmotionScores) -> Sentiment:
-    """The most probable of negative, neutral and positive, from the probabilities of MELD's emotions."""
-    p = dict(zip(scores.labels.labels, scores.probabilities, strict=True))
-    surprise = p["surprise"]
-    masses: dict[Sentiment, float] = {
-        "neutral": p["neutral"],
-        "negative": p["fear"] + p["sadness"] + p["disgust"] + p["anger"] + surprise * (1 - _SURPRISE_POSITIVE),
-        "positive": p["joy"] + surprise * _SURPRISE_POSITIVE,
-    }
-    return max(masses, key=lambda name: masses[name])

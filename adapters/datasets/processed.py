@@ -26,11 +26,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from adapters.contract import MELD_LABELS, LabelSet
+from adapters.contract import MELD_LABELS, NEGATIVE, NEUTRAL, POSITIVE, SURPRISE, LabelSet
 from adapters.datasets.unpickle import unpickle
 from adapters.errors import AdapterError
 
-CHERMA_LABELS = LabelSet("cherma", ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"))
+CHERMA_LABELS = LabelSet.of(
+    "cherma",
+    {
+        "anger": NEGATIVE,
+        "disgust": NEGATIVE,
+        "fear": NEGATIVE,
+        "joy": POSITIVE,
+        "neutral": NEUTRAL,
+        "sadness": NEGATIVE,
+        "surprise": SURPRISE,
+    },
+)
 _CHERMA_NAMES = ("愤怒", "厌恶", "恐惧", "高兴", "平静", "悲伤", "惊奇")
 _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
