@@ -49,7 +49,7 @@ class VoiceClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self._views = tuple(views)
-        self.register_buffer("usual", torch.zeros(SUMMARY_DIM))
+        self.register_buffer("mean_voice", torch.zeros(SUMMARY_DIM))
         self.views = nn.ModuleList(Ensemble(len(columns), hidden, members, classes, dropout) for columns, _ in views)
 
     def normalise(

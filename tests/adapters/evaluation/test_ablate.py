@@ -22,7 +22,7 @@ from adapters.readout.pseudo import PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit import LearningCurves
-from adapters.training.fit_pseudo import fit_pseudo, read
+from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from tests.adapters.evaluation.test_ablate_readers import FIT, made_up_voices
@@ -131,7 +131,7 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
     backbone, prompter = Backbone.load(llm, (1, 2), dtype="float32"), Prompter.load(llm, spec)
     line = tuple(Line(Utterance("Ann", text), label, Absent("none")) for label, text in enumerate("abcdefg"))
     corpus = Dialogues((line, line))
-    split = Split(word_rows(corpus, backbone, prompter, spec), read(corpus, backbone, prompter))
+    split = Split(word_rows(corpus, backbone, prompter, spec), read_dialogues(corpus, backbone, prompter))
     assert recipe.pseudo is not None
     question = backbone.embed(prompter.ids("Is?"))
     how = replace(recipe.pseudo, epochs=2, batch=1, tokens=TOKENS)

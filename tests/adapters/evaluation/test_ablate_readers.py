@@ -74,7 +74,7 @@ def test_a_fresh_mix_is_the_mean_of_the_standardised_layers() -> None:
 
 def test_each_reader_of_words_sees_what_its_row_says(recipe: Recipe) -> None:
     states = torch.randn(5, 3, 2, D)
-    seen = {one.name: words.reader(one, states) for one in words.variants(recipe)}
+    seen = {one.name: words.classifier(one, states) for one in words.variants(recipe)}
     widths = {name: members.inner.in_features for name, members in seen.items()}
     whole = 3 * 2 * D
     assert widths["the recipe"] == widths["the turn alone"] == whole
@@ -97,7 +97,7 @@ def test_a_mix_is_learned_and_a_row_reads_its_own_context(recipe: Recipe) -> Non
     for name in ("the recipe", "a learned mix of the layers", "mean of the words only"):
         assert words.judge(rows[name], given, given, seed=0)[0] > 0.9, name
     assert words.judge(rows["the turn alone"], given, {**given, "alone": useful}, seed=0)[0] < 0.9
-    members = words.reader(rows["a learned mix of the layers"], told)
+    members = words.classifier(rows["a learned mix of the layers"], told)
     members(told.flatten(1)).square().sum().backward()
     assert isinstance(members.standardise, words.LayerMix)
     assert members.standardise.scores.grad is not None
