@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from adapters.contract import MODALITIES
+from adapters.contract import MODALITIES, LabelSet, Sentiment
 from tracker.events import (
     Event,
     Expression,
@@ -46,7 +46,7 @@ class SessionHeader:
     source: str
     live: bool
     channels: int
-    labels: tuple[str, ...]
+    labels: LabelSet
     models: dict[str, str]
     software: str
     purpose: str = ""
@@ -108,7 +108,8 @@ class Publisher:
                 source=header.source,
                 live=header.live,
                 channels=header.channels,
-                labels=list(header.labels),
+                labels=list(header.labels.labels),
+                polarity=polarity_of(header.labels),
                 models=header.models,
                 software=header.software,
                 purpose=header.purpose,
@@ -277,6 +278,15 @@ class Publisher:
                 total=(self._clock.now_ns() - turn.decided_at_ns) / NS_PER_MS,
             ),
         )
+
+
+def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
+    """How often each label goes with each sentiment, as it is published."""
+    shares: dict[str, dict[Sentiment, float]] = {}
+    for label, one in zip(labels.labels, labels.polarity, strict=True):
+        every: dict[Sentiment, float] = {"negative": one.negative, "neutral": one.neutral, "positive": one.positive}
+        shares[label] = {name: share for name, share in every.items() if share}
+    return shares
 
 
 def _faces(look: Look) -> Faces:

@@ -120,7 +120,7 @@ class Session:
         return SessionInfo(self._header, stamp, past.asked, "stopped" if past.stopped else "completed")
 
     def _header(self, opened: Source) -> SessionHeader:
-        labels = self.models.recogniser.labels.labels
+        labels = self.models.recogniser.labels
         live = self.again.past.live if self.again else opened.live
         told = self.config.session
         return SessionHeader(
