@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from adapters.contract import Sentiment
 from tracker.runtime.clock import wall_time
+from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 
 SCHEMA = "emotion-tracker/1"
 
@@ -243,6 +244,19 @@ def to_json(event: Event | Preview) -> str:
 def without_words(event: _E) -> _E:
     """The event without what was said."""
     return event.model_copy(update={"text": ""}) if "text" in type(event).model_fields else event
+
+
+def request_of(event: RequestEvent) -> Request:
+    """The request that an event follows from, so that a re-run can make it again."""
+    match event:
+        case ListeningPaused():
+            return Pause()
+        case ListeningResumed():
+            return Resume()
+        case MomentMarked():
+            return Mark(event.note)
+        case SpeakerRenamed():
+            return Rename(event.speaker, event.name)
 
 
 def from_json(line: str | bytes) -> Event:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -29,13 +30,13 @@ from tracker.observe.video.sight import Sight
 from tracker.observe.video.watch import NoWatcher, Watcher
 from tracker.publish import Publisher, Record, SessionHeader, SinkEdges
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.runtime.clock import Clock
+from tracker.runtime.clock import Clock, ns_to_samples
 from tracker.runtime.control import Control
 from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import AudioChunk, Source
+from tracker.sources.media import RATE_HZ, AudioChunk, Source
 from tracker.sources.resample import as_kept
 from tracker.speculate import Ahead, AheadSteps
 from tracker.steering import Steering
@@ -106,7 +107,9 @@ class Outlets:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Travels among the chunks where listening was paused: the turns under way end here."""
+    """Travels among the chunks where listening was paused: the turns under way end at that media time."""
+
+    at_ns: int
 
 
 async def run(
@@ -147,12 +150,12 @@ async def run(
 
         path = _Path(source, steps(source.channels), publisher, audio, clock, gauges)
         events = [sink.events for sink in sinks]
-        gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
+        gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
         async with anyio.create_task_group() as steering:
             steering.start_soon(path.steer, control, name="control")
             await path.follow(chunks)
             steering.cancel_scope.cancel()
-        gauges.end()
+        gauges.detach()
 
         error = sentence_of(path.failure) if path.failure else None
         dropped = _dropped([*path.edges, audio, *events]) | path.lost()
@@ -188,7 +191,7 @@ class _Path:
         self._judged: Edge[Record] = Edge("judged", _TURNS)
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
         self._steering = Steering(
-            source, steps.watcher, publisher, lambda: self._chunks.offer(_Silence()), clock, gauges
+            source, steps.watcher, publisher, lambda at_ns: self._chunks.offer(_Silence(at_ns)), clock, gauges
         )
         self._ahead: Ahead | None = None
         if steps.ahead:
@@ -244,10 +247,11 @@ class _Path:
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
-                await self._steering.listening()
+                if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
+                    await self._steering.listening()
                 chunk = as_kept(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
-                self._gauges.hear(chunk)
+                self._gauges.measure(chunk)
                 self._steps.watcher.hear(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -261,19 +265,22 @@ class _Path:
         cutter, thread = self._steps.cutter, ModelThread(self._clock)
 
         def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
-            pieces = (cutter.finish() if isinstance(one, _Silence) else cutter.feed(one) for one in heard)
+            pieces = (
+                cutter.pause(ns_to_samples(one.at_ns, RATE_HZ)) if isinstance(one, _Silence) else cutter.feed(one)
+                for one in heard
+            )
             return [record for piece in pieces for record in piece]
 
-        async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
-            records = (await thread.run(lambda: cut(heard))).result
+        async def pass_on(found: Callable[[], list[TurnRecord]]) -> None:
+            records = (await thread.run(found)).result
             self._steps.sight.follow(records, cutter.media_ns)
             for record in records:
                 await self._cut(record)
 
         try:
             async for heard in self._chunks.batches(_AT_ONCE):
-                await pass_on(heard)
-            await pass_on([_Silence()])
+                await pass_on(partial(cut, heard))
+            await pass_on(lambda: [*cutter.finish()])
         finally:
             self._turns.close()
             if self._ahead:
@@ -294,7 +301,7 @@ class _Path:
                     self._ahead.end(record)
                 self._in_hand += 1
                 record = replace(record, decided_at_ns=self._clock.now_ns())
-                self._gauges.over(record)
+                self._gauges.turn_ended(record)
                 await self._turns.send(record)
 
     async def _observe(self) -> None:
@@ -319,7 +326,7 @@ class _Path:
             await self._publisher.publish(record)
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
-                self._gauges.published(record.turn)
+                self._gauges.turn_published(record.turn)
 
     def _has_time(self) -> bool:
         """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
@@ -327,7 +334,7 @@ class _Path:
 
     def _preview(self, judged: JudgedTurn) -> None:
         """Show what a turn under way comes to, where there is time for it."""
-        if self._gauges.may_tell_partials():
+        if self._gauges.may_publish_partials():
             self._publisher.preview(judged)
 
 

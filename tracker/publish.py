@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -28,11 +29,13 @@ from tracker.events import (
     TurnEnded,
     TurnSkipped,
     TurnStarted,
+    request_of,
 )
 from tracker.observe.observed import FailedTurn
 from tracker.observe.video.seen import Look
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
 
@@ -117,31 +120,33 @@ class Publisher:
             )
         )
 
-    async def pause(self, media_ns: int) -> None:
-        """Publish that nothing is heard from here on."""
-        async with self._one_at_a_time:
-            await self._send(ListeningPaused(**self._stamp.header(), at_ns=media_ns, time=self._stamp.wall(media_ns)))
+    async def request(self, request: Request, media_ns: int, paused_ns: int = 0) -> None:
+        """Publish a user's request.
 
-    async def resume(self, media_ns: int, paused_ns: int) -> None:
-        """Publish that listening goes on after so long on the clock."""
+        Args:
+            request: Any but `Stop`.
+            media_ns: When it takes effect.
+            paused_ns: With `Resume`: how long listening was paused.
+        """
         async with self._one_at_a_time:
-            self._stamp.paused(media_ns, paused_ns)
-            time = self._stamp.wall(media_ns + 1)  # the first nanosecond after the pause
-            header, paused_ms = self._stamp.header(), paused_ns / NS_PER_MS
-            await self._send(ListeningResumed(**header, at_ns=media_ns, time=time, paused_ms=paused_ms))
-
-    async def mark(self, media_ns: int, note: str) -> None:
-        """Publish that a user wants to find this moment again."""
-        async with self._one_at_a_time:
-            time = self._stamp.wall(media_ns)
-            await self._send(MomentMarked(**self._stamp.header(), at_ns=media_ns, time=time, note=note))
-
-    async def rename(self, media_ns: int, speaker: str, name: str) -> None:
-        """Publish what to call a speaker, and call them so in later turns."""
-        async with self._one_at_a_time:
-            self._names[speaker] = name
-            header, time = self._stamp.header(), self._stamp.wall(media_ns)
-            await self._send(SpeakerRenamed(**header, at_ns=media_ns, time=time, speaker=speaker, name=name))
+            if isinstance(request, Resume):
+                self._stamp.paused(media_ns, paused_ns)
+            header: dict[str, Any] = {
+                **self._stamp.header(),
+                "at_ns": media_ns,
+                # after a pause, the wall time of the first nanosecond that is heard again
+                "time": self._stamp.wall(media_ns + isinstance(request, Resume)),
+            }
+            match request:
+                case Pause():
+                    await self._send(ListeningPaused(**header))
+                case Resume():
+                    await self._send(ListeningResumed(**header, paused_ms=paused_ns / NS_PER_MS))
+                case Mark(note):
+                    await self._send(MomentMarked(**header, note=note))
+                case Rename(speaker, name):
+                    self._names[speaker] = name
+                    await self._send(SpeakerRenamed(**header, speaker=speaker, name=name))
 
     async def publish(self, record: Record) -> None:
         """Publish what became of a turn."""
@@ -217,15 +222,8 @@ class Publisher:
         return last
 
     async def _repeat(self, event: RequestEvent) -> None:
-        match event:
-            case ListeningPaused():
-                await self.pause(event.at_ns)
-            case ListeningResumed():
-                await self.resume(event.at_ns, round(event.paused_ms * NS_PER_MS))
-            case MomentMarked():
-                await self.mark(event.at_ns, event.note)
-            case SpeakerRenamed():
-                await self.rename(event.at_ns, event.speaker, event.name)
+        paused_ms = event.paused_ms if isinstance(event, ListeningResumed) else 0
+        await self.request(request_of(event), event.at_ns, round(paused_ms * NS_PER_MS))
 
     async def _send(self, event: Event) -> None:
         for sink in self._sinks:

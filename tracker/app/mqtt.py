@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -14,7 +15,7 @@ import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt import journal
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.backlog import WITH_THE_BROKER, Backlog
@@ -38,6 +39,7 @@ _COME_BACK_S = 30.0
 Report = Callable[[str], None]
 Broker = tuple[Address | None, OwnBroker | None]
 """Where to publish, and the broker there where it is our own."""
+NOWHERE: Broker = (None, None)
 
 
 def external(mqtt: MqttConfig) -> Address | None:
@@ -68,7 +70,7 @@ async def publishing(
     live: bool,
     listeners: Callable[[Topics], Sequence[Listener]] = lambda _: (),
     broker: Broker | None = None,
-    vitals: Callable[[], Vitals] = Vitals,
+    session_metrics: Callable[[], SessionMetrics] = SessionMetrics,
 ) -> AsyncIterator[list[Sink]]:
     """The sinks that record and publish; a broker of our own runs meanwhile where one is wanted.
 
@@ -79,13 +81,13 @@ async def publishing(
         live: Whether the events are new, and must not be lost; else they are a recorded session's.
         listeners: Take messages from the broker; made here for these topics.
         broker: One that several sessions share; None opens the one of the settings.
-        vitals: How the session goes in numbers, for its metrics.
+        session_metrics: Reads the session's metrics.
 
     Raises:
         SinkError: The broker's URL or a file is no good.
         SessionError: What is to be published cannot be kept.
     """
-    async with nullcontext(broker) if broker else open_broker(config.mqtt) as (address, own):
+    async with nullcontext(broker) if broker is not None else open_broker(config.mqtt) as (address, own):
         if not address:
             yield [recorder] if recorder else []
             return
@@ -130,7 +132,7 @@ async def publishing(
             listeners=hear,
             text=config.mqtt.text,
             ready=ready,
-            vitals=vitals,
+            session_metrics=session_metrics,
         )
         try:
             yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
@@ -178,7 +180,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         last_words_s=wait_s,
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.counters.waiting
+    return mqtt.waiting
 
 
 def _earlier(root: Path, broker: str, text: bool) -> list[Backlog]:
@@ -201,8 +203,15 @@ async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
     """The broker of the settings; one of our own runs meanwhile.
 
     Raises:
-        SinkError: The URL or a file is no good, or our own broker cannot listen.
+        SinkError: The URL or a file is no good, our own broker cannot listen, or the event loop is not asyncio's.
     """
+    if mqtt.enabled:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise SinkError(
+                "publishing over MQTT needs an asyncio event loop; run under asyncio, or without it"
+            ) from None
     if mqtt.enabled and not mqtt.url:
         async with embedded_broker(mqtt.port) as own:
             yield own.address, own

@@ -10,8 +10,8 @@ from typing import Any, final
 import anyio
 
 from tracker import pipeline
+from tracker.api import load_models
 from tracker.app import models as parts
-from tracker.app.session import load_models
 from tracker.bench.bench import SILENCE, maker
 from tracker.bench.passes import info
 from tracker.bench.sources import Looped, Noted, Silence

@@ -11,7 +11,7 @@ from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import Speaker
 from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
 from tracker.metrics.gauges import SILENCE_DB, Status
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.observe.video.watch import VideoState
 
 _NS_PER_MIN = 60_000_000_000
@@ -178,22 +178,22 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
     ]
     if status.video.source:
         lines.insert(2, Text.assemble("video     ", video(status.video)))
-    if vitals := status.vitals:
-        lines += _cost(vitals)
-    if status.gave_up:
-        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.gave_up)}", "bold red"))
+    if status.metrics:
+        lines += _cost(status.metrics)
+    if status.failed_sinks:
+        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}", "bold red"))
     return lines
 
 
-def _cost(vitals: Vitals) -> Lines:
+def _cost(metrics: SessionMetrics) -> Lines:
     """Processor and memory, what was done twice or for nothing, and what is left out for lack of time."""
-    lines = [Text(f"cost      {vitals.real_time_factor:.2f} of a core, {vitals.rss_mb:.0f} MB")]
-    if vitals.fallbacks:
-        lines.append(Text(f"again     {vitals.fallbacks} turns decoded twice"))
-    if vitals.ahead_hits or vitals.ahead_wasted:
-        lines.append(Text(f"ahead     {vitals.ahead_hits} turns, {vitals.ahead_wasted} more for nothing"))
-    if vitals.overload != "normal":
-        lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
+    lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
+    if metrics.fallbacks:
+        lines.append(Text(f"again     {metrics.fallbacks} turns decoded twice"))
+    if metrics.ahead_hits or metrics.ahead_wasted:
+        lines.append(Text(f"ahead     {metrics.ahead_hits} turns, {metrics.ahead_wasted} more for nothing"))
+    if metrics.overload != "normal":
+        lines.append(Text(f"overload  {overload_words(metrics.overload)} ({metrics.waiting_turns})", "bold red"))
     return lines
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from tracker.config import Config
 from tracker.events import (
     SCHEMA,
     ListeningPaused,
@@ -23,10 +22,10 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
-from tracker.mqtt.commands import LONGEST_NOTE, NAMES
 from tracker.mqtt.messages import JSON
-from tracker.mqtt.payloads import Counters, Notice, Reply, SpeakerEmotion
-from tracker.mqtt.topics import Topics, this_machine
+from tracker.mqtt.payloads import Notice, PublishedMetrics, Reply, SpeakerEmotion
+from tracker.mqtt.topics import Topics
+from tracker.runtime.control import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, REQUEST_NAMES, RequestName
 
 VERSION = "3.0.0"
 _BINDING = "0.2.0"
@@ -34,7 +33,7 @@ _TEXT = "text/plain"
 
 _MODELS = (
     SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, Preview, TurnEnded, TurnSkipped,
-    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, Counters, Reply,
+    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
 
@@ -75,13 +74,12 @@ SENT = (
     Channel(
         "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
     ),
-    Channel("metrics", "metrics", "How the publishing and the session go.", (Counters,), retain=True, qos=0),
+    Channel("metrics", "metrics", "How the publishing and the session go.", (PublishedMetrics,), retain=True, qos=0),
 )
 
 
-def asyncapi(config: Config) -> dict[str, Any]:
-    """The document, for these settings."""
-    topics = Topics(config.mqtt.base_topic, config.mqtt.node or this_machine())
+def asyncapi(topics: Topics) -> dict[str, Any]:
+    """The document for a tracker that publishes on these topics."""
     refs, schemas = models_json_schema(
         [(model, "serialization") for model in _MODELS], by_alias=True, ref_template="#/components/schemas/{model}"
     )
@@ -112,15 +110,15 @@ def asyncapi(config: Config) -> dict[str, Any]:
         "channels": {channel.name: _channel(topics, channel) for channel in SENT} | _command_channels(topics),
         "operations": {f"send_{channel.name}": _send(channel) for channel in SENT} | _command_operations(),
         "components": {
-            "messages": {model.__name__: _message(model) for model in _MODELS} | _plain_messages(),
+            "messages": {model.__name__: _message(model) for model in _MODELS} | _other_messages(),
             "schemas": schemas["$defs"],
         },
     }
 
 
-def dumps_asyncapi(config: Config) -> str:
+def dumps_asyncapi(topics: Topics) -> str:
     """The document as text, as ``tracker schema --asyncapi`` prints it."""
-    return json.dumps(asyncapi(config), indent=2)
+    return json.dumps(asyncapi(topics), indent=2)
 
 
 def _channel(topics: Topics, channel: Channel) -> dict[str, Any]:
@@ -152,7 +150,7 @@ def _command_channels(topics: Topics) -> dict[str, Any]:
             "description": about,
             "messages": {"Command": {"$ref": f"#/components/messages/{_command(name)}"}},
         }
-        for name in NAMES
+        for name in REQUEST_NAMES
     }
     made["reply"] = {
         "address": topics["cmd/reply"],
@@ -170,12 +168,12 @@ def _command_operations() -> dict[str, Any]:
             "bindings": {"mqtt": {"qos": 1, "bindingVersion": _BINDING}},
             "reply": {"channel": {"$ref": "#/channels/reply"}},
         }
-        for name in NAMES
+        for name in REQUEST_NAMES
     }
 
 
-def _command(name: str) -> str:
-    return "Note" if name == "mark" else "Nothing"
+def _command(name: RequestName) -> str:
+    return {"mark": "Note", "rename": "Rename"}.get(name, "Nothing")
 
 
 def _message(model: type) -> dict[str, Any]:
@@ -189,10 +187,20 @@ def _message(model: type) -> dict[str, Any]:
     }
 
 
-def _plain_messages() -> dict[str, Any]:
+def _other_messages() -> dict[str, Any]:
     payloads: dict[str, dict[str, Any]] = {
         "Status": {"type": "string", "enum": ["online", "offline"]},
         "Nothing": {"type": "string", "description": "Ignored."},
-        "Note": {"type": "string", "maxLength": LONGEST_NOTE, "description": "What to remember the moment by."},
+        "Note": {"type": "string", "maxLength": MAX_NOTE_LENGTH, "description": "What to remember the moment by."},
     }
-    return {name: {"name": name, "contentType": _TEXT, "payload": payload} for name, payload in payloads.items()}
+    name = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
+    rename = {
+        "type": "object",
+        "required": ["speaker", "name"],
+        "properties": {
+            "speaker": {**name, "description": "The speaker's id, as in turn.ended."},
+            "name": {**name, "description": "What to call the speaker from now on."},
+        },
+    }
+    plain = {name: {"name": name, "contentType": _TEXT, "payload": payload} for name, payload in payloads.items()}
+    return {**plain, "Rename": {"name": "Rename", "contentType": JSON, "payload": rename}}

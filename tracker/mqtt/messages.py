@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Protocol, final
 
 from tracker.events import (
@@ -21,8 +21,7 @@ from tracker.events import (
     to_json,
     without_words,
 )
-from tracker.metrics.vitals import Vitals
-from tracker.mqtt.payloads import Counters, Notice, SpeakerEmotion, dumps
+from tracker.mqtt.payloads import Notice, PublishedMetrics, SpeakerEmotion, dumps
 from tracker.mqtt.topics import Message, Topics, slug
 
 JSON = "application/json"
@@ -135,10 +134,6 @@ def preview_message(topics: Topics, preview: Preview, text: bool) -> Message:
     return Message(topics["partial"], payload, retain=False, content_type=JSON, user_properties=properties, qos=0)
 
 
-def metrics(topics: Topics, counters: Counters, vitals: Vitals | None = None) -> Message:
-    """The counters as a message: the broker keeps the latest, but one is lost where the connection is."""
-    told = asdict(vitals or Vitals())
-    told["dropped_items"] = told.pop("dropped")
-    del told["turns"]  # those that were published count here
-    full = Counters.model_validate(counters.model_dump(by_alias=True) | told)
-    return Message(topics["metrics"], dumps(full), retain=True, content_type=JSON, qos=0)
+def metrics(topics: Topics, values: PublishedMetrics) -> Message:
+    """The metrics as a message: the broker keeps the latest, but one is lost where the connection is."""
+    return Message(topics["metrics"], dumps(values), retain=True, content_type=JSON, qos=0)

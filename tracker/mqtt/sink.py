@@ -11,14 +11,14 @@ import anyio
 import anyio.lowlevel
 
 from tracker.events import Event, Preview, TurnEnded, TurnSkipped
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.address import Address
 from tracker.mqtt.backlog import Backlog
 from tracker.mqtt.backoff import delays_s
 from tracker.mqtt.connection import BrokerLost, Connect, Heard, Link
 from tracker.mqtt.messages import metrics, preview_message
 from tracker.mqtt.outbox import Waiting
-from tracker.mqtt.payloads import Counters
+from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Message, Topics, status
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Mqtt:
         listeners: Take messages from the broker.
         ready: Awaited before the first event goes out on a connection; three seconds at most once the session is over.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
-        vitals: How the session goes in numbers.
+        session_metrics: Reads the session's metrics.
         rand: Jitter of the waits between attempts, from 0 up to 1.
         sleep: Waits seconds.
     """
@@ -77,7 +77,7 @@ class Mqtt:
         text: bool = True,
         ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
         last_words_s: float = 5.0,
-        vitals: Callable[[], Vitals] = Vitals,
+        session_metrics: Callable[[], SessionMetrics] = SessionMetrics,
         rand: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
@@ -92,7 +92,7 @@ class Mqtt:
         self._preview: Preview | None = None  # the latest, not yet sent
         self._ready = ready
         self._last_words_s = last_words_s
-        self._vitals = vitals
+        self._session_metrics = session_metrics
         self._rand = rand
         self._sleep = sleep
         self._session = ""
@@ -104,23 +104,32 @@ class Mqtt:
         self._changed = anyio.Event()
 
     @property
-    def counters(self) -> Counters:
-        """How the publishing goes, as of now."""
-        backlogs: list[Waiting] = [*self._earlier, self._outbox]
-        return Counters(
+    def waiting(self) -> int:
+        """Messages that are not delivered yet."""
+        return sum(map(len, self._backlogs))
+
+    @property
+    def metrics(self) -> PublishedMetrics:
+        """The session's metrics and those of the publishing, as of now."""
+        values = dict(self._session_metrics()) | {"turns": self._turns}  # a replay collects no metrics
+        return PublishedMetrics(
+            **values,
             session=self._session,
-            turns=self._turns,
-            delivered=self._delivered,
-            late=self._late,
-            waiting=sum(map(len, backlogs)),
-            dropped=sum(backlog.dropped for backlog in backlogs),
+            messages_delivered=self._delivered,
+            messages_late=self._late,
+            messages_waiting=self.waiting,
+            messages_dropped=sum(backlog.dropped for backlog in self._backlogs),
             reconnects=max(0, self._connections - 1),
             connected=self._connected,
         )
 
+    @property
+    def _backlogs(self) -> list[Waiting]:
+        return [*self._earlier, self._outbox]
+
     def state(self) -> str:
         """What the connection is doing, in a few words."""
-        kept = f", {waiting} kept" if (waiting := self.counters.waiting) else ""
+        kept = f", {waiting} kept" if (waiting := self.waiting) else ""
         if self._connected:
             return f"connected{kept}"
         return f"away, trying again{kept}" if self._away else "connecting"
@@ -232,7 +241,7 @@ class Mqtt:
             if self._preview:
                 message, self._preview = preview_message(self._topics, self._preview, self._text), None
                 await link.publish(message)
-            await link.publish(metrics(self._topics, self.counters, self._vitals()))
+            await link.publish(metrics(self._topics, self.metrics))
             if self._outbox.head:
                 continue
             if self._over.is_set():

@@ -11,7 +11,7 @@ mark              no        1    moment.marked, speaker.renamed
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and goes when the session ends
 late              no        1    events of an earlier run that could not be delivered then, exactly as they were
 metrics           yes       0    how the publishing and the session go, whenever nothing is left to deliver
-cmd/<command>     -         1    what the tracker takes: pause, resume, stop, mark; only where that is allowed
+cmd/<command>     -         1    commands: pause, resume, stop, mark, rename; obeyed only with `mqtt.commands`
 cmd/reply         no        1    its answers, where a command names no topic of its own for them
 
 An event's payload is the same line of JSON everywhere; ``(session, seq)`` in it identifies the event. Topics carry ids,

@@ -12,7 +12,7 @@ repeated in that: what was left is judged now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
 from tracker.events import ListeningPaused, RequestEvent
 from tracker.recordings.format import audio_file
-from tracker.recordings.replay import RecordedSession
+from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
@@ -63,6 +63,31 @@ class Past:
     def pauses(self) -> list[int]:
         """The samples before which listening was paused."""
         return [ns_to_samples(one.at_ns, RATE_HZ) for one in self.asked if isinstance(one, ListeningPaused)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A recorded session that runs through the models again.
+
+    Attributes:
+        recorded: As it was read.
+        past: What is taken over from it.
+        tracks: The channel and the file of each part of its audio.
+    """
+
+    recorded: RecordedSession
+    past: Past
+    tracks: Sequence[tuple[int, Path]]
+
+
+def read_rerun(folder: Path) -> Rerun:
+    """What runs again of a recorded session.
+
+    Raises:
+        SessionError: The session cannot be read, or its audio was not kept.
+    """
+    recorded = read_session(folder)
+    return Rerun(recorded, past_of(recorded), tracks_of(folder, recorded))
 
 
 def past_of(session: RecordedSession) -> Past:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from tracker.events import Event, Preview
 
@@ -22,6 +22,20 @@ class Sink(Protocol):
 
         Raises:
             SinkError: The output cannot be opened or written any more; the session goes on without it.
+        """
+
+
+class SinkFactory(Protocol):
+    """Makes a sink: what an entry point in ``emotion_tracker.sinks`` names."""
+
+    def __call__(self, settings: Mapping[str, Any]) -> Sink:
+        """The sink, not yet open.
+
+        Args:
+            settings: Its own table of the settings, ``[sinks.NAME]``.
+
+        Raises:
+            ConfigError: A setting is unknown or has a bad value.
         """
 
 

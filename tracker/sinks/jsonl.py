@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterable
-from typing import TextIO, final
+from collections.abc import AsyncIterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO, final
 
 import anyio.to_thread
 
-from tracker.errors import SinkError
+from tracker.errors import ConfigError, SinkError
 from tracker.events import Event, Preview, to_json
 
 
@@ -63,3 +64,39 @@ class JsonLines:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+
+
+class FileLines:
+    """Appends one line per event to a file.
+
+    Args:
+        path: The file; made where there is none.
+    """
+
+    name = "jsonl"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Write every event.
+
+        Raises:
+            SinkError: The file cannot be opened or written.
+        """
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                await JsonLines(stream).run(events)
+        except OSError as error:
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+def to_file(settings: Mapping[str, Any]) -> FileLines:
+    """The sink of ``[sinks.jsonl]``: its one setting, ``path``, names the file.
+
+    Raises:
+        ConfigError: The path is missing, or something else is set.
+    """
+    if set(settings) != {"path"} or not isinstance(settings["path"], str):
+        raise ConfigError(f'sinks.jsonl: takes path = "FILE" and nothing else, not {sorted(settings)}')
+    return FileLines(Path(settings["path"]))

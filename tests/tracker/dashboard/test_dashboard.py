@@ -58,7 +58,7 @@ def test_what_matters_is_seen_at_every_size(size):
         queues=(Queue("turns", 3, 32, 2),),
         broker="connected",
         recorder="kept",
-        gave_up=("json",),
+        failed_sinks=("json",),
     )
     text = text_of(Screen(seen(conversation()[:-1]), status, notice="A machine listens.", keys="live"), *size)
     for words in (
