@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from adapters.contract import Sentiment
 from tracker.runtime.clock import wall_time
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 
@@ -28,7 +29,6 @@ WallTime = Annotated[
 ]
 EndedBy = Literal["pause", "speaker_change", "max_length", "end_of_media"]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
-Sentiment = Literal["negative", "neutral", "positive"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 
 
@@ -49,6 +49,9 @@ class SessionStarted(_Published):
     live: bool = Field(description="Whether the source is heard as it happens and may have gaps.")
     channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
+    polarity: dict[str, dict[Sentiment, Probability]] = Field(
+        description="How often each emotion goes with each sentiment; shares of 0 are left out."
+    )
     models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
     software: str = Field(description="Name and version of the program.")
     purpose: str = Field(default="", description="What the session is declared to be for; empty where nothing is.")

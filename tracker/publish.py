@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from adapters.contract import MODALITIES, EmotionScores
+from adapters.contract import MODALITIES, LabelSet, Sentiment
 from tracker.events import (
     Event,
     Expression,
@@ -21,7 +21,6 @@ from tracker.events import (
     Outcome,
     Preview,
     RequestEvent,
-    Sentiment,
     SessionEnded,
     SessionStarted,
     SkipReason,
@@ -40,9 +39,6 @@ from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
 
-_SURPRISE_POSITIVE = 591 / 1205
-"""Share of MELD's training utterances labelled surprise whose sentiment is positive; the others are negative."""
-
 Record = TurnOpened | JudgedTurn | SilentTurn | FailedTurn
 
 
@@ -53,7 +49,7 @@ class SessionHeader:
     source: str
     live: bool
     channels: int
-    labels: tuple[str, ...]
+    labels: LabelSet
     models: dict[str, str]
     software: str
     purpose: str = ""
@@ -115,7 +111,8 @@ class Publisher:
                 source=header.source,
                 live=header.live,
                 channels=header.channels,
-                labels=list(header.labels),
+                labels=list(header.labels.labels),
+                polarity=polarity_of(header.labels),
                 models=header.models,
                 software=header.software,
                 purpose=header.purpose,
@@ -267,7 +264,7 @@ class Publisher:
             confidence=scores.confidence,
             abstained=scores.abstained is not None,
             abstained_reason=scores.abstained,
-            sentiment=sentiment(scores),
+            sentiment=scores.sentiment,
             modalities=modalities,
             faces=_faces(observed.look) if observed.look else None,
             latency_ms=Latency(
@@ -281,6 +278,15 @@ class Publisher:
         )
 
 
+def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
+    """How often each label goes with each sentiment, as it is published."""
+    shares: dict[str, dict[Sentiment, float]] = {}
+    for label, one in zip(labels.labels, labels.polarity, strict=True):
+        every: dict[Sentiment, float] = {"negative": one.negative, "neutral": one.neutral, "positive": one.positive}
+        shares[label] = {name: share for name, share in every.items() if share}
+    return shares
+
+
 def _faces(look: Look) -> Faces:
     choice = look.choice
     course = [Expression(at_ns=one.at_ns, label=one.label) for one in look.course]
@@ -292,15 +298,3 @@ def _faces(look: Look) -> Faces:
         pictures=look.frames,
         course=course,
     )
-
-
-def sentiment(scores: EmotionScores) -> Sentiment:
-    """The most probable of negative, neutral and positive, from the probabilities of MELD's emotions."""
-    p = dict(zip(scores.labels.labels, scores.probabilities, strict=True))
-    surprise = p["surprise"]
-    masses: dict[Sentiment, float] = {
-        "neutral": p["neutral"],
-        "negative": p["fear"] + p["sadness"] + p["disgust"] + p["anger"] + surprise * (1 - _SURPRISE_POSITIVE),
-        "positive": p["joy"] + surprise * _SURPRISE_POSITIVE,
-    }
-    return max(masses, key=lambda name: masses[name])

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from adapters.contract import Absent, EmotionScores, Features, TurnInput, Utterance, VoiceProfile
-from adapters.prefix import Reading
-from adapters.readout.voice_summary import remember
+from adapters.contract import Absent, DialogueModel, DialogueState, EmotionScores, TurnInput, Utterance
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
@@ -15,13 +12,6 @@ from tracker.runtime.clock import Clock
 from tracker.runtime.memo import Once
 from tracker.runtime.threads import ModelThread, Sharing
 from tracker.turns.turn import Turn
-
-
-class Recogniser(Protocol):
-    """The learned half, loaded (`adapters.recogniser`)."""
-
-    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
-        """The emotion that a turn expressed, and how far its dialogue was read by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +41,32 @@ class SilentTurn:
         return self.observed.turn
 
 
-_Asked = tuple[TurnInput, Reading | None]
+_Input = tuple[TurnInput, DialogueState]
 
 
 class Recognise:
-    """Judges turns one after the other; keeps the dialogue, and how each speaker usually sounds.
+    """Judges turns one after the other; keeps the dialogue, and what the recogniser remembers of it.
 
     Args:
         recogniser: The frozen LLM and its adapter.
         dialogue: What was said so far.
         clock: For how long judging took.
-        opening: The reading that the dialogue begins with.
         reader: Where the LLM runs; shared by the sessions that use the same one.
     """
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recogniser: DialogueModel,
         dialogue: Dialogue,
         clock: Clock,
-        opening: Reading | None = None,
         reader: Sharing | None = None,
     ) -> None:
-        self._judge: Once[_Asked, tuple[EmotionScores, Reading | None]] = Once(
-            lambda asked: recogniser.follow(*asked), key=lambda asked: asked
+        self._judge: Once[_Input, tuple[EmotionScores, DialogueState]] = Once(
+            lambda given: recogniser.follow(*given), key=lambda given: given
         )
         self._dialogue = dialogue
         self._thread = ModelThread(clock, reader)
-        self._reading = opening
-        self._voices: dict[str, VoiceProfile] = {}
+        self._state = recogniser.start()
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge the next turn; a model that fails costs this turn only."""
@@ -89,10 +76,7 @@ class Recognise:
         self._dialogue.add(_utterance(observed))
         if isinstance(judged, FailedTurn):
             return judged
-        result, self._reading = judged
-        if isinstance(observed.audio, Features):
-            voice = self._voices.get(observed.speaker)
-            self._voices[observed.speaker] = remember(voice, observed.audio)
+        result, self._state = judged
         return result
 
     async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
@@ -102,20 +86,19 @@ class Recognise:
 
     async def _judged(
         self, observed: ObservedTurn, ahead: bool = False
-    ) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
+    ) -> tuple[JudgedTurn, DialogueState] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
         utterance = _utterance(observed)
-        voice = self._voices.get(observed.speaker)
-        asked = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video, voice)
-        reading = self._reading
+        turn = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video)
+        state = self._state
         try:
-            judged = await self._thread.run(lambda: self._judge((asked, reading)), ahead)
+            judged = await self._thread.run(lambda: self._judge((turn, state)), ahead)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
-        scores, reading = judged.result
-        return JudgedTurn(observed, scores, judged.ms), reading
+        scores, state = judged.result
+        return JudgedTurn(observed, scores, judged.ms), state
 
 
 def _utterance(observed: ObservedTurn) -> Utterance:

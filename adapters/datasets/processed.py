@@ -31,12 +31,23 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Float32
 
-from adapters.cache import clean_up, training_folder
-from adapters.contract import MELD_LABELS, LabelSet
+from adapters.contract import MELD_LABELS, NEGATIVE, NEUTRAL, POSITIVE, SURPRISE, LabelSet
+from adapters.datasets.cache import clean_up, training_folder
 from adapters.datasets.unpickle import Unpickler, convert, limited
 from adapters.errors import AdapterError
 
-CHERMA_LABELS = LabelSet("cherma", ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"))
+CHERMA_LABELS = LabelSet.of(
+    "cherma",
+    {
+        "anger": NEGATIVE,
+        "disgust": NEGATIVE,
+        "fear": NEGATIVE,
+        "joy": POSITIVE,
+        "neutral": NEUTRAL,
+        "sadness": NEGATIVE,
+        "surprise": SURPRISE,
+    },
+)
 _CHERMA_NAMES = ("愤怒", "厌恶", "恐惧", "高兴", "平静", "悲伤", "惊奇")
 _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},

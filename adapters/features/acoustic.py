@@ -19,6 +19,7 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from jaxtyping import Float32
 
+from adapters.assets import SPEECH_ENCODER, asset_folder
 from adapters.contract import Features, FeatureSpec
 from adapters.errors import AdapterError
 from adapters.features.prosody import COLUMNS, prosody
@@ -56,7 +57,7 @@ class SpeechEncoder:
     """A loaded Whisper, read after its encoder; use from one thread at a time.
 
     Args:
-        folder: Whisper tiny.en in CTranslate2's format.
+        folder: Whisper tiny.en in CTranslate2's format; the pulled asset if not given.
         device: ``cpu`` or ``cuda``.
         threads: Threads of one pass; 0 takes one per core, four at most (more threads than cores wait for each other).
 
@@ -67,9 +68,10 @@ class SpeechEncoder:
         AdapterError: The folder holds no such model.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, device: str = "cpu", threads: int = 0) -> None:
+        folder = folder or asset_folder(SPEECH_ENCODER)
         if not (folder / "model.bin").is_file():
-            raise AdapterError(f"no speech encoder at {folder}: pull whisper-tiny.en or give its folder")
+            raise AdapterError(f"no speech encoder at {folder}: pull {SPEECH_ENCODER} or give its folder")
         self.model = ctranslate2.models.Whisper(
             str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
         )

@@ -183,7 +183,7 @@ def steps(fates: Sequence[Fate] = ()) -> Steps:
 
 
 def header(source: object) -> SessionHeader:
-    return SessionHeader("fake", False, 1, MELD_LABELS.labels, {"adapter": "fake"}, "emotion-tracker 0")
+    return SessionHeader("fake", False, 1, MELD_LABELS, {"adapter": "fake"}, "emotion-tracker 0")
 
 
 def stamp() -> Stamp:

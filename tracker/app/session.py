@@ -212,7 +212,7 @@ class Session:
         return SessionInfo(self._header, stamp, past.asked, "stopped" if past.stopped else "completed")
 
     def _header(self, opened: Source) -> SessionHeader:
-        labels = self._models.recogniser.card.labels.labels
+        labels = self._models.recogniser.labels
         rerun, told = self._prepared.rerun, self._config.session
         live = rerun.past.live if rerun else opened.live
         unused = () if self._prepared.has_picture else ("faces", "expressions")

@@ -138,7 +138,7 @@ def _pass(
 
 def header(source: Source) -> SessionHeader:
     """Describes a session that nobody keeps."""
-    return SessionHeader(source.name, source.live, source.channels, MELD_LABELS.labels, {}, SOFTWARE)
+    return SessionHeader(source.name, source.live, source.channels, MELD_LABELS, {}, SOFTWARE)
 
 
 def info() -> SessionInfo:

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from adapters.cache import asset_folder
+from adapters.assets import asset_folder
 from adapters.contract import Features
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from adapters.cache import asset_folder
-from adapters.features.visual import ExpressionReader
+from adapters.assets import asset_folder
+from adapters.features.visual import FaceEncoder
 from tracker.observe.video.detect import FaceDetector, Found
 from tracker.observe.video.look import Looker
 from tracker.runtime.clock import NS_PER_S
@@ -47,7 +47,7 @@ def main() -> None:
     cv2, watch = load_opencv(), Stopwatch()
     detector, reader = (
         FaceDetector(asset_folder("centerface"), cv2),
-        ExpressionReader(asset_folder("mini-xception-fer")),
+        FaceEncoder(asset_folder("mini-xception-fer")),
     )
 
     def detect(image: Image, width: int) -> list[Found]:

@@ -299,13 +299,7 @@ def _exit(error: Exception, hint: str = "") -> None:
 
 def _hand_over(name: str, words: list[str]) -> None:
     """Run a command of the learned half with the words that were meant for it."""
-    try:
-        command = import_module(f"adapters.{name}").main
-    except ModuleNotFoundError as error:
-        raise TrackerError(f"{error.name} is not installed: pip install 'emotion-tracker[train]'") from error
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command()(command)
-    program(words, prog_name=f"tracker {name}")
+    import_module("adapters.__main__").run(name, words, program=f"tracker {name}")
 
 
 def _end(*last: SessionEnded) -> None:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracker.events import Probability, Sentiment, WallTime
+from adapters.contract import Sentiment
+from tracker.events import Probability, WallTime
 from tracker.metrics.model import SessionMetrics
 from tracker.runtime.control import RequestName
 

@@ -38,7 +38,7 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
 
 def test_training_without_its_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    for name in ("adapters.evaluate", "adapters.scores"):
+    for name in ("adapters.evaluation.evaluate", "adapters.training.metrics"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     code, _, err = run(monkeypatch, capsys, "evaluate", "--data", ".")
     assert code != 0

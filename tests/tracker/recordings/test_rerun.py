@@ -127,9 +127,9 @@ async def test_turns_are_over_while_listening_is_paused_between_two_channels():
         async def run(self, events):
             async for event in events:
                 if event.type == "turn.ended" and event.channel == 1:
-                    control.resume()
+                    control.request(Resume())
 
-    source = BothSpeak("..######....", at={6: control.pause})
+    source = BothSpeak("..######....", at={6: lambda: control.request(Pause())})
     with anyio.fail_after(10):
         await run(source, of_both, outlets(GoOn()), INFO, FakeClock(), control)
 

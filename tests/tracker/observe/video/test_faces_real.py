@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adapters.contract import MELD_LABELS
-from adapters.features.visual import CHANNELS, ExpressionReader
+from adapters.features.visual import CHANNELS, FaceEncoder
 from tests.support.command import Done, asset, telephone, tracker, turns
 from tests.support.faces import STEP_NS
 from tests.support.faces import turn as turn_of
@@ -63,7 +63,7 @@ def clips(actor, data_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def looker() -> Looker:
-    reader = ExpressionReader(asset("mini-xception-fer"))
+    reader = FaceEncoder(asset("mini-xception-fer"))
     return Looker(FaceDetector(asset("centerface"), cv2), reader, cv2, 40)
 
 
