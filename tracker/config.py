@@ -17,13 +17,11 @@ from pydantic_core import ErrorDetails
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
+from tracker.mqtt.credentials import PASSWORD, USERNAME
 from tracker.purpose import Purpose, Reason
 from tracker.sources.video import parse_camera, without_login
 
 ENV_PREFIX = "TRACKER_"
-SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
-"""Environment variables that are read where they are used and never become part of the configuration."""
-
 DECIDING = ("session", "input", "video", "turns", "transcribe", "speakers", "dialogue", "recognise")
 """The sections that decide, together with the media and the models, what a session's turns are."""
 
@@ -326,7 +324,7 @@ class _Override:
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[_Override]:
-    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in SECRETS)
+    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in (USERNAME, PASSWORD))
     return [
         _Override(
             name.removeprefix(ENV_PREFIX).lower().replace("__", "."), environ[name], name, "TRACKER_SECTION__KEY=value"

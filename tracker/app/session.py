@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tracker import pipeline
-from tracker.app.mqtt import Broker, publishing
+from tracker.app.mqtt import Broker, LiveSession, publishing
 from tracker.app.video import BLIND, Vision
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
@@ -21,10 +21,8 @@ from tracker.events import SessionEnded, Stamp
 from tracker.metrics.collect import Metrics
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.vitals import Vitals
-from tracker.mqtt.commands import Commands
-from tracker.mqtt.durable import Durable
-from tracker.mqtt.sink import Listener, Mqtt
-from tracker.mqtt.topics import Topics
+from tracker.mqtt.sink import MqttSink
+from tracker.mqtt.write_ahead import WriteAhead
 from tracker.pipeline import Outlets, Steps
 from tracker.publish import SessionHeader
 from tracker.recordings import replay
@@ -98,10 +96,9 @@ class Session:
         metrics = Metrics(gauges, lambda: self.models.transcriber.fallbacks)
         gauges.vitals = metrics.read
 
-        def listeners(topics: Topics) -> list[Listener]:
-            return [Commands(topics, control.request)] if config.mqtt.commands else []
-
-        async with publishing(config, self.say, recorder, live=True, listeners=listeners, broker=self.broker) as sinks:
+        async with publishing(
+            config, self.say, LiveSession(recorder, control.request, self.broker, self.look)
+        ) as sinks:
             gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
             audio = recorder.record_audio if recorder and config.record.audio else None
             return await pipeline.run(
@@ -170,10 +167,10 @@ def obey(control: Control, ask: Ask) -> None:
             control.request(Stop())
 
 
-def _publisher(sink: Sink) -> Mqtt | None:
+def _publisher(sink: Sink) -> MqttSink | None:
     """The sink that talks to the broker, also where it stands behind a log."""
-    behind = sink.sink if isinstance(sink, Durable) else sink
-    return behind if isinstance(behind, Mqtt) else None
+    behind = sink.sink if isinstance(sink, WriteAhead) else sink
+    return behind if isinstance(behind, MqttSink) else None
 
 
 def stamp() -> Stamp:

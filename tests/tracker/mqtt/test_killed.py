@@ -22,7 +22,7 @@ import sys, anyio
 from pathlib import Path
 from tests.support.sessions import Script
 from tracker.config import load
-from tracker.app.mqtt import publishing
+from tracker.app.mqtt import LiveSession, publishing
 from tracker.recordings.recorder import Recorder
 
 async def main():
@@ -38,7 +38,7 @@ async def main():
             await anyio.sleep(0)
             yield event
 
-    async with publishing(config, print, recorder, live=True) as (sink,):
+    async with publishing(config, print, LiveSession(recorder)) as (sink,):
         await sink.run(events())
 
 anyio.run(main)

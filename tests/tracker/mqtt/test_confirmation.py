@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.mqtt.broker import Arrivals
+from tracker.mqtt.broker import SubscriberConfirmation
 
 
 @dataclass
@@ -22,25 +22,25 @@ class Standing:
 @given(st.lists(st.tuples(st.integers(0, 700), st.booleans()), max_size=40))
 def test_an_event_has_arrived_a_second_after_it_was_published_while_nobody_owes_an_answer(steps):
     standing = Standing()
-    arrivals = Arrivals(standing, standing)
+    confirm = SubscriberConfirmation(standing, standing)
     published = []
     for seq, (ms, standing.idle) in enumerate(steps):
         standing.now += ms * 1_000_000
         published.append(standing.now)
-        arrived = arrivals(seq)
+        arrived = confirm(seq)
         old = [n for n, at in enumerate(published) if at <= standing.now - 1_000_000_000]
         if not standing.idle:
             assert arrived is None
         elif arrived is not None:
             assert arrived == old[-1]
-        assert arrivals.complete == standing.idle
+        assert confirm.complete == standing.idle
 
 
 def test_what_waited_for_a_slow_subscriber_has_arrived_once_it_answers():
     standing = Standing(idle=False)
-    arrivals = Arrivals(standing, standing)
-    assert [arrivals(0), arrivals(1)] == [None, None]
+    confirm = SubscriberConfirmation(standing, standing)
+    assert [confirm(0), confirm(1)] == [None, None]
     standing.now = 2_000_000_000
-    assert arrivals(2) is None
+    assert confirm(2) is None
     standing.idle = True
-    assert arrivals(3) == 1
+    assert confirm(3) == 1
