@@ -1,22 +1,23 @@
-"""What subscribers see: ten kinds of flat, versioned events, the same for every sink and on disk.
+"""What subscribers see: nine kinds of flat, versioned events, the same for every sink and on disk.
 
 A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
-identifies an event; ``seq`` counts from 0 without gaps. ``turn.partial`` stands beside them: it may come in between,
-depends on how much time a machine has, and is neither counted nor recorded. Times come twice: media time in
-nanoseconds since the session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is
-paused; wall time does not.
+identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
+session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is paused; wall time does
+not.
+
+A `Preview` is no event: it shows what a turn under way comes to so far, on a way of its own.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tracker.runtime.clock import wall_time
-from tracker.runtime.control import MAX_NAME_LENGTH, Mark, Pause, Rename, Request, Resume
+from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 
 SCHEMA = "emotion-tracker/1"
 
@@ -31,7 +32,7 @@ Sentiment = Literal["negative", "neutral", "positive"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 
 
-class _Event(BaseModel):
+class _Published(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     schema_: Literal["emotion-tracker/1"] = Field(default="emotion-tracker/1", alias="schema")
@@ -39,7 +40,7 @@ class _Event(BaseModel):
     seq: int = Field(ge=0, description="Counts the session's events from 0.")
 
 
-class SessionStarted(_Event):
+class SessionStarted(_Published):
     """The first event: what is listened to, and with which models."""
 
     type: Literal["session.started"] = "session.started"
@@ -54,7 +55,7 @@ class SessionStarted(_Event):
     notice: str = Field(default="", description="What people who are listened to are told.")
 
 
-class TurnStarted(_Event):
+class TurnStarted(_Published):
     """Somebody has begun to speak."""
 
     type: Literal["turn.started"] = "turn.started"
@@ -104,7 +105,7 @@ class Faces(BaseModel):
     course: list[Expression] = Field(description="Its expression, told where it changed.")
 
 
-class TurnEnded(_Event):
+class TurnEnded(_Published):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
     type: Literal["turn.ended"] = "turn.ended"
@@ -130,10 +131,74 @@ class TurnEnded(_Event):
     latency_ms: Latency
 
 
-class TurnPartial(_Event):
-    """What a turn under way comes to so far; whoever is busy misses it, and it is not recorded.
+class TurnSkipped(_Published):
+    """A turn that was started and could not be judged."""
 
-    ``seq`` is that of the turn's ``turn.started``: it has no number of its own.
+    type: Literal["turn.skipped"] = "turn.skipped"
+    turn: int = Field(ge=1)
+    channel: int = Field(ge=0)
+    start_ns: MediaNs
+    end_ns: MediaNs
+    start_time: WallTime
+    end_time: WallTime
+    reason: SkipReason
+    detail: str = Field(description="One sentence for people; never a transcript.")
+
+
+class ListeningPaused(_Published):
+    """A user has closed the source; nothing is heard from here on."""
+
+    type: Literal["listening.paused"] = "listening.paused"
+    at_ns: MediaNs
+    time: WallTime
+
+
+class ListeningResumed(_Published):
+    """A user has opened the source again."""
+
+    type: Literal["listening.resumed"] = "listening.resumed"
+    at_ns: MediaNs
+    time: WallTime
+    paused_ms: float = Field(ge=0, description="How long nothing was heard.")
+
+
+class MomentMarked(_Published):
+    """A user wants to find this moment again."""
+
+    type: Literal["moment.marked"] = "moment.marked"
+    at_ns: MediaNs
+    time: WallTime
+    note: str = Field(description="What the user wrote about it; may be empty.")
+
+
+class SpeakerRenamed(_Published):
+    """A user has told what to call a speaker; later turns carry the name, earlier ones keep their events."""
+
+    type: Literal["speaker.renamed"] = "speaker.renamed"
+    at_ns: MediaNs
+    time: WallTime
+    speaker: str = Field(description="The speaker's id.")
+    name: str = Field(min_length=1, max_length=80)
+
+
+class SessionEnded(_Published):
+    """The last event: how the session ended, and its counters."""
+
+    type: Literal["session.ended"] = "session.ended"
+    time: WallTime = Field(description="Wall time of the last media heard.")
+    outcome: Outcome
+    error: str | None = Field(description="Why the session failed, in one sentence.")
+    media_ns: MediaNs = Field(description="Media heard.")
+    turns_started: int = Field(ge=0)
+    turns_ended: int = Field(ge=0)
+    turns_skipped: int = Field(ge=0)
+    dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
+
+
+class Preview(_Published):
+    """What a turn under way comes to so far: whether one comes depends on the machine, and none is recorded.
+
+    A sink that is busy may miss it. ``seq`` is that of the turn's ``turn.started``.
     """
 
     type: Literal["turn.partial"] = "turn.partial"
@@ -150,74 +215,9 @@ class TurnPartial(_Event):
     confidence: Probability
 
 
-class TurnSkipped(_Event):
-    """A turn that was started and could not be judged."""
-
-    type: Literal["turn.skipped"] = "turn.skipped"
-    turn: int = Field(ge=1)
-    channel: int = Field(ge=0)
-    start_ns: MediaNs
-    end_ns: MediaNs
-    start_time: WallTime
-    end_time: WallTime
-    reason: SkipReason
-    detail: str = Field(description="One sentence for people; never a transcript.")
-
-
-class ListeningPaused(_Event):
-    """A user has closed the source; nothing is heard from here on."""
-
-    type: Literal["listening.paused"] = "listening.paused"
-    at_ns: MediaNs
-    time: WallTime
-
-
-class ListeningResumed(_Event):
-    """A user has opened the source again."""
-
-    type: Literal["listening.resumed"] = "listening.resumed"
-    at_ns: MediaNs
-    time: WallTime
-    paused_ms: float = Field(ge=0, description="How long nothing was heard.")
-
-
-class MomentMarked(_Event):
-    """A user wants to find this moment again."""
-
-    type: Literal["moment.marked"] = "moment.marked"
-    at_ns: MediaNs
-    time: WallTime
-    note: str = Field(description="What the user wrote about it; may be empty.")
-
-
-class SpeakerRenamed(_Event):
-    """A user has told what to call a speaker; later turns carry the name, earlier ones keep their events."""
-
-    type: Literal["speaker.renamed"] = "speaker.renamed"
-    at_ns: MediaNs
-    time: WallTime
-    speaker: str = Field(description="The speaker's id.")
-    name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
-
-
-class SessionEnded(_Event):
-    """The last event: how the session ended, and its counters."""
-
-    type: Literal["session.ended"] = "session.ended"
-    time: WallTime = Field(description="Wall time of the last media heard.")
-    outcome: Outcome
-    error: str | None = Field(description="Why the session failed, in one sentence.")
-    media_ns: MediaNs = Field(description="Media heard.")
-    turns_started: int = Field(ge=0)
-    turns_ended: int = Field(ge=0)
-    turns_skipped: int = Field(ge=0)
-    dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
-
-
 Event = (
     SessionStarted
     | TurnStarted
-    | TurnPartial
     | TurnEnded
     | TurnSkipped
     | ListeningPaused
@@ -226,23 +226,24 @@ Event = (
     | SpeakerRenamed
     | SessionEnded
 )
-Asked = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
-"""What follows from users' requests, not from the media."""
+RequestEvent = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
+"""What a request caused, not the media."""
 
 _ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_E = TypeVar("_E", bound=_Published)
 
 
-def to_json(event: Event) -> str:
+def to_json(event: Event | Preview) -> str:
     """One event as one line of JSON without the newline."""
     return event.model_dump_json(by_alias=True)
 
 
-def without_words(event: Event) -> Event:
+def without_words(event: _E) -> _E:
     """The event without what was said."""
-    return event.model_copy(update={"text": ""}) if isinstance(event, TurnEnded | TurnPartial) else event
+    return event.model_copy(update={"text": ""}) if "text" in type(event).model_fields else event
 
 
-def request_of(event: Asked) -> Request:
+def request_of(event: RequestEvent) -> Request:
     """The request that an event follows from, so that a re-run can make it again."""
     match event:
         case ListeningPaused():
@@ -264,9 +265,19 @@ def from_json(line: str | bytes) -> Event:
     return _ANY.validate_json(line)
 
 
+def preview_from_json(line: str | bytes) -> Preview:
+    """The preview in one line of JSON.
+
+    Raises:
+        pydantic.ValidationError: The line is no preview of this schema version.
+    """
+    return Preview.model_validate_json(line)
+
+
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of any event."""
+    """JSON Schema (2020-12) of any event; that of a preview is its definition ``Preview``."""
     schema = _ANY.json_schema(by_alias=True, mode="serialization")
+    schema["$defs"]["Preview"] = Preview.model_json_schema(by_alias=True, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, "title": "Event", **schema}
 
 

@@ -11,7 +11,6 @@ import anyio
 
 from adapters.contract import MODALITIES, EmotionScores
 from tracker.events import (
-    Asked,
     Event,
     Expression,
     Faces,
@@ -20,6 +19,8 @@ from tracker.events import (
     ListeningResumed,
     MomentMarked,
     Outcome,
+    Preview,
+    RequestEvent,
     Sentiment,
     SessionEnded,
     SessionStarted,
@@ -27,7 +28,6 @@ from tracker.events import (
     SpeakerRenamed,
     Stamp,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
     request_of,
@@ -60,25 +60,50 @@ class SessionHeader:
     notice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SinkEdges:
+    """The edges to one sink; a closed one has given up and is passed over.
+
+    Attributes:
+        events: Everything that is published, in order.
+        previews: The latest preview.
+    """
+
+    events: Edge[Event]
+    previews: Edge[Preview]
+
+    def show(self, preview: Preview) -> None:
+        """Send a preview where no event waits: none overtakes an event."""
+        if not self.previews.closed and not self.events.depth:
+            self.previews.send_nowait(preview)
+
+    def close(self) -> None:
+        """Let go of the sink."""
+        self.events.close()
+        self.previews.close()
+
+
 class Publisher:
-    """Makes events and hands them to the sinks; keeps the books of the session.
+    """Makes events and hands them to the sinks; counts the session's turns.
 
     Args:
         stamp: Numbers and wall times.
-        outlets: One edge per sink; a closed one has given up and is passed over.
+        sinks: The edges to each sink.
         clock: For the latency of each turn.
-        asked: What people asked for in an earlier run over the same media; each is published again once its number
+        requests: What requests caused in an earlier run over the same media; each is published again once its number
             has come.
     """
 
-    def __init__(self, stamp: Stamp, outlets: Sequence[Edge[Event]], clock: Clock, asked: Sequence[Asked] = ()) -> None:
+    def __init__(
+        self, stamp: Stamp, sinks: Sequence[SinkEdges], clock: Clock, requests: Sequence[RequestEvent] = ()
+    ) -> None:
         self._stamp = stamp
-        self._outlets = outlets
+        self._sinks = sinks
         self._clock = clock
-        self._asked = deque(asked)
+        self._requests = deque(requests)
         self._open: dict[int, tuple[TurnOpened, int]] = {}  # with the number of its event
         self._names: dict[str, str] = {}
-        self._one_at_a_time = anyio.Lock()  # a user's wish may come between two sinks of another event
+        self._one_at_a_time = anyio.Lock()  # a request may come between two sinks of another event
         self._started = self._ended = self._skipped = 0
 
     async def start(self, header: SessionHeader) -> None:
@@ -128,21 +153,17 @@ class Publisher:
 
     async def publish(self, record: Record) -> None:
         """Publish what became of a turn."""
-        while self._asked and self._asked[0].seq <= self._stamp.next:
-            await self._again(self._asked.popleft())
+        while self._requests and self._requests[0].seq <= self._stamp.next:
+            await self._repeat(self._requests.popleft())
         async with self._one_at_a_time:
             await self._publish(record)
 
-    async def partial(self, judged: JudgedTurn) -> int:
-        """Show what a turn under way comes to so far to every sink that has nothing else to do.
-
-        Returns:
-            How many sinks missed it.
-        """
+    def preview(self, judged: JudgedTurn) -> None:
+        """Show what a turn under way comes to so far to every sink that keeps up."""
         observed, turn, scores = judged.observed, judged.observed.turn, judged.scores
         if turn.number not in self._open:
-            return len(self._outlets)
-        event = TurnPartial(
+            return
+        preview = Preview(
             **self._stamp.span(turn.start_ns, turn.end_ns),
             session=self._stamp.session,
             seq=self._open[turn.number][1],
@@ -154,10 +175,8 @@ class Publisher:
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
         )
-        idle = [outlet for outlet in self._outlets if not outlet.closed and not outlet.depth]
-        for outlet in idle:
-            outlet.send_nowait(event)
-        return len(self._outlets) - len(idle)
+        for sink in self._sinks:
+            sink.show(preview)
 
     async def _publish(self, record: Record) -> None:
         match record:
@@ -187,8 +206,8 @@ class Publisher:
         for opened, _ in list(self._open.values()):
             end_ns = max(media_ns, opened.start_ns)
             await self._send_skipped(opened.number, opened.channel, opened.start_ns, end_ns, "aborted", "session over")
-        while self._asked:
-            await self._again(self._asked.popleft())
+        while self._requests:
+            await self._repeat(self._requests.popleft())
         last = SessionEnded(
             **self._stamp.header(),
             time=self._stamp.wall(media_ns),
@@ -201,17 +220,17 @@ class Publisher:
             dropped=dropped,
         )
         await self._send(last)
-        for outlet in self._outlets:
-            outlet.close()
+        for sink in self._sinks:
+            sink.close()
         return last
 
-    async def _again(self, asked: Asked) -> None:
-        paused_ms = asked.paused_ms if isinstance(asked, ListeningResumed) else 0
-        await self.request(request_of(asked), asked.at_ns, round(paused_ms * NS_PER_MS))
+    async def _repeat(self, event: RequestEvent) -> None:
+        paused_ms = event.paused_ms if isinstance(event, ListeningResumed) else 0
+        await self.request(request_of(event), event.at_ns, round(paused_ms * NS_PER_MS))
 
     async def _send(self, event: Event) -> None:
-        for outlet in self._outlets:
-            await outlet.offer(event)
+        for sink in self._sinks:
+            await sink.events.offer(event)
 
     def _close(self, turn: Turn) -> None:
         del self._open[turn.number]

@@ -24,12 +24,12 @@ Judgement = JudgedTurn | SilentTurn | FailedTurn
 class AheadSteps:
     """The steps as they are done ahead: they remember nothing of the conversation.
 
-    With ``partials``, what they come to is shown before the turn is over.
+    With ``previews``, what they come to is shown before the turn is over.
     """
 
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[Judgement]]
-    partials: bool = False
+    previews: bool = False
 
 
 @dataclass
@@ -43,8 +43,7 @@ class Tally:
         spent_ms: Milliseconds of work ahead.
         wasted_ms: Those spent on what went on.
         left_out: Pauses at which there was no time for it.
-        partials: Judgements that were shown before the turn was over.
-        missed: How often a sink was too busy for one.
+        previews: Judgements that were shown before the turn was over.
     """
 
     begun: int = 0
@@ -53,8 +52,7 @@ class Tally:
     spent_ms: float = 0.0
     wasted_ms: float = 0.0
     left_out: int = 0
-    partials: int = 0
-    missed: int = 0
+    previews: int = 0
 
 
 @dataclass
@@ -72,7 +70,7 @@ class Ahead:
         clock: For how long it took.
         may: Whether there is time for it; asked at each pause.
         tally: Is kept.
-        partial: Shows what was judged of a turn that is not over, and tells how many sinks missed it.
+        show: Shows what was judged of a turn that is not over.
     """
 
     def __init__(
@@ -81,13 +79,13 @@ class Ahead:
         clock: Clock,
         may: Callable[[], bool],
         tally: Tally,
-        partial: Callable[[JudgedTurn], Awaitable[int]],
+        show: Callable[[JudgedTurn], None],
     ) -> None:
         self._steps = steps
         self._clock = clock
         self._may = may
         self._tally = tally
-        self._partial = partial
+        self._show = show
         self._paused: Edge[Turn] = Edge("ahead", 1, "latest")
         self._wanted: Turn | None = None
         self._job: _Job | None = None
@@ -141,9 +139,9 @@ class Ahead:
         ):
             return
         judged = await self._steps.recognise(observed)
-        if turn is self._wanted and self._steps.partials and isinstance(judged, JudgedTurn):
-            self._tally.partials += 1
-            self._tally.missed += await self._partial(judged)
+        if turn is self._wanted and self._steps.previews and isinstance(judged, JudgedTurn):
+            self._tally.previews += 1
+            self._show(judged)
 
     def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:

@@ -21,7 +21,7 @@ class Steering:
         source: While listening is paused, a microphone is released; any other source is not read.
         watcher: Paused and resumed with the source.
         publisher: Publishes each request as an event.
-        silence: Ends the turns under way.
+        silence: Ends the turns under way at a media time.
         clock: Measures how long a pause lasts.
         gauges: Show whether listening is paused.
 
@@ -34,7 +34,7 @@ class Steering:
         source: Source,
         watcher: Watcher,
         publisher: Publisher,
-        silence: Callable[[], Awaitable[object]],
+        silence: Callable[[int], Awaitable[object]],
         clock: Clock,
         gauges: Gauges,
     ) -> None:
@@ -75,8 +75,9 @@ class Steering:
                 if self._pausable:
                     self._pausable.pause()
                 self._watcher.pause()
-                await self._silence()
-                await self._publisher.request(request, self.heard_ns)
+                at_ns = self.heard_ns  # one time for both, whatever is heard meanwhile
+                await self._silence(at_ns)
+                await self._publisher.request(request, at_ns)
             case Resume() if self._paused_at_ns is not None:
                 await self._publisher.request(request, self.heard_ns, now_ns - self._paused_at_ns)
                 self._paused_at_ns, self._gauges.paused = None, False

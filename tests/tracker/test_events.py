@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS, EmotionScores
-from tests.support.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
 from tracker import pipeline
 from tracker.events import Stamp, from_json, json_schema, to_json
 from tracker.publish import sentiment
@@ -21,7 +21,7 @@ async def session():
     collect = Collect()
     fates = ["judged", "silent", "failed"]
     await pipeline.run(
-        FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), header, stamp, FakeClock(), pipeline.Control()
+        FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), INFO, FakeClock(), pipeline.Control()
     )
     return collect.events
 

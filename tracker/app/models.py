@@ -14,6 +14,7 @@ from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
 from tracker.app.eyes import eyes, looker
 from tracker.app.video import BLIND, Vision
+from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
@@ -24,7 +25,8 @@ from tracker.observe.video.look import Looker
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
-from tracker.runtime.clock import Clock
+from tracker.runtime.clock import Clock, SystemClock
+from tracker.runtime.load import Load
 from tracker.runtime.threads import Sharing
 from tracker.sources.media import RATE_HZ
 from tracker.speculate import AheadSteps
@@ -45,11 +47,12 @@ _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(n
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One line per model, in which the sessions of the process wait for it."""
+    """What the sessions of the process wait for: one line per model, and how many turns wait altogether."""
 
     ears: Sharing = field(default_factory=Sharing)
     voices: Sharing = field(default_factory=Sharing)
     reader: Sharing = field(default_factory=Sharing)
+    load: Load = field(default_factory=lambda: Load(SystemClock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +79,20 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
     ]
 
 
-def load_models(config: Config, folder: Callable[[str], Path], faces: bool = False) -> Models:
+def load_models(config: Config, faces: bool = False) -> Models:
     """Load every model, and run each once, so that the first turn waits no longer than others; takes seconds.
+
+    What is missing is pulled first.
 
     Args:
         config: Which ones, and on which device.
-        folder: Where an asset lies, pulling it if need be.
         faces: Whether a session has a picture.
 
     Raises:
         AssetError: A model is missing and cannot be had.
         AdapterError: The adapter's checkpoint cannot be used.
     """
+    folder = Store(config.assets.paths).folder
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
     wait = waiting(config.turns, Completeness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.

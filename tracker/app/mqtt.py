@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -15,7 +16,7 @@ import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt import spool
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.broker import EmbeddedBroker, SubscriberConfirmation, embedded_broker
@@ -54,6 +55,9 @@ class Broker:
     embedded: EmbeddedBroker | None = None
 
 
+NOWHERE = Broker(None)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveSession:
     """What publishing needs of a session whose events are new and must not be lost.
@@ -62,13 +66,13 @@ class LiveSession:
         recorder: Records the session, or None.
         request: Takes the requests that arrive as commands; None ignores commands.
         broker: Shared with other sessions; None opens the one of the settings.
-        vitals: The session's metrics.
+        metrics: Reads the session's metrics.
     """
 
     recorder: Recorder | None = None
     request: Callable[[Request], None] | None = None
     broker: Broker | None = None
-    vitals: Callable[[], Vitals] = Vitals
+    metrics: Callable[[], SessionMetrics] = SessionMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,15 @@ async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
     """The broker of the settings; the embedded one runs until the block ends.
 
     Raises:
-        SinkError: The URL or a file is unusable, or the embedded broker cannot listen.
+        SinkError: The URL or a file is unusable, the embedded broker cannot listen, or the event loop is not asyncio's.
     """
+    if mqtt.enabled:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise SinkError(
+                "publishing over MQTT needs an asyncio event loop; run under asyncio, or without it"
+            ) from None
     if mqtt.enabled and not mqtt.url:
         async with embedded_broker(mqtt.port) as embedded:
             yield Broker(embedded.address, embedded)
@@ -158,7 +169,7 @@ async def publishing(config: Config, report: Report, live: LiveSession | None = 
             report,
             earlier=store.earlier,
             handlers=handlers,
-            options=SinkOptions(text=config.mqtt.text, vitals=session.vitals),
+            options=SinkOptions(text=config.mqtt.text, session_metrics=session.metrics),
         )
         try:
             yield [*store.beside, WriteAhead(store.log, mqtt, report, store.check) if store.log else mqtt]
@@ -203,7 +214,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         options=SinkOptions(drain_s=wait_s),
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.counters.waiting
+    return mqtt.waiting
 
 
 def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broker, compose: Compose) -> _Store:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from tracker.errors import ConfigError
-from tracker.purpose import NOT_USED
 from tracker.sources.film import FILM
-from tracker.sources.open import File, Pace, Stdin, parse_source
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import has_picture
-from tracker.sources.video import CameraName, parse_camera
+from tracker.sources.video import CameraName
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,52 +79,16 @@ class Vision:
 BLIND = Vision(NoPicture("no camera"))
 
 
-def picture_of(argument: str, source: str, pace: Pace) -> Picture:
-    """What is looked at while a source is listened to. Loads nothing but what it takes to be sure that it will work.
-
-    Args:
-        argument: The SOURCE of the command line.
-        source: ``video.source``.
-        pace: Of files.
+def file_picture(path: str) -> Picture:
+    """A file's own picture, where it has one; loads nothing but what it takes to be sure that it can be read.
 
     Raises:
         SourceError: The file cannot be read, or OpenCV cannot be loaded.
-        ConfigError: A camera cannot go with this sound.
     """
-    heard = parse_source(argument)
-    if source == "auto":
-        if not isinstance(heard, File):
-            return NoPicture("no camera")
-        if not has_picture(heard.path):
-            return NoPicture("no picture")
-        load_opencv()
-        return FilePicture(heard.path, PurePath(heard.path).name)
-    if not source:
-        return NoPicture("no camera")
-    if pace == "fast" and isinstance(heard, File | Stdin):
-        raise ConfigError("video.source: a camera shows what happens now; its sound needs --pace realtime")
-    return CameraPicture(parse_camera(source))
-
-
-def pictures_of(arguments: Sequence[str], source: str, pace: Pace, words_only: bool) -> list[Picture]:
-    """What is looked at beside each source.
-
-    Args:
-        arguments: Each SOURCE of the command line.
-        source: ``video.source``.
-        pace: Of files.
-        words_only: Whether no face may be judged; the steps say so.
-
-    Raises:
-        SourceError: As `picture_of`.
-        ConfigError: As `picture_of`, or several sessions would share a camera.
-    """
-    if words_only:
-        return [NoPicture(NOT_USED)] * len(arguments)
-    pictures = [picture_of(argument, source, pace) for argument in arguments]
-    if len(pictures) > 1 and any(isinstance(picture, CameraPicture) for picture in pictures):
-        raise ConfigError("video.source: a camera shows one conversation; give one source, or run one tracker for each")
-    return pictures
+    if not has_picture(path):
+        return NoPicture("no picture")
+    load_opencv()
+    return FilePicture(path, PurePath(path).name)
 
 
 def vision_of(picture: Picture, folder: Path | None, blur: bool, report: Callable[[str], None]) -> Vision:

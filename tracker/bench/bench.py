@@ -15,8 +15,8 @@ from typing import Any, Literal
 import anyio
 from rich.table import Table
 
+from tracker.api import load_models
 from tracker.app import models as parts
-from tracker.app.session import load_models
 from tracker.bench.figures import Run, summary
 from tracker.bench.naive import Naive, naive_steps
 from tracker.bench.passes import StepsFor, measure_all, only_cutting
@@ -28,7 +28,6 @@ from tracker.runtime.clock import SystemClock
 from tracker.runtime.memory import rss_mb
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source
-from tracker.sources.open import check
 from tracker.sources.pacing import Paced
 
 Pace = Literal["both", "fast", "realtime"]
@@ -68,7 +67,7 @@ def maker(argument: str, config: Config) -> Callable[[], Source]:
     """
     if argument == SILENCE:
         return lambda: Silence(_SILENCE_S)
-    check(f"./{argument}" if argument in ("-", "mic") else argument, sys.stdin.buffer)
+    FileSource(argument).check()
     return lambda: FileSource(argument, config.input.channels, config.input.block_ms)
 
 

@@ -17,7 +17,7 @@ from tracker.bench.sources import Noted, Origin
 from tracker.events import Event, SessionEnded, TurnEnded
 from tracker.metrics.gauges import Gauges
 from tracker.observe.observed import FailedTurn
-from tracker.pipeline import Outlets, Steps
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
@@ -68,9 +68,7 @@ async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: in
     load = load or Load(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
-    last = await pipeline.run(
-        Noted(source, origin), steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead
-    )
+    last = await pipeline.run(Noted(source, origin), steps, outlets, info(), clock, control)
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
     return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
@@ -141,6 +139,11 @@ def _pass(
 def header(source: Source) -> SessionHeader:
     """Describes a session that nobody keeps."""
     return SessionHeader(source.name, source.live, source.channels, MELD_LABELS.labels, {}, SOFTWARE)
+
+
+def info() -> SessionInfo:
+    """What is known of such a session beforehand."""
+    return SessionInfo(header, stamp)
 
 
 def _say_nothing(sentence: str) -> None:

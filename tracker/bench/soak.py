@@ -10,10 +10,10 @@ from typing import Any, final
 import anyio
 
 from tracker import pipeline
+from tracker.api import load_models
 from tracker.app import models as parts
-from tracker.app.session import load_models, stamp
 from tracker.bench.bench import SILENCE, maker
-from tracker.bench.passes import header
+from tracker.bench.passes import info
 from tracker.bench.sources import Looped, Noted, Silence
 from tracker.config import Config
 from tracker.events import Event, TurnEnded, TurnSkipped
@@ -116,9 +116,7 @@ async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, wa
     """
     load = Load(clock)
     outlets = Outlets([watch], None, lambda _: None, Gauges(load))
-    last = await pipeline.run(
-        Noted(source, watch.heard), steps, outlets, header, stamp, clock, Control(), may_speculate=load.may_work_ahead
-    )
+    last = await pipeline.run(Noted(source, watch.heard), steps, outlets, info(), clock, Control())
     watch.sample(last.media_ns / NS_PER_S)
 
 

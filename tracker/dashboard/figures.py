@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tracker.dashboard.view import Feeling
 from tracker.events import Latency
-from tracker.metrics.spread import percentile
+from tracker.metrics.percentiles import percentile
 
 STAGES = ("endpoint", "transcribe", "speaker", "observe", "recognise", "total")
 

@@ -83,7 +83,7 @@ def _cells(row: Row, view: View, glyphs: Glyphs) -> Sequence[Text]:
             words = Text(row.text)
             if unsure:
                 words.append(f" (unsure: {row.reason})" if row.reason else " (unsure)", "dim")
-            style = "dim" if unsure else emotion_colour(row.emotion)
+            style = "dim" if unsure else emotion_colour(row.emotion, view.labels)
             label = Text(f"{row.emotion}?" if unsure else row.emotion, style)
             return (
                 time,

@@ -60,11 +60,11 @@ def _summary(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
         f"waiting {status.waiting}",
         f"dropped {status.dropped + status.lost_samples}",
     ]
-    if status.vitals and status.vitals.overload != "normal":
-        parts.insert(0, overload_words(status.vitals.overload))
+    if status.metrics and status.metrics.overload != "normal":
+        parts.insert(0, overload_words(status.metrics.overload))
     outputs = [f"mqtt {status.broker or 'off'}", f"rec {status.recorder or 'off'}"]
-    if status.gave_up:
-        outputs.append(f"{glyphs.no} left out: {', '.join(status.gave_up)}")
+    if status.failed_sinks:
+        outputs.append(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}")
     last = ends(panels.modalities(screen, glyphs), Text(glyphs.dot.join(outputs)), width, glyphs)
     return [title("machine", width, glyphs), fit(glyphs.dot.join(parts), width, glyphs), last]
 

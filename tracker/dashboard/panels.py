@@ -11,7 +11,7 @@ from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import Speaker
 from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
 from tracker.metrics.gauges import SILENCE_DB, Status
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.observe.video.watch import VideoState
 
 _NS_PER_MIN = 60_000_000_000
@@ -92,8 +92,8 @@ def _now(speaker: Speaker, name: int, place: int, screen: Screen, glyphs: Glyphs
     if not speaker.feelings:
         return line
     feeling = speaker.feelings[-1]
-    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion)}".strip()
-    line.append(f"{feeling.emotion + '?' * feeling.unsure:<9} ", style)
+    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion, screen.view.labels)}".strip()
+    line.append(f"{feeling.emotion + '?' * feeling.unsure:<{screen.view.emotion_width}} ", style)
     return line.append_text(bar(feeling.confidence, 8, style, glyphs)).append(f" {feeling.confidence:>4.0%}", style)
 
 
@@ -105,14 +105,14 @@ def _strip(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: G
         elif feeling.unsure:
             text.append("?", "dim")
         else:
-            colour = emotion_colour(feeling.emotion)
-            text.append(letter(feeling.emotion), f"bold {colour} reverse" if colour else "bold")
+            colour = emotion_colour(feeling.emotion, screen.view.labels)
+            text.append(letter(feeling.emotion, screen.view.labels), f"bold {colour} reverse" if colour else "bold")
     return text
 
 
 def _legend(screen: Screen, minutes: int) -> str:
-    labels = screen.view.started.labels if screen.view.started else []
-    return f"{minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
+    labels = screen.view.labels
+    return f"{minutes} min: " + " ".join(f"{letter(label, labels)} {label}" for label in labels) + " ? unsure"
 
 
 def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
@@ -123,7 +123,7 @@ def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     name = screen.view.name_of(row.speaker)
     words = f"unsure, perhaps {row.emotion}" if row.state == "unsure" else row.emotion.upper()
     spaced = f"{name}:  {words if row.state == 'unsure' else ' '.join(words)}   {row.confidence:.0%}"
-    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion)
+    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion, screen.view.labels)
     line = fit(Text(spaced.center(width)), width, glyphs)
     empty = Text(" " * width)
     for part in (line, empty):
@@ -178,22 +178,22 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
     ]
     if status.video.source:
         lines.insert(2, Text.assemble("video     ", video(status.video)))
-    if vitals := status.vitals:
-        lines += _cost(vitals)
-    if status.gave_up:
-        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.gave_up)}", "bold red"))
+    if status.metrics:
+        lines += _cost(status.metrics)
+    if status.failed_sinks:
+        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}", "bold red"))
     return lines
 
 
-def _cost(vitals: Vitals) -> Lines:
+def _cost(metrics: SessionMetrics) -> Lines:
     """Processor and memory, what was done twice or for nothing, and what is left out for lack of time."""
-    lines = [Text(f"cost      {vitals.real_time_factor:.2f} of a core, {vitals.rss_mb:.0f} MB")]
-    if vitals.fallbacks:
-        lines.append(Text(f"again     {vitals.fallbacks} turns decoded twice"))
-    if vitals.ahead_hits or vitals.ahead_wasted:
-        lines.append(Text(f"ahead     {vitals.ahead_hits} turns, {vitals.ahead_wasted} more for nothing"))
-    if vitals.overload != "normal":
-        lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
+    lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
+    if metrics.fallbacks:
+        lines.append(Text(f"again     {metrics.fallbacks} turns decoded twice"))
+    if metrics.ahead_hits or metrics.ahead_wasted:
+        lines.append(Text(f"ahead     {metrics.ahead_hits} turns, {metrics.ahead_wasted} more for nothing"))
+    if metrics.overload != "normal":
+        lines.append(Text(f"overload  {overload_words(metrics.overload)} ({metrics.waiting_turns})", "bold red"))
     return lines
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tracker.dashboard.view import Feeling, Speaker, View, fold
+from tracker.dashboard.view import Feeling, Speaker, View, fold, previewed
 from tracker.dashboard.words import printable
-from tracker.events import Event, TurnEnded, TurnPartial, from_json
+from tracker.events import Event, Preview, TurnEnded, from_json, preview_from_json
 
 MAX_SESSIONS = 20
 """Sessions that are remembered; the one longest without news goes first."""
@@ -83,16 +83,17 @@ class Watched:
         except ValidationError:
             return self._take_other(topic, payload)
         seen = self._session(event.session, new=True)
-        if not isinstance(event, TurnPartial):
-            if event.seq in seen.numbers:
-                return False
-            seen.numbers.add(event.seq)
+        if event.seq in seen.numbers:
+            return False
+        seen.numbers.add(event.seq)
         seen.view = fold(_without_stand_in(seen.view, event), event)
         return True
 
     def _take_other(self, topic: str, payload: bytes) -> bool:
-        """What is retained beside the events: the notice and each speaker's emotion."""
+        """What comes beside the events: previews, the notice and each speaker's emotion."""
         try:
+            if topic.endswith("/partial"):
+                return self._preview(preview_from_json(payload))
             if topic.endswith("/notice"):
                 told = json.loads(payload)
                 self._session(str(told["session"])).notice = printable(str(told["notice"]))
@@ -102,6 +103,11 @@ class Watched:
         except (ValidationError, ValueError, KeyError, TypeError):
             return False
         return False
+
+    def _preview(self, preview: Preview) -> bool:
+        seen = self._session(preview.session, new=True)
+        seen.view = previewed(seen.view, preview)
+        return True
 
     def _stand_in(self, told: _SpeakerEmotion) -> bool:
         """Show a speaker whose turns were before our time."""

@@ -12,7 +12,7 @@ from tracker.dashboard.words import clock_time, printable
 from tracker.events import Faces
 
 _BAR = 8
-_JUDGED = 9 + 1 + _BAR + 5  # the emotion, its bar and its percentage
+_JUDGED = 1 + _BAR + 5  # after the emotion: its bar and its percentage
 _TIME = 7
 
 HELP = {
@@ -67,7 +67,8 @@ def _mark(at_ns: int, sentence: str, width: int, glyphs: Glyphs) -> Text:
 def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lines:
     view = screen.view
     here = row.turn == screen.choices.selected
-    room = max(8, width - 2 - _TIME - 1 - name - 1 - 1 - _JUDGED)
+    judged_width = view.emotion_width + _JUDGED
+    room = max(8, width - 2 - _TIME - 1 - name - 1 - 1 - judged_width)
     left = Text.assemble((f"{glyphs.here if here else ' '} ", "bold"), (f"{clock_time(row.start_ns):>{_TIME}} ", "dim"))
     channels = view.started.channels if view.started else 1
     somebody = f"channel {row.channel + 1}" if channels > 1 else ""
@@ -75,7 +76,7 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
         so_far = row.text or "speaking"
         words = f"{so_far} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
         style = "dim italic" if row.state == "speaking" else "dim"
-        said = [(line, style) for line in wrap(words, room + 1 + _JUDGED)]
+        said = [(line, style) for line in wrap(words, room + 1 + judged_width)]
         left.append_text(fit(Text(somebody, "dim"), name, glyphs))
         judged = Text()
     else:
@@ -85,8 +86,8 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
         said = [(line, "reverse" if here else "") for line in wrap(row.text, room)]
         if unsure:
             said += [(line, "dim") for line in wrap(f"(unsure: {row.reason or 'no reason given'})", room)]
-        style = "dim" if unsure else emotion_colour(row.emotion)
-        judged = Text(f"{row.emotion + '?' * unsure:<9} ", style)
+        style = "dim" if unsure else emotion_colour(row.emotion, view.labels)
+        judged = Text(f"{row.emotion + '?' * unsure:<{view.emotion_width}} ", style)
         judged.append_text(bar(row.confidence, _BAR, style, glyphs)).append(f" {row.confidence:>4.0%}", style)
     first = Text.assemble(left, " ", fit(Text(*said[0]), room, glyphs) if judged else Text(*said[0]), " ", judged)
     indent = " " * (2 + _TIME + 1 + name + 1)
@@ -108,8 +109,9 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     if event.abstained:
         lines.append(Text(f"unsure: {row.reason or 'no reason given'}", "dim"))
     for label, share in sorted(event.probabilities.items(), key=lambda one: -one[1]):
-        style = emotion_colour(label)
-        lines.append(Text.assemble((f"  {label:<10}", style), bar(share, 20, style, glyphs), f" {share:>6.1%}"))
+        style = emotion_colour(label, screen.view.labels)
+        named = f"  {label:<{screen.view.emotion_width + 1}}"
+        lines.append(Text.assemble((named, style), bar(share, 20, style, glyphs), f" {share:>6.1%}"))
     ended = event.ended_by.replace("_", " ")
     lines.append(Text(f"sentiment {event.sentiment}{glyphs.dot}language {event.language}{glyphs.dot}ended by {ended}"))
     used = [f"{kind}: {printable(use)}" for kind, use in event.modalities.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,11 +13,11 @@ from tracker.events import (
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
@@ -139,6 +140,16 @@ class View:
         """The speakers' ids."""
         return tuple(speaker.id for speaker in self.people)
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """The session's emotions."""
+        return self.started.labels if self.started else ()
+
+    @property
+    def emotion_width(self) -> int:
+        """Room for the longest of them and a question mark."""
+        return max(9, *(len(label) + 1 for label in self.labels)) if self.labels else 9
+
     def name_of(self, speaker: str) -> str:
         """What to call a speaker."""
         return next((one.name for one in self.people if one.id == speaker), speaker)
@@ -152,11 +163,6 @@ def fold(view: View, event: Event) -> View:
         case TurnStarted():
             view = _reach(view, event.start_ns)
             return _with(view, Row(event.turn, event.channel, event.start_ns))
-        case TurnPartial():
-            if any(row.turn == event.turn and row.state != "speaking" for row in view.rows):
-                return view  # it was late
-            row = Row(event.turn, event.channel, event.start_ns, text=printable(event.text))
-            return _with(_reach(view, event.end_ns), row)
         case TurnEnded():
             return _judged(_reach(view, event.end_ns), event)
         case TurnSkipped():
@@ -174,6 +180,14 @@ def fold(view: View, event: Event) -> View:
             return _renamed(_reach(view, event.at_ns), printable(event.speaker), printable(event.name))
         case SessionEnded():
             return replace(_reach(view, event.media_ns), ended=event)
+
+
+def previewed(view: View, preview: Preview) -> View:
+    """The view with what a turn under way comes to so far; the same view where that turn is over."""
+    if any(row.turn == preview.turn and row.state != "speaking" for row in view.rows):
+        return view
+    row = Row(preview.turn, preview.channel, preview.start_ns, text=printable(preview.text))
+    return _with(_reach(view, preview.end_ns), row)
 
 
 def noted(view: View, sentence: str) -> View:
@@ -240,4 +254,4 @@ def _with(view: View, row: Row) -> View:
     return replace(view, rows=tuple(rows[over:]), forgotten=view.forgotten + over)
 
 
-__all__ = ["Feeling", "Mark", "Row", "Speaker", "View", "clock_time", "fold", "noted"]
+__all__ = ["Feeling", "Mark", "Row", "Speaker", "View", "clock_time", "fold", "noted", "previewed"]

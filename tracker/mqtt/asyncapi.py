@@ -14,16 +14,16 @@ from tracker.events import (
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
 from tracker.mqtt.messages import JSON
-from tracker.mqtt.payloads import Counters, Notice, Reply, SpeakerEmotion
+from tracker.mqtt.payloads import Notice, PublishedMetrics, Reply, SpeakerEmotion
 from tracker.mqtt.topics import Topics
 from tracker.runtime.control import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, REQUEST_NAMES, RequestName
 
@@ -32,8 +32,8 @@ _BINDING = "0.2.0"
 _TEXT = "text/plain"
 
 _MODELS = (
-    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, TurnPartial, TurnEnded, TurnSkipped,
-    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, Counters, Reply,
+    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, Preview, TurnEnded, TurnSkipped,
+    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
 
@@ -68,13 +68,13 @@ SENT = (
     Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
     Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
     Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
-    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (TurnPartial,), qos=0),
+    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (Preview,), qos=0),
     Channel("mark", "mark", "What a user noted in the session.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
     Channel(
         "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
     ),
-    Channel("metrics", "metrics", "How the publishing and the session go.", (Counters,), retain=True, qos=0),
+    Channel("metrics", "metrics", "How the publishing and the session go.", (PublishedMetrics,), retain=True, qos=0),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Protocol, final
 
 from tracker.events import (
@@ -11,18 +11,17 @@ from tracker.events import (
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
     to_json,
     without_words,
 )
-from tracker.metrics.vitals import Vitals
-from tracker.mqtt.payloads import Counters, Notice, SpeakerEmotion, dumps
+from tracker.mqtt.payloads import Notice, PublishedMetrics, SpeakerEmotion, dumps
 from tracker.mqtt.topics import Message, Topics, slug
 
 JSON = "application/json"
@@ -108,8 +107,6 @@ def topic_of(event: Event) -> str:
             return "listening"
         case TurnStarted() | TurnEnded() | TurnSkipped():
             return "turn"
-        case TurnPartial():
-            return "partial"
         case MomentMarked() | SpeakerRenamed():
             return "mark"
 
@@ -130,17 +127,13 @@ def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:
     return Message(topic, dumps(payload), True, JSON, properties, expendable=True, expiry_s=expiry_s)
 
 
-def partial(topics: Topics, event: TurnPartial, text: bool) -> Message:
-    """A partial turn; lost if there is no connection or no subscriber."""
-    properties = (("schema", SCHEMA), ("session", event.session))
-    payload = to_json(event if text else without_words(event))
+def preview_message(topics: Topics, preview: Preview, text: bool) -> Message:
+    """A preview of a turn under way; lost if there is no connection or no subscriber."""
+    properties = (("schema", SCHEMA), ("session", preview.session))
+    payload = to_json(preview if text else without_words(preview))
     return Message(topics["partial"], payload, retain=False, content_type=JSON, user_properties=properties, qos=0)
 
 
-def metrics(topics: Topics, counters: Counters, vitals: Vitals | None = None) -> Message:
-    """The counters as a message: the broker keeps the latest, but one is lost where the connection is."""
-    told = asdict(vitals or Vitals())
-    told["dropped_items"] = told.pop("dropped")
-    del told["turns"]  # those that were published count here
-    full = Counters.model_validate(counters.model_dump(by_alias=True) | told)
-    return Message(topics["metrics"], dumps(full), retain=True, content_type=JSON, qos=0)
+def metrics(topics: Topics, values: PublishedMetrics) -> Message:
+    """The metrics; retained, but lost if there is no connection."""
+    return Message(topics["metrics"], dumps(values), retain=True, content_type=JSON, qos=0)

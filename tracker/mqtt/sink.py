@@ -11,15 +11,15 @@ from typing import Protocol, final
 import anyio
 import anyio.lowlevel
 
-from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
-from tracker.metrics.vitals import Vitals
+from tracker.events import Event, Preview, TurnEnded, TurnSkipped
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.address import Address
 from tracker.mqtt.backoff import delays_s
 from tracker.mqtt.connection import Connect, Connection, ConnectionLost, IncomingMessage
 from tracker.mqtt.disk_outbox import DiskOutbox
-from tracker.mqtt.messages import metrics, partial
+from tracker.mqtt.messages import metrics, preview_message
 from tracker.mqtt.outbox import Outbox
-from tracker.mqtt.payloads import Counters
+from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Message, Topics, status
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,16 @@ class SinkOptions:
     """How to publish.
 
     Attributes:
-        text: Whether partial turns carry their words.
+        text: Whether previews carry their words.
         drain_s: Seconds that the end of the session waits for undelivered messages.
-        vitals: The session's metrics.
+        session_metrics: Reads the session's metrics.
         rand: Jitter of the waits between attempts to connect, from 0 up to 1.
         sleep: Waits seconds.
     """
 
     text: bool = True
     drain_s: float = 5.0
-    vitals: Callable[[], Vitals] = Vitals
+    session_metrics: Callable[[], SessionMetrics] = SessionMetrics
     rand: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
@@ -114,7 +114,7 @@ class MqttSink:
         self._earlier = [*earlier]
         self._handlers = handlers
         self._options = options
-        self._partial: TurnPartial | None = None  # the latest, not yet published
+        self._preview: Preview | None = None  # the latest, not yet published
         self._session = ""
         self._turns = self._delivered = self._late = self._connections = 0
         self._connected = False
@@ -124,23 +124,32 @@ class MqttSink:
         self._changed = anyio.Event()
 
     @property
-    def counters(self) -> Counters:
-        """How publishing goes, as of now."""
-        outboxes: list[Outbox] = [*self._earlier, self._outbox]
-        return Counters(
+    def waiting(self) -> int:
+        """Messages that are not delivered yet."""
+        return sum(map(len, self._outboxes))
+
+    @property
+    def metrics(self) -> PublishedMetrics:
+        """The session's metrics and those of publishing, as of now."""
+        values = dict(self._options.session_metrics()) | {"turns": self._turns}  # a replay collects no metrics
+        return PublishedMetrics(
+            **values,
             session=self._session,
-            turns=self._turns,
-            delivered=self._delivered,
-            late=self._late,
-            waiting=sum(map(len, outboxes)),
-            dropped=sum(outbox.dropped for outbox in outboxes),
+            messages_delivered=self._delivered,
+            messages_late=self._late,
+            messages_waiting=self.waiting,
+            messages_dropped=sum(outbox.dropped for outbox in self._outboxes),
             reconnects=max(0, self._connections - 1),
             connected=self._connected,
         )
 
+    @property
+    def _outboxes(self) -> list[Outbox]:
+        return [*self._earlier, self._outbox]
+
     def state(self) -> str:
         """What the connection is doing, in a few words."""
-        kept = f", {waiting} kept" if (waiting := self.counters.waiting) else ""
+        kept = f", {waiting} kept" if (waiting := self.waiting) else ""
         if self._connected:
             return f"connected{kept}"
         return f"away, trying again{kept}" if self._outage else "connecting"
@@ -151,12 +160,8 @@ class MqttSink:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stay_connected, name="mqtt connection")
                 async for event in events:
-                    if isinstance(event, TurnPartial):
-                        self._partial = event
-                        self._notify()
-                        continue
                     if isinstance(event, TurnEnded | TurnSkipped):
-                        self._partial = None  # superseded, whichever turn it was about
+                        self._preview = None  # superseded, whichever turn it was about
                     while self._outbox.full and self._connected:
                         await self._changed.wait()
                     self._session = event.session
@@ -171,6 +176,12 @@ class MqttSink:
             self._outbox.close(over=self._ended.is_set())
             for outbox in self._earlier:
                 outbox.close(over=True)
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Publish the latest preview once everything else is delivered."""
+        async for preview in previews:
+            self._preview = preview
+            self._notify()
 
     async def _stay_connected(self) -> None:
         """Deliver until the session is over and everything is delivered."""
@@ -248,10 +259,10 @@ class MqttSink:
             while message := self._outbox.head:
                 await self._publish(connection, self._outbox, message)
                 self._notify()
-            if self._partial:
-                event, self._partial = self._partial, None
-                await connection.publish(partial(self._endpoint.topics, event, self._options.text))
-            await connection.publish(metrics(self._endpoint.topics, self.counters, self._options.vitals()))
+            if self._preview:
+                preview, self._preview = self._preview, None
+                await connection.publish(preview_message(self._endpoint.topics, preview, self._options.text))
+            await connection.publish(metrics(self._endpoint.topics, self.metrics))
             if self._outbox.head:
                 continue
             if self._ended.is_set():

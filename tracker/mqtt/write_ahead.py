@@ -9,9 +9,9 @@ from typing import final
 import anyio
 
 from tracker.errors import SinkError, sentence_of
-from tracker.events import Event, TurnPartial
+from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
-from tracker.sinks import Sink
+from tracker.sinks import PreviewSink, Sink
 
 _QUEUE = 10_000
 
@@ -60,6 +60,11 @@ class WriteAhead:
                 await written.offer(event)
             written.close()
 
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Pass on every preview; none is written."""
+        if isinstance(self.sink, PreviewSink):
+            await self.sink.run_previews(previews)
+
     async def _deliver(self, written: Edge[Event]) -> None:
         try:
             await self.sink.run(written)
@@ -68,9 +73,6 @@ class WriteAhead:
 
     async def _passed_on(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:
-            if isinstance(event, TurnPartial):
-                await written.offer(event)  # is never kept
-                continue
             self._unwritten = event
             self._check()
             yield event  # resumes when the log asks for the next one: then this one is on the disk

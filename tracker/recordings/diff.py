@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tracker.events import (
-    Asked,
     Event,
+    RequestEvent,
     SessionEnded,
     SessionStarted,
     TurnEnded,
@@ -203,7 +203,7 @@ def _remarks(a: Sequence[Event], b: Sequence[Event]) -> Iterator[Remark]:
 
 
 def _is_remark(event: Event) -> bool:
-    return isinstance(event, Asked)
+    return isinstance(event, RequestEvent)
 
 
 def _key(event: Event) -> str:

@@ -17,7 +17,7 @@ import anyio.to_thread
 from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
-from tracker.events import Event, SessionEnded, SessionStarted, TurnPartial, to_json, without_words
+from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
 from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
 from tracker.recordings.tracks import Tracks
 from tracker.sources.media import AudioChunk
@@ -61,8 +61,6 @@ class Recorder:
         with log:
             kept = 0
             async for event in events:
-                if isinstance(event, TurnPartial):
-                    continue  # whether it came depends on the machine; the log depends on the media
                 if isinstance(event, SessionStarted):
                     await self._write(START, self._start, event)
                 await self._write(EVENTS, _append, log, to_json(event if self._text else without_words(event)))

@@ -21,7 +21,6 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
     from_json,
@@ -112,7 +111,7 @@ def moment_ns(event: Event) -> int:
             return event.start_ns
         case TurnEnded():
             return event.end_ns + round((event.latency_ms.endpoint + event.latency_ms.total) * NS_PER_MS)
-        case TurnSkipped() | TurnPartial():
+        case TurnSkipped():
             return event.end_ns
         case ListeningPaused() | ListeningResumed() | MomentMarked() | SpeakerRenamed():
             return event.at_ns

@@ -12,15 +12,15 @@ repeated in that: what was left is judged now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
-from tracker.events import Asked, ListeningPaused
+from tracker.events import ListeningPaused, RequestEvent
 from tracker.recordings.format import audio_file
-from tracker.recordings.replay import RecordedSession
+from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
@@ -45,7 +45,7 @@ class Past:
 
     source: str
     live: bool
-    asked: tuple[Asked, ...]
+    asked: tuple[RequestEvent, ...]
     stopped: bool
     unseen: str
     saw: bool
@@ -65,12 +65,37 @@ class Past:
         return [ns_to_samples(one.at_ns, RATE_HZ) for one in self.asked if isinstance(one, ListeningPaused)]
 
 
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A recorded session that runs through the models again.
+
+    Attributes:
+        recorded: As it was read.
+        past: What is taken over from it.
+        tracks: The channel and the file of each part of its audio.
+    """
+
+    recorded: RecordedSession
+    past: Past
+    tracks: Sequence[tuple[int, Path]]
+
+
+def read_rerun(folder: Path) -> Rerun:
+    """What runs again of a recorded session.
+
+    Raises:
+        SessionError: The session cannot be read, or its audio was not kept.
+    """
+    recorded = read_session(folder)
+    return Rerun(recorded, past_of(recorded), tracks_of(folder, recorded))
+
+
 def past_of(session: RecordedSession) -> Past:
     """What is taken over from a session."""
     return Past(
         source=session.start.source,
         live=session.start.live,
-        asked=tuple(event for event in session.events if isinstance(event, Asked)),
+        asked=tuple(event for event in session.events if isinstance(event, RequestEvent)),
         stopped=session.stop is not None and session.stop.outcome == "stopped",
         unseen=_unseen(session),
         saw="faces" in session.start.models,

@@ -12,7 +12,6 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
@@ -23,7 +22,7 @@ def line_of(event: Event) -> str | None:
     match event:
         case SessionStarted():
             return f"listening to {header(event)}"
-        case TurnStarted() | TurnPartial():
+        case TurnStarted():
             return None
         case TurnEnded():
             judged = f"{printable(event.emotion)} {event.confidence:.0%}"

@@ -17,10 +17,10 @@ from tracker.dashboard.keyboard import one_at_a_time, usable
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
 from tracker.dashboard.screen import Ask, Playing, Screen, press
-from tracker.dashboard.view import View, fold, noted
+from tracker.dashboard.view import View, fold, noted, previewed
 from tracker.dashboard.words import printable
 from tracker.errors import SinkError
-from tracker.events import Event
+from tracker.events import Event, Preview
 from tracker.metrics.gauges import Status
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sinks.lines import line_of
@@ -104,6 +104,11 @@ class Terminal:
                 await self._print(events)
         except OSError as error:
             raise SinkError(f"cannot be written: {error.strerror}") from error
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Show every preview, where there is a dashboard."""
+        async for preview in previews:
+            self._show(previewed(self._screen.view, preview))
 
     async def _print(self, events: AsyncIterable[Event]) -> None:
         async for event in events:

@@ -72,6 +72,18 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Checkable(Protocol):
+    """A source that can tell, before any model is loaded, that it cannot be opened."""
+
+    def check(self) -> None:
+        """Refuse at once what `Source.open` would refuse later; blocks a moment.
+
+        Raises:
+            SourceError: There is no such device or file, or it holds no sound.
+        """
+
+
+@runtime_checkable
 class Pausable(Protocol):
     """A source that can be closed for a while. Others are just not read meanwhile.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -149,12 +150,17 @@ class Cutter(Protocol):
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk."""
 
+    def pause(self, at: int) -> list[TurnRecord]:
+        """Listening is paused before a sample: end the turns under way there."""
+
     def finish(self) -> Iterator[TurnRecord]:
         """End the turns under way."""
 
 
 class TurnCutter:
-    """Takes chunks of any size, gives turns; the same turns however the audio was cut into chunks.
+    """Takes chunks of any size, gives turns; the same records in the same order however the audio was cut into chunks.
+
+    All channels are looked at frame by frame in order of media time, so turns are numbered by time.
 
     Args:
         channels: How many channels the chunks come from.
@@ -177,6 +183,7 @@ class TurnCutter:
         self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
         self._opened = 0
+        self._pauses: list[int] = []  # frames that all channels are heard up to before the turns end, ascending
 
     @property
     def media_ns(self) -> int:
@@ -184,19 +191,42 @@ class TurnCutter:
         return samples_to_ns(max(channel.audio.end for channel in self._channels), RATE_HZ)
 
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
-        """Take the next chunk. Channels advance together, so that turns are numbered by time."""
+        """Take the next chunk."""
         self._channels[chunk.channel].audio.append(chunk)
-        for _ in range(min(channel.waiting for channel in self._channels)):
-            for index, channel in enumerate(self._channels):
-                yield from self._records(index, channel.step())
+        yield from self._advance(over=False)
         for channel in self._channels:
             channel.forget()
 
+    def pause(self, at: int) -> list[TurnRecord]:
+        """Listening is paused before a sample, heard or still to come: the turns under way end there.
+
+        They end once every channel is heard that far, since a pause leaves no trace in the audio: whoever hears a
+        recording of it with the same pauses gets the same records.
+        """
+        insort(self._pauses, at // FRAME)
+        return list(self._advance(over=False))
+
     def finish(self) -> Iterator[TurnRecord]:
         """The media ended: end the turns under way. A last piece shorter than a frame is not looked at."""
+        yield from self._advance(over=True)
+        yield from self._end()
+
+    def _advance(self, over: bool) -> Iterator[TurnRecord]:
+        """Look at what was heard, the earliest frame first; a channel that lags is waited for until all is over."""
+        while behind := [
+            (channel.seen, index) for index, channel in enumerate(self._channels) if channel.waiting > 0 or not over
+        ]:
+            seen, index = min(behind)
+            if self._pauses and self._pauses[0] <= seen:
+                del self._pauses[0]
+                yield from self._end()
+            elif self._channels[index].waiting > 0:
+                yield from self._records(index, self._channels[index].step())
+            else:
+                return
+
+    def _end(self) -> Iterator[TurnRecord]:
         for index, channel in enumerate(self._channels):
-            while channel.waiting > 0:
-                yield from self._records(index, channel.step())
             yield from self._records(index, channel.finish())
 
     def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnRecord]:

@@ -7,11 +7,10 @@ import platformdirs
 import pytest
 
 from tests.support.sessions import conversation, given_out
-from tracker.app.many import on_its_own_node
 from tracker.app.mqtt import Broker, LiveSession, external, flush, open_broker, publishing, topics_of
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
@@ -127,12 +126,12 @@ async def test_sessions_of_one_process_share_our_own_broker_each_on_its_own_node
     events, delivered = {name: conversation(name) for name in ("call", "meeting")}, {}
 
     async def publish(name: str, broker: Broker) -> None:
-        own = on_its_own_node(config, name)
-        vitals = Vitals(skipped=len(name))
-        live = LiveSession(broker=broker, vitals=lambda: vitals)
+        own = config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"node": f"desk-{name}"})})
+        metrics = SessionMetrics(skipped=len(name))
+        live = LiveSession(broker=broker, metrics=lambda: metrics)
         async with publishing(own, said.append, live) as (sink,):
             await sink.run(given_out(events[name]))
-            delivered[name] = sink.sink.counters.delivered
+            delivered[name] = sink.sink.metrics.messages_delivered
 
     async with open_broker(config.mqtt) as broker, anyio.create_task_group() as group:
         for name in events:

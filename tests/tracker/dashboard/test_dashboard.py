@@ -58,7 +58,7 @@ def test_what_matters_is_seen_at_every_size(size):
         queues=(Queue("turns", 3, 32, 2),),
         broker="connected",
         recorder="kept",
-        gave_up=("json",),
+        failed_sinks=("json",),
     )
     text = text_of(Screen(seen(conversation()[:-1]), status, notice="A machine listens.", keys="live"), *size)
     for words in (
@@ -76,7 +76,7 @@ def test_nothing_is_said_by_colour_alone_and_ascii_suffices():
         text = text_of(Screen(view, Status(), keys="live"), *size, glyphs=ASCII)
         assert text.isascii()
         assert "surprise" in text
-    letters = [palette.letter(label) for label in palette.EMOTIONS]
+    letters = [palette.letter(label, tuple(palette.EMOTIONS)) for label in palette.EMOTIONS]
     assert len(set(letters)) == len(letters)
 
 

@@ -14,7 +14,7 @@ from tracker.mqtt.asyncapi import VERSION, asyncapi
 from tracker.mqtt.commands import Commands
 from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import EventMessages, metrics
-from tracker.mqtt.payloads import Counters
+from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Topics, status
 
 TOPICS = Topics("et", "desk")
@@ -84,7 +84,7 @@ def test_what_is_published_is_what_it_says(document):
     events = conversation()
     messages = [message for event in events for message in composer.compose(event, late=False)]
     messages += [message for event in events for message in late.late_messages(event)]
-    messages += [status(TOPICS, online=True), metrics(TOPICS, Counters(session="s"))]
+    messages += [status(TOPICS, online=True), metrics(TOPICS, PublishedMetrics(session="s"))]
     for message in messages:
         if message.payload:  # an empty one only takes a retained one back
             check(document, message)

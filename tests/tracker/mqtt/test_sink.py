@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
-from tracker.events import TurnEnded, TurnPartial, from_json
+from tracker.events import Preview, TurnEnded, from_json, preview_from_json
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.backoff import FIRST_S, LONGEST_S, delays_s
 from tracker.mqtt.connection import ConnectionLost, IncomingMessage
@@ -17,6 +17,7 @@ from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import MemoryOutbox
 from tracker.mqtt.sink import Endpoint, MqttSink, SinkOptions
 from tracker.mqtt.topics import Message, Topics, slug, status
+from tracker.runtime.edges import Edge
 
 pytestmark = pytest.mark.anyio
 
@@ -136,20 +137,30 @@ async def test_what_a_turn_comes_to_so_far_is_told_where_there_is_time_and_never
     assert isinstance(ended, TurnEnded)
     fields = ("turn", "channel", "speaker", "start_ns", "end_ns", "start_time", "end_time", "text", "emotion")
     told = {name: getattr(ended, name) for name in (*fields, "probabilities", "confidence")}
-    shown = TurnPartial(session=ended.session, seq=opened.seq, **told)
+    shown = Preview(session=ended.session, seq=opened.seq, **told)
 
-    async def given():
-        for event in (started, opened, shown):
-            yield event
+    events, previews, sink = Edge("events", 100), Edge("previews", 1, "latest"), broker.sink(text=False)
+
+    async def give():
+        for event in (started, opened):
+            events.send_nowait(event)
             await anyio.wait_all_tasks_blocked()
-        for event in (shown, ended, *rest):  # the second comes too late to be of use
-            yield event
+        previews.send_nowait(shown)
+        await anyio.wait_all_tasks_blocked()
+        previews.send_nowait(shown)  # the second comes too late to be of use
+        for event in (ended, *rest):
+            events.send_nowait(event)
+        previews.close()
+        events.close()
 
     with anyio.fail_after(20):
-        await broker.sink(text=False).run(given())
+        async with anyio.create_task_group() as group:
+            group.start_soon(sink.run_previews, previews)
+            group.start_soon(sink.run, events)
+            await give()
     (message,) = [m for m in broker.received if m.topic == "et/desk/partial"]
     assert (message.qos, message.retain, message.seq) == (0, False, None)
-    assert from_json(message.payload) == shown.model_copy(update={"text": ""})
+    assert preview_from_json(message.payload) == shown.model_copy(update={"text": ""})
     assert [from_json(m.payload) for m in broker.events] == [started, opened, ended, *rest]
 
 

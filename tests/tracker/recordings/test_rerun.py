@@ -1,22 +1,22 @@
 """A second run over the same media: what people did in the first one is taken over, and the log is the same."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
 from tests.support.sessions import LABELS, Script
 from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
-from tracker.events import Asked, SessionEnded, TurnEnded
-from tracker.pipeline import run
+from tracker.events import RequestEvent, SessionEnded, TurnEnded
+from tracker.pipeline import SessionInfo, run
 from tracker.recordings.diff import bare, compare
 from tracker.recordings.format import AudioTrack, StartFile, StopFile
 from tracker.recordings.replay import RecordedSession
@@ -25,10 +25,8 @@ from tracker.runtime.control import Control, Mark, Pause, Rename, Resume
 from tracker.sources.media import AudioChunk
 from tracker.sources.recorded import RecordedSource
 from tracker.sources.resample import as_kept
-from tracker.turns.paused import PausedCutter
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
-from tracker.turns.turn import Turn, TurnOpened
 
 ACTIONS = {
     "pause": lambda control: (control.request(Pause()), control.request(Resume())),
@@ -56,17 +54,19 @@ def recorded(events, channels=1, audio=()) -> RecordedSession:
     return RecordedSession(start, stop, tuple(events), torn=False)
 
 
-async def again(pattern, events):
+async def again(source, events):
     """Run the same media a second time."""
     past, collect = past_of(recorded(events)), Collect()
 
-    def made(_):
-        plain = steps()
-        return replace(plain, cutter=PausedCutter(plain.cutter, [0], past.pauses))
+    def made(channels):
+        made = replace(steps(), cutter=TurnCutter(channels, loud_is_voice, LIMITS, None))
+        for at in past.pauses:
+            made.cutter.pause(at)
+        return made
 
     how = "stopped" if past.stopped else "completed"
-    source = FakeSource(pattern)
-    await run(source, made, outlets(collect), header, stamp, FakeClock(), Control(), past.asked, ended_as=how)
+    info = SessionInfo(header, stamp, past.asked, how)
+    await run(source, made, outlets(collect), info, FakeClock(), Control())
     return collect.events
 
 
@@ -85,13 +85,69 @@ def test_the_same_media_give_the_same_log_whatever_people_did(runs, asked):
         control, collect = Control(), Collect()
         at = {at: (lambda what=what: ACTIONS[what](control)) for at, what in asked.items()}
         source = FakeSource(pattern, at=at)
-        await run(source, lambda _: steps(), outlets(collect), header, stamp, FakeClock(), control)
+        await run(source, lambda _: steps(), outlets(collect), INFO, FakeClock(), control)
         heard = pattern[: min(stops) + 1] if stops else pattern
-        return collect.events, await again(heard, collect.events)
+        return collect.events, await again(FakeSource(heard), collect.events)
 
     first, second = anyio.run(both)
     assert [bare(event) for event in first] == [bare(event) for event in second]
     assert not compare(first, second)
+
+
+class BothSpeak(FakeSource):
+    """The same on two channels; what is asked for comes between the two chunks of a block."""
+
+    channels = 2
+
+    async def _chunks(self):
+        between, self._at = self._at, {}
+        async for chunk in super()._chunks():
+            yield chunk
+            if action := between.pop(chunk.start // 320, None):
+                action()
+                await anyio.wait_all_tasks_blocked()
+            yield replace(chunk, channel=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("at", range(12))
+async def test_a_pause_between_two_channels_ends_the_turns_of_both_at_the_same_time(at):
+    pattern, control, first = "..######....", Control(), Collect()
+    source = BothSpeak(pattern, at={at: lambda: ACTIONS["pause"](control)})
+    await run(source, of_both, outlets(first), header, stamp, FakeClock(), control)
+    second = await again(BothSpeak(pattern), first.events)
+    assert [bare(event) for event in first.events] == [bare(event) for event in second]
+
+
+@pytest.mark.anyio
+async def test_turns_are_over_while_listening_is_paused_between_two_channels():
+    control = Control()
+
+    class GoOn(Collect):
+        async def run(self, events):
+            async for event in events:
+                if event.type == "turn.ended" and event.channel == 1:
+                    control.resume()
+
+    source = BothSpeak("..######....", at={6: control.pause})
+    with anyio.fail_after(10):
+        await run(source, of_both, outlets(GoOn()), header, stamp, FakeClock(), control)
+
+
+def of_both(_):
+    return replace(steps(), cutter=TurnCutter(2, loud_is_voice, LIMITS, None))
+
+
+def told(records):
+    """Records with all that they hold, so that they can be compared."""
+    return [
+        (type(one).__name__, [as_bytes(value) for value in asdict(getattr(one, "turn", one)).values()])
+        for one in records
+    ]
+
+
+def as_bytes(value):
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def loud_is_voice():
@@ -100,37 +156,41 @@ def loud_is_voice():
 
 @calm
 @given(
-    st.lists(st.booleans(), min_size=1, max_size=80),
-    st.lists(st.integers(0, 80 * 320), max_size=3).map(sorted),
-    st.integers(100, 1000),
+    st.lists(st.lists(st.booleans(), min_size=1, max_size=80), min_size=1, max_size=3),
+    st.lists(st.integers(0, 80 * 320), max_size=4).map(sorted),
+    st.lists(st.integers(1, 1000), min_size=3, max_size=3),
+    st.integers(0, 4),
 )
-def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pauses, size):
-    samples = np.repeat(np.where(loud, 0.9, 0.0), 320).astype(np.float32)
-    pauses = [at for at in pauses if at < len(samples)]
+@example([[True] * 3] * 2, [513, 640], [128] * 3, 4)
+@example([[True] * 12, [True] * 3], [320, 2000], [320, 100, 1], 0)  # one is heard on when the other is over
+def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pauses, sizes, before):
+    heard = [np.repeat(np.where(one, 0.9, 0.0), 320).astype(np.float32) for one in loud]
+    end = max(map(len, heard))
+    pauses = [at for at in pauses if at < end]
 
     def cutter():
-        return TurnCutter(2, loud_is_voice, LIMITS, None)
+        return TurnCutter(len(heard), loud_is_voice, LIMITS, None)
 
     by_hand, wanted = cutter(), []
-    for begin, end in zip([0, *pauses], [*pauses, len(samples)], strict=True):
-        for channel in range(2):
-            wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:end]))
+    for begin, stop in zip([0, *pauses], [*pauses, end], strict=True):
+        for channel, samples in enumerate(heard):
+            if begin < len(samples):
+                wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:stop]))
         wanted += by_hand.finish()
 
-    paused, found = PausedCutter(cutter(), range(2), pauses), []
-    for begin in range(0, len(samples), size):
-        for channel in range(2):
-            found += paused.feed(AudioChunk(channel, begin, samples[begin : begin + size]))
+    paused, found = cutter(), []
+    for at in pauses[:before]:  # known before anything is heard, as in a second run
+        found += paused.pause(at)
+    later, fed = pauses[before:], [0] * len(heard)
+    while left := [channel for channel, samples in enumerate(heard) if fed[channel] < len(samples)]:
+        channel = min(left, key=lambda channel: fed[channel] // sizes[channel])
+        stop = fed[channel] + sizes[channel]
+        while later and later[0] < stop:  # as in a first run, where one channel may have been heard further
+            found += paused.pause(later.pop(0))
+        found += paused.feed(AudioChunk(channel, fed[channel], heard[channel][fed[channel] : stop]))
+        fed[channel] = stop
     found += paused.finish()
     assert paused.media_ns == by_hand.media_ns
-
-    def told(records):
-        return [
-            (type(one).__name__, one.number, one.channel, one.start_ns, getattr(one, "end_ns", 0))
-            for one in records
-            if isinstance(one, TurnOpened | Turn)
-        ]
-
     assert told(found) == told(wanted)
 
 
@@ -162,7 +222,7 @@ def test_what_a_second_run_takes_over():
     past = past_of(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
     assert (past.source, past.live, past.stopped, past.pauses) == ("telephone.wav", True, True, [32_001])
     assert len(past.asked) == 4
-    assert all(isinstance(event, Asked) for event in past.asked)
+    assert all(isinstance(event, RequestEvent) for event in past.asked)
 
 
 def test_a_session_without_audio_is_refused_in_a_sentence(tmp_path):
@@ -220,6 +280,6 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():
     script = Script().start().says(0.1, 0.2, "Speaker 1", "a").says(0.3, 0.4, "Speaker 1", "b").marks(1, "here")
-    events = anyio.run(again, "." * 60, script.end(1.2))
+    events = anyio.run(again, FakeSource("." * 60), script.end(1.2))
     assert [event.type for event in events] == ["session.started", "moment.marked", "session.ended"]
     assert not any(isinstance(event, TurnEnded) for event in events)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, stamp, steps
 from tracker.errors import RequestError
 from tracker.events import (
     ListeningPaused,
@@ -47,7 +47,7 @@ async def session(at, pattern=TURN * 3, gauges=None):
     source = FakeSource(pattern, at={index: (lambda do=do: do(control)) for index, do in at.items()})
     out = outlets(collect) if gauges is None else Outlets([collect], None, print, gauges)
     with anyio.fail_after(20):
-        await run(source, lambda _: steps(), out, header, stamp, FakeClock(), control)
+        await run(source, lambda _: steps(), out, INFO, FakeClock(), control)
     assert [event.seq for event in collect.events] == list(range(len(collect.events)))
     assert [from_json(to_json(event)) for event in collect.events] == collect.events
     return collect.events
@@ -136,7 +136,7 @@ async def test_while_paused_nothing_is_heard_and_it_can_be_ended():
         group.start_soon(end)
         with anyio.fail_after(20):
             out = Outlets([collect], None, print, gauges)
-            last = await run(source, lambda _: steps(), out, header, stamp, FakeClock(), control)
+            last = await run(source, lambda _: steps(), out, INFO, FakeClock(), control)
     assert last.outcome == "stopped"
     assert last.media_ns <= 7 * 20 * NS_PER_MS
 
@@ -166,8 +166,8 @@ async def test_the_gauges_tell_how_loud_it_is_and_what_waits():
     await session({10: lambda _: seen.append(gauges.read())}, gauges=gauges)
     assert seen[0].levels_db == (pytest.approx(decibels(0.9), abs=0.001),)
     assert {queue.name for queue in seen[0].queues} == {"chunks", "turns", "observed", "judged", "collect"}
-    assert (seen[0].dropped, seen[0].gave_up) == (0, ())
-    assert gauges.read().gave_up == ()
+    assert (seen[0].dropped, seen[0].failed_sinks) == (0, ())
+    assert gauges.read().failed_sinks == ()
 
 
 def test_wall_time_goes_on_while_media_time_stands_still():

@@ -52,15 +52,15 @@ def test_turns_of_all_sessions_wait_together_and_those_of_a_session_that_ends_ar
     clock = FakeClock()
     load, one, other = Load(clock), object(), object()
     gauges = Gauges(load)
-    assert gauges.may_tell_partials()
+    assert gauges.may_publish_partials()
     long_ago = clock.now - 5000 * NS_PER_MS
     load.over(one, turn(1, long_ago))
     load.over(other, turn(1, clock.now))
     assert load.waiting == 2
     assert load.look() == "waiting"
     assert not load.may_work_ahead()
-    assert not gauges.may_tell_partials()
-    assert Gauges().may_tell_partials()  # where nobody counts, there is time
+    assert not gauges.may_publish_partials()
+    assert Gauges().may_publish_partials()  # where nobody counts, there is time
     load.published(one, turn(1, long_ago))
     assert load.look() == "normal"
     assert load.may_work_ahead()

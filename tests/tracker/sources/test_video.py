@@ -14,8 +14,8 @@ from tests.support.faces import STEP_NS, face, frames, glimpse
 from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sound import until
-from tracker.app.video import CameraPicture, NoPicture, picture_of
-from tracker.errors import ConfigError, SourceError
+from tracker.app.video import NoPicture, file_picture
+from tracker.errors import SourceError
 from tracker.observe.video.box import Box
 from tracker.observe.video.eye import Eye
 from tracker.observe.video.live import CameraWatcher
@@ -90,14 +90,8 @@ def test_what_has_a_picture(flash, tmp_path):
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
-    assert picture_of(str(flash), "auto", "fast").name == "flash.mp4"  # type: ignore[union-attr]
-    assert picture_of(str(flash), "", "fast") == NoPicture("no camera")
-    assert picture_of(sound, "auto", "fast") == NoPicture("no picture")
-    assert picture_of("mic", "auto", "fast") == NoPicture("no camera")
-    assert picture_of("mic", "0", "fast") == CameraPicture(CameraName(0))
-    assert picture_of(sound, "http://h/v", "realtime") == CameraPicture(CameraName("http://h/v"))
-    with pytest.raises(ConfigError, match="needs --pace realtime"):
-        picture_of(sound, "0", "fast")
+    assert file_picture(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
+    assert file_picture(sound) == NoPicture("no picture")
 
 
 @pytest.mark.parametrize("text", ["file:///etc/passwd", "camera", "-1", "/etc/passwd", "ftp://h/v", "concat:a|b"])

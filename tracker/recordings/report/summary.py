@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from tracker.dashboard.figures import STAGES, stage
 from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped
-from tracker.metrics.spread import percentile
+from tracker.metrics.percentiles import percentile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Percentiles, as every figure of the project counts them."""
+"""Percentiles by the nearest rank, the same everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Percentiles:
     """Median, 95th percentile and largest of some values, in the values' unit."""
 
     p50: float
@@ -16,7 +16,7 @@ class Spread:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so many of the values do not exceed; the nearest rank.
+    """The smallest value that at least this share of the values does not exceed.
 
     Args:
         values: At least one.
@@ -26,6 +26,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1))]
 
 
-def spread(values: Sequence[float]) -> Spread | None:
-    """How values lie, or None where there are none."""
-    return Spread(percentile(values, 0.5), percentile(values, 0.95), max(values)) if values else None
+def percentiles(values: Sequence[float]) -> Percentiles | None:
+    """The percentiles of some values, or None where there are none."""
+    return Percentiles(percentile(values, 0.5), percentile(values, 0.95), max(values)) if values else None

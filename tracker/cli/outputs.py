@@ -16,7 +16,7 @@ from tracker.sinks.terminal import Terminal, default_keyboard
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RunOptions:
     """What the command line asks of one run, beyond the settings.
 
     Attributes:
@@ -34,15 +34,15 @@ class Wishes:
     plain: bool = False
 
 
-def terminal_of(config: Config, wishes: Wishes) -> Terminal:
+def terminal_of(config: Config, options: RunOptions) -> Terminal:
     """Also where it is not shown: it tells the user what has to be told."""
-    console = Console(stderr=wishes.json, force_terminal=False if wishes.plain else None)
+    console = Console(stderr=options.json, force_terminal=False if options.plain else None)
     return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice, default_keyboard())
 
 
-def shown(config: Config, wishes: Wishes, terminal: Terminal) -> list[Sink]:
+def shown(config: Config, options: RunOptions, terminal: Terminal) -> list[Sink]:
     """The sinks that print."""
-    sinks: list[Sink] = [JsonLines(sys.stdout)] if wishes.json else []
-    if config.terminal.enabled and not wishes.json:
+    sinks: list[Sink] = [JsonLines(sys.stdout)] if options.json else []
+    if config.terminal.enabled and not options.json:
         sinks.append(terminal)
     return sinks

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 
 from tracker.app.mqtt import external, publishing
-from tracker.app.outputs import Wishes, shown, terminal_of
+from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
@@ -19,20 +19,20 @@ from tracker.runtime.control import Control
 from tracker.runtime.signals import with_signals
 
 
-def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> None:
+def play(folder: Path, config: Config, options: RunOptions, speed: float | None) -> None:
     """Give a recorded session's events to the sinks again.
 
     Args:
         folder: The recorded session.
         config: The settings.
-        wishes: What this run shall do.
+        options: What this run shall do.
         speed: 1 is as it was, 2 twice as fast; None does not wait.
 
     Raises:
         TrackerError: The session cannot be read, or the broker's URL is no good.
     """
     recorded = replay.read_session(folder)
-    terminal = terminal_of(config, wishes)
+    terminal = terminal_of(config, options)
     external(config.mqtt)
     if recorded.stop is None:
         terminal.say(f"{folder}: the recording was cut off; what there is follows")
@@ -46,7 +46,7 @@ def play(folder: Path, config: Config, wishes: Wishes, speed: float | None) -> N
                 terminal.follow(player.look)
                 terminal.steer("replay", lambda ask: control.stop() if ask.what == "stop" else player.obey(ask))
                 events = player.events()
-            await replay.publish(events, [*shown(config, wishes, terminal), *sinks], terminal.say, control.drained)
+            await replay.publish(events, [*shown(config, options, terminal), *sinks], terminal.say, control.drained)
 
     anyio.run(with_signals, again, terminal.say)
 
@@ -65,7 +65,7 @@ def watch(url: str, config: Config, plain: bool) -> None:
     address, mqtt = parse_url(url), config.mqtt
     who = login(mqtt.credentials_file)
     tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None
-    terminal = terminal_of(config, Wishes(plain=plain))
+    terminal = terminal_of(config, RunOptions(plain=plain))
 
     async def look_on(control: Control) -> None:
         dashboard = RemoteDashboard(address, mqtt.base_topic, terminal, who, tls)

@@ -5,19 +5,12 @@ import pytest
 
 from tests.support.command import telephone, tracker, turns
 from tests.support.sessions import conversation
-from tracker.app.many import names_of, run_all
-from tracker.errors import ConfigError, SourceError, TrackerError
+from tracker.cli.run import together
+from tracker.errors import SourceError, TrackerError
 from tracker.events import SessionEnded
 from tracker.runtime.control import Control
 
 pytestmark = pytest.mark.anyio
-
-
-def test_each_source_has_a_name_of_its_own():
-    assert names_of(["a/call.wav", "mic", "-", "b/Call.flac", "mic:USB"]) == ["call", "mic", "stdin", "call-2", "mic-2"]
-    for twice in ("mic", "-"):
-        with pytest.raises(ConfigError, match="is named twice"):
-            names_of([twice, "call.wav", twice])
 
 
 class Scripted:
@@ -58,7 +51,7 @@ async def test_a_session_that_fails_does_not_end_the_others():
         with pytest.raises(
             TrackerError, match=r"^1 of 3 sessions failed; bad: call.wav: ends in the middle$"
         ) as raised:
-            await run_all(sessions, control, said.append)  # type: ignore[arg-type]
+            await together({name: one.run for name, one in sessions.items()}, control, said.append)
     assert raised.value.exit_code == SourceError.exit_code
     assert sessions["long"].stopped
     assert said == ["bad: failed: call.wav: ends in the middle"]
@@ -82,9 +75,14 @@ async def test_stopping_twice_aborts_every_session():
             control.stop()
 
         group.start_soon(stop_twice)
-        ended = await run_all({"a": Stubborn(), "b": Stubborn()}, control, lambda _: None)  # type: ignore[arg-type]
+        ended = await together({"a": Stubborn().run, "b": Stubborn().run}, control, lambda _: None)
     assert len(ended) == 2
     assert all(each.aborted.is_set() for each in controls)
+
+
+async def test_an_only_session_that_fails_says_so_itself():
+    with pytest.raises(SourceError, match=r"^call.wav: is empty$"):
+        await together({"": Scripted(SourceError("call.wav: is empty")).run}, Control(), lambda _: None)
 
 
 def told(events, session=None):

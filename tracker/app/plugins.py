@@ -1,0 +1,85 @@
+"""What other packages add: entry points by group and name. The built-in ones are registered the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from tracker.errors import ConfigError, TrackerError, sentence_of
+from tracker.sinks import Sink
+from tracker.sources.media import Source
+from tracker.sources.open import SourceName, SourceOptions
+
+SOURCES = "emotion_tracker.sources"
+SINKS = "emotion_tracker.sinks"
+RECOGNISERS = "emotion_tracker.recognisers"
+
+
+def load(group: str, name: str, setting: str) -> Any:
+    """What an entry point names.
+
+    Args:
+        group: One of the above.
+        name: The entry point's.
+        setting: What named it, for messages.
+
+    Raises:
+        ConfigError: There is none of that name, there are several, or it cannot be imported.
+    """
+    found = entry_points(group=group, name=name)
+    if not found:
+        known = ", ".join(sorted(entry_points(group=group).names))
+        raise ConfigError(f"{setting}: {name!r} is not installed; there are: {known}")
+    if len(found) > 1:
+        raise ConfigError(
+            f"{setting}: {name!r} is provided by {', '.join(map(_package, found))}; uninstall all but one"
+        )
+    (entry,) = found
+    try:
+        return entry.load()
+    except TrackerError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{setting}: the plug-in {name!r} of {_package(entry)} fails: {sentence_of(error)}"
+        ) from error
+
+
+def make(group: str, name: str, setting: str, *args: object) -> Any:
+    """What an entry point's factory makes of some arguments.
+
+    Raises:
+        ConfigError: As `load`, or the factory fails.
+        TrackerError: The factory refuses its arguments.
+    """
+    factory = load(group, name, setting)
+    try:
+        return factory(*args)
+    except TrackerError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{setting}: the plug-in {name!r} fails: {sentence_of(error)}") from error
+
+
+def source(name: SourceName, options: SourceOptions) -> Source:
+    """The source that a scheme's plug-in makes.
+
+    Raises:
+        TrackerError: As `make`.
+    """
+    made: Source = make(SOURCES, name.scheme, name.target or name.scheme, name.target, options)
+    return made
+
+
+def sinks(tables: Mapping[str, Mapping[str, Any]]) -> Sequence[Sink]:
+    """A sink for each table ``[sinks.NAME]`` of the settings.
+
+    Raises:
+        TrackerError: As `make`.
+    """
+    return [make(SINKS, name, f"sinks.{name}", settings) for name, settings in tables.items()]
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown package"
