@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
 from tracker.sinks import Sink, journal
 from tracker.sinks.address import Address, parse_url, refuse_plain
-from tracker.sinks.backlog import WITH_THE_BROKER, Backlog
+from tracker.sinks.backlog import WITH_THE_BROKER, Arrival, Backlog
 from tracker.sinks.broker import Arrivals, OwnBroker, embedded_broker
 from tracker.sinks.connection import Connect, Connector
 from tracker.sinks.credentials import Login, login, trust
@@ -103,20 +103,19 @@ async def publishing(
             whose = _OWN if own else str(address)
             for name in journal.make_room(root, config.mqtt.outbox_mb * _MB):
                 report(f"the outbox was full; what the run {name} had not delivered is gone")
-            earlier = _earlier(root, whose, config.mqtt.text)
+            earlier = _earlier(root, whose, config.mqtt.text, own)
             # A recording without words cannot deliver them later.
             kept = recorder if recorder and (config.record.text or not config.mqtt.text) else None
             entry = journal.begin(root, _name(), kept.folder if kept else None, whose, topics)
-            arrival = Arrivals(own, SystemClock()) if own else WITH_THE_BROKER
-            outbox = Backlog(entry, all_of(composers), arrival=arrival)
+            outbox = Backlog(entry, all_of(composers), arrival=_arrival(own))
             if not kept:
                 beside = [recorder] if recorder else []
                 log = Recorder(entry.session, {}, config.mqtt.text)
                 check = _bounded(root, config.mqtt.outbox_mb)
         connect: Connect = _connector(config.mqtt, address)
-        ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+        ready = settled = anyio.lowlevel.checkpoint
         if own:
-            connect = own.lingering(connect)
+            connect, settled = own.lingering(connect), own.settle
             if earlier:  # it was cut off: whoever listened then is about to come back
                 ready = partial(own.wait_for_listener, topics["late"], _COME_BACK_S)
         mqtt = Mqtt(
@@ -129,6 +128,7 @@ async def publishing(
             listeners=hear,
             text=config.mqtt.text,
             ready=ready,
+            settled=settled,
             vitals=vitals,
         )
         try:
@@ -180,9 +180,13 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
     return mqtt.counters.waiting
 
 
-def _earlier(root: Path, broker: str, text: bool) -> list[Backlog]:
+def _arrival(own: OwnBroker | None) -> Arrival:
+    return Arrivals(own, SystemClock()) if own else WITH_THE_BROKER
+
+
+def _earlier(root: Path, broker: str, text: bool, own: OwnBroker | None = None) -> list[Backlog]:
     return [
-        Backlog.of_earlier_run(left, EventMessages(left.topics, text=text).afterwards)
+        Backlog.of_earlier_run(left, EventMessages(left.topics, text=text).afterwards, arrival=_arrival(own))
         for left in journal.left_over(root, broker)
     ]
 

@@ -26,7 +26,7 @@ class Arrival(Protocol):
 
 
 class _WithTheBroker:
-    """The broker keeps what it has acknowledged."""
+    """The broker keeps what it has acknowledged: after a kill, one event is repeated at most, the one under way."""
 
     complete = True
 
@@ -66,9 +66,11 @@ class Backlog:
         self.dropped = 0
 
     @classmethod
-    def of_earlier_run(cls, journal: Journal, compose: Compose, window: int = WINDOW) -> Backlog:
+    def of_earlier_run(
+        cls, journal: Journal, compose: Compose, window: int = WINDOW, arrival: Arrival = WITH_THE_BROKER
+    ) -> Backlog:
         """What an earlier run has left."""
-        backlog = cls(journal, compose, window)
+        backlog = cls(journal, compose, window, arrival)
         backlog._on_disk = sum(event.seq > journal.acknowledged for event in journal.unread())
         journal.rewind()
         return backlog

@@ -9,6 +9,11 @@ session/       the session's log, where the session is not recorded elsewhere
 
 The log is a recorded session's ``events.jsonl``, in which every event is on the disk before it is published. The folder
 goes once the session is over and all of it delivered; until then, a later run delivers the rest.
+
+Delivery is at least once: what comes after the cursor is delivered, perhaps again. The cursor is written whenever it
+moves, and handed to the system without waiting for the disk: an fsync each time would double what the log costs. So a
+kill repeats one event at most, or with a broker of our own those that `Arrivals` does not count yet. After a power cut
+the cursor may be older or empty, and up to the whole session comes again.
 """
 
 from __future__ import annotations

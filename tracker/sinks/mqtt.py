@@ -56,6 +56,7 @@ class Mqtt:
         earlier: What earlier runs have left; delivered first, the oldest first.
         listeners: Take messages from the broker.
         ready: Awaited before the first event goes out on a connection; three seconds at most once the session is over.
+        settled: Awaited once all that an earlier run has left is out.
         last_words_s: Seconds that the end of the session waits for what is not delivered yet.
         vitals: How the session goes in numbers.
         rand: Jitter of the waits between attempts, from 0 up to 1.
@@ -76,6 +77,7 @@ class Mqtt:
         listeners: Sequence[Listener] = (),
         text: bool = True,
         ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
+        settled: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
         last_words_s: float = 5.0,
         vitals: Callable[[], Vitals] = Vitals,
         rand: Callable[[], float] = random.random,
@@ -91,6 +93,7 @@ class Mqtt:
         self._text = text
         self._partial: TurnPartial | None = None  # the latest, not yet shown
         self._ready = ready
+        self._settled = settled
         self._last_words_s = last_words_s
         self._vitals = vitals
         self._rand = rand
@@ -217,6 +220,7 @@ class Mqtt:
             while message := backlog.head:
                 await self._hand_over(link, backlog, message)
                 self._late += 1
+            await self._settled()
             del self._earlier[0]
             backlog.close(over=True)
             if count := self._late - begun:
