@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -69,7 +69,12 @@ async def publisher(tmp_path: Path, to: str, folder: str, turns: int, *, for_eve
     """A process that publishes so many turns, once a file is there; one that is to be killed does not end before."""
     command = [sys.executable, "-c", PUBLISHING, to, folder, str(turns), "yes" if for_ever else "", once]
     async with await anyio.open_process(command, stdout=None, stderr=None, env=environment(tmp_path)) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            if for_ever:
+                with suppress(ProcessLookupError):
+                    process.kill()
 
 
 async def written(log: Path, at_least: int) -> None:
@@ -98,7 +103,7 @@ def unique(lines) -> list:
 async def test_killed_and_flushed(recorded, broker_is, mosquitto, tmp_path):
     folder = str(tmp_path / "session") if recorded else ""
     await mosquitto.start()
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         async with subscribed(mosquitto.address, "et/#", "-c", "-i", "steady") as subscriber:
             if broker_is == "away":
                 mosquitto.stop()
@@ -126,7 +131,7 @@ async def test_killed_and_flushed(recorded, broker_is, mosquitto, tmp_path):
 
 
 async def test_the_next_run_delivers_what_the_one_before_could_not(mosquitto, tmp_path):
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         async with publisher(tmp_path, at(mosquitto), "", 20) as process:
             await process.wait()
         assert process.returncode == 0
@@ -144,7 +149,7 @@ async def test_the_next_run_delivers_what_the_one_before_could_not(mosquitto, tm
 
 
 async def test_flushing_without_the_broker_says_what_is_left(mosquitto, tmp_path):
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         async with publisher(tmp_path, at(mosquitto), "", 20) as process:
             await process.wait()
         url = f"mqtt://127.0.0.1:{mosquitto.port}"
@@ -158,7 +163,7 @@ async def test_the_own_broker_is_killed_with_the_process_and_subscribers_get_the
     port = free_port()
     own = f"mqtt.port={port}"
     listening = tmp_path / "listening"
-    with anyio.fail_after(120):
+    with anyio.fail_after(300):
         async with publisher(tmp_path, own, "", 400, for_ever=True, once=str(listening)) as killed:
             await until_open(port)
             async with subscribed(Address("127.0.0.1", port), "et/#") as subscriber:
