@@ -23,7 +23,7 @@ from tracker.mqtt.broker import EmbeddedBroker, SubscriberConfirmation, embedded
 from tracker.mqtt.commands import Commands
 from tracker.mqtt.connection import Connector
 from tracker.mqtt.credentials import login, trust
-from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, DiskOutbox
+from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, Confirmation, DiskOutbox
 from tracker.mqtt.homeassistant import HomeAssistant
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import Compose, MemoryOutbox, Outbox, compose_all
@@ -225,8 +225,7 @@ def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broke
     # A recording without words cannot deliver them later.
     recorded = recorder if recorder and (config.record.text or not mqtt.text) else None
     own = spool.create_spool(root, _name(), recorded.folder if recorded else None, _spooled(broker), topics_of(mqtt))
-    confirm = SubscriberConfirmation(broker.embedded, SystemClock()) if broker.embedded else BROKER_CONFIRMS
-    outbox = DiskOutbox(own, compose, confirm=confirm)
+    outbox = DiskOutbox(own, compose, confirm=_confirmation(broker))
     if recorded:
         return _Store(outbox, earlier, recorded)
     log = Recorder(own.session, {}, mqtt.text)
@@ -235,9 +234,15 @@ def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broke
 
 def _earlier(root: Path, mqtt: MqttConfig, broker: Broker) -> list[DiskOutbox]:
     return [
-        DiskOutbox.of_earlier_run(left, EventMessages(left.topics, text=mqtt.text).late_messages)
+        DiskOutbox.of_earlier_run(
+            left, EventMessages(left.topics, text=mqtt.text).late_messages, confirm=_confirmation(broker)
+        )
         for left in spool.leftover_spools(root, _spooled(broker))
     ]
+
+
+def _confirmation(broker: Broker) -> Confirmation:
+    return SubscriberConfirmation(broker.embedded, SystemClock()) if broker.embedded else BROKER_CONFIRMS
 
 
 def _spooled(broker: Broker) -> str:
@@ -254,12 +259,12 @@ def _home_assistant(mqtt: MqttConfig, topics: Topics) -> list[HomeAssistant]:
 def _endpoint(mqtt: MqttConfig, broker: Broker, await_subscriber: bool = False) -> Endpoint:
     assert broker.address
     topics, connector = topics_of(mqtt), _connector(mqtt, broker.address)
-    if not broker.embedded:
+    if not (embedded := broker.embedded):
         return Endpoint(broker.address, connector, topics)
     ready = anyio.lowlevel.checkpoint
     if await_subscriber:  # an earlier run was cut off: its subscribers are about to come back
-        ready = partial(broker.embedded.wait_for_subscriber, topics["late"], _RETURN_S)
-    return Endpoint(broker.address, broker.embedded.lingering(connector), topics, ready)
+        ready = partial(embedded.wait_for_subscriber, topics["late"], _RETURN_S)
+    return Endpoint(broker.address, embedded.lingering(connector), topics, ready, embedded.flush)
 
 
 def _connector(mqtt: MqttConfig, address: Address) -> Connector:

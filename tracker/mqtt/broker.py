@@ -38,10 +38,14 @@ class EmbeddedBroker:
         self.address = address
 
     @property
-    def idle(self) -> bool:
-        """Whether no message to a connected subscriber is inflight."""
+    def inflight(self) -> set[tuple[str, int]]:
+        """What connected subscribers have not acknowledged yet: client id and packet id.
+
+        The broker gives a message up after five seconds.
+        """
         sessions = [session for session, _ in self._broker.sessions.values()]
-        return not any(session.inflight_out_count for session in sessions if session.transitions.state == "connected")
+        connected = [session for session in sessions if session.transitions.state == "connected"]
+        return {(str(session.client_id), packet) for session in connected for packet in session.inflight_out}
 
     def has_subscriber(self, topic: str) -> bool:
         """Whether a connected client has subscribed to a topic."""
@@ -55,7 +59,7 @@ class EmbeddedBroker:
         """Wait, for two seconds at most, until every subscriber has what was published."""
         with anyio.move_on_after(_FLUSH_S, shield=True):
             await anyio.sleep(_POLL_S)
-            while not self.idle:  # noqa: ASYNC110 - the broker has no event for it
+            while self.inflight:  # noqa: ASYNC110 - the broker has no event for it
                 await anyio.sleep(_POLL_S)
 
     async def wait_for_subscriber(self, topic: str, at_most_s: float) -> None:
@@ -80,9 +84,14 @@ class EmbeddedBroker:
 
 @final
 class SubscriberConfirmation:
-    """Confirms what the embedded broker's subscribers have: what was published a second ago, if nothing is inflight.
+    """Confirms the events that the embedded broker's subscribers have acknowledged.
 
-    A second is long enough for the broker to send a message on, so that it is inflight or every subscriber has it.
+    Within a second the broker has sent a message on. So an event published a second ago is confirmed once everything
+    that is inflight now is acknowledged. What is sent meanwhile does not count: if events come faster than
+    acknowledgements, something is always inflight.
+
+    So after a kill, the next run repeats at most as many events as are published in one second plus twice the time that
+    subscribers take to acknowledge (at most five seconds).
 
     Args:
         broker: The embedded broker.
@@ -95,20 +104,32 @@ class SubscriberConfirmation:
         self._clock = clock
         self._after_ns = round(after_s * NS_PER_S)
         self._published: deque[tuple[int, int]] = deque()
+        self._candidate: int | None = None  # confirmed once what it waits for is acknowledged
+        self._waits_for: set[tuple[str, int]] = set()
 
     def __call__(self, seq: int) -> int | None:
         """The broker has acknowledged an event; the last event confirmed, or None if there is no new one."""
         now_ns = self._clock.now_ns()
         self._published.append((now_ns, seq))
-        confirmed = None
-        while self._broker.idle and self._published[0][0] <= now_ns - self._after_ns:
-            confirmed = self._published.popleft()[1]
+        confirmed = self._confirmed()
+        if self._candidate is None:
+            while self._published[0][0] <= now_ns - self._after_ns:
+                self._candidate = self._published.popleft()[1]
+            self._waits_for = self._broker.inflight
+        newer = self._confirmed()
+        return confirmed if newer is None else newer
+
+    def _confirmed(self) -> int | None:
+        self._waits_for &= self._broker.inflight
+        if self._waits_for:
+            return None
+        confirmed, self._candidate = self._candidate, None
         return confirmed
 
     @property
     def complete(self) -> bool:
         """Whether nothing is inflight."""
-        return self._broker.idle
+        return not self._broker.inflight
 
 
 @asynccontextmanager

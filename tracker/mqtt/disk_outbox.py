@@ -26,7 +26,7 @@ class Confirmation(Protocol):
 
 
 class _BrokerConfirmation:
-    """Confirms what the broker has acknowledged, since it keeps that."""
+    """Confirms what the broker has acknowledged: after a kill, at most the one inflight event is repeated."""
 
     complete = True
 

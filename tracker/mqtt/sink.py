@@ -48,12 +48,14 @@ class Endpoint:
         connect: Opens a connection to it.
         topics: The tracker's topics.
         ready: Awaited on each connection before the first event; for three seconds at most once the session is over.
+        flush: Awaited once everything that an earlier run has left is published.
     """
 
     address: Address
     connect: Connect
     topics: Topics
     ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    flush: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,7 @@ class MqttSink:
             while message := outbox.head:
                 await self._publish(connection, outbox, message)
                 self._late += 1
+            await self._endpoint.flush()
             del self._earlier[0]
             outbox.close(over=True)
             if count := self._late - late_before:
