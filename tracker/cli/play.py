@@ -11,7 +11,7 @@ from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
-from tracker.mqtt.watch import Watcher
+from tracker.mqtt.watch import RemoteDashboard
 from tracker.recordings import replay
 from tracker.recordings.player import Player
 from tracker.runtime.clock import SystemClock
@@ -38,7 +38,7 @@ def play(folder: Path, config: Config, options: RunOptions, speed: float | None)
         terminal.say(f"{folder}: the recording was cut off; what there is follows")
 
     async def again(control: Control) -> None:
-        async with publishing(config, terminal.say, live=False) as sinks:
+        async with publishing(config, terminal.say) as sinks:
             if speed is None:
                 events = replay.replay(recorded.events, SystemClock(), speed)
             else:
@@ -68,10 +68,10 @@ def watch(url: str, config: Config, plain: bool) -> None:
     terminal = terminal_of(config, RunOptions(plain=plain))
 
     async def look_on(control: Control) -> None:
-        watcher = Watcher(address, mqtt.base_topic, terminal, who, tls)
+        dashboard = RemoteDashboard(address, mqtt.base_topic, terminal, who, tls)
         terminal.watch()
-        terminal.look_at(watcher.status)
-        terminal.steer("watch", watcher.obey)
-        await watcher.run(control.drained)
+        terminal.look_at(dashboard.status)
+        terminal.steer("watch", dashboard.obey)
+        await dashboard.run(control.drained)
 
     anyio.run(with_signals, look_on, terminal.say)
