@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import aiomqtt
 import anyio
 
-from tracker.dashboard.remote import Watched
-from tracker.dashboard.screen import Ask
+from tracker.dashboard.screen import KeyRequest, SwitchSession
+from tracker.dashboard.terminal import Terminal
 from tracker.events import Event, from_json
 from tracker.metrics.gauges import Status
 from tracker.mqtt.address import Address
@@ -18,7 +18,8 @@ from tracker.mqtt.aiomqtt_private import Client
 from tracker.mqtt.backoff import delays_s
 from tracker.mqtt.connection import SILENT_LOG, disconnect
 from tracker.mqtt.credentials import ANONYMOUS, Login
-from tracker.sinks.terminal import Terminal
+from tracker.mqtt.remote import RemoteSessions
+from tracker.runtime.control import Stop
 
 _TIMEOUT_S = 5.0
 
@@ -50,7 +51,7 @@ class RemoteDashboard:
         self._login = login
         self._tls = tls
         self._sleep = sleep
-        self._watched = Watched()
+        self._sessions = RemoteSessions()
         self._broker = "connecting"
         self._trackers: dict[str, bytes] = {}  # the latest status of each
         self._stopped = anyio.Event()
@@ -59,13 +60,14 @@ class RemoteDashboard:
         """The machine's status: from here, only the connection is known."""
         return Status(broker=self._broker)
 
-    def obey(self, ask: Ask) -> None:
-        """Show another session, or end."""
-        if ask.what == "stop":
-            self._stopped.set()
-        elif ask.what == "session":
-            self._watched.choose(int(ask.amount))
-            self._show()
+    def request(self, request: KeyRequest) -> None:
+        """Switch to another session, or stop; other requests have no effect."""
+        match request:
+            case Stop():
+                self._stopped.set()
+            case SwitchSession(steps):
+                self._sessions.switch(steps)
+                self._show()
 
     async def run(self, stop: anyio.Event) -> None:
         """Watch until stopped by a key or from outside."""
@@ -110,7 +112,7 @@ class RemoteDashboard:
             if self._trackers.get(topic, b"online") != payload:
                 self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
             self._trackers[topic] = payload
-        if not self._watched.take(topic, payload):
+        if not self._sessions.take(topic, payload):
             return None
         self._show()
         try:
@@ -119,7 +121,7 @@ class RemoteDashboard:
             return None
 
     def _show(self) -> None:
-        self._terminal.change(self._watched.view, self._watched.place, self._watched.notice)
+        self._terminal.show_view(self._sessions.view, self._sessions.position, self._sessions.notice)
 
     def _client(self) -> aiomqtt.Client:
         return Client(
