@@ -24,6 +24,7 @@ from tracker.dashboard.terminal import Terminal
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
+from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
 from tracker.metrics.prometheus import serve_metrics
 from tracker.recordings.rerun import read_rerun
@@ -114,6 +115,10 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         name or one.source.name: SessionMetrics for name, one in sessions.items()
     }
     summaries: list[str] = []
+    opened: list[Session] = []
+    if "" in sessions:  # the dashboard begins with the session's first event, before the session is at hand
+        terminal.show_status(lambda: opened[0].status() if opened else Status())
+        terminal.read_keys("live", lambda request: opened[0].request(request) if opened else None)
 
     async def run_one(name: str, broker: Broker, control: Control) -> SessionEnded:
         prepared, report = sessions[name], _named(name, terminal.say)
@@ -122,9 +127,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
             anyio.create_task_group() as group,
         ):
             metrics[name or prepared.source.name] = session.metrics
-            if not name:
-                terminal.show_status(session.status)
-                terminal.read_keys("live", session.request)
+            opened.append(session)
             group.start_soon(_pass_on, control, session, name="control")
             async for _ in session:
                 pass
