@@ -80,14 +80,14 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
         AdapterError: The adapter cannot be used.
     """
     rerun = read_rerun(folder)
-    start, past = rerun.recorded.start, rerun.past
+    start = rerun.recorded.start
     config = load_again(config, start.config, sets)
     if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
-    source: Source = RecordedSource(past.source, rerun.tracks, start.channels, config.input.block_ms)
+    source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
         source = Paced(source, SystemClock())
-    prepared = check(Prepared(source, past.picture(folder), config, rerun=rerun), options.record)
+    prepared = check(Prepared(source, rerun.picture(folder), config, rerun=rerun), options.record)
     (last,) = run_all({"": prepared}, config, options)
     return last
 

@@ -12,11 +12,11 @@ from tests.support.command import Done, asset, telephone, tracker, turns
 from tests.support.faces import STEP_NS
 from tests.support.faces import turn as turn_of
 from tests.support.mjpeg import MjpegCamera, jpegs
+from tests.support.sessions import bare
 from tracker.observe.video.align import POINTS, cut
 from tracker.observe.video.choose import choose
 from tracker.observe.video.detect import FaceDetector
 from tracker.observe.video.look import Looker
-from tracker.recordings.diff import bare
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import pictures
