@@ -22,7 +22,7 @@ COMMANDS = {
     "published train": ("adapters.published.train:main", "Train the published MSE-Adapter."),
     "published evaluate": ("adapters.published.evaluate:main", "Evaluate a published MSE-Adapter."),
     "push": ("adapters.checkpoint.hub:main", "Publish an adapter on the Hugging Face hub."),
-    "cache": ("adapters.training.cache:main", "List or delete what training keeps on this machine."),
+    "cache": ("adapters.datasets.cache:main", "List or delete what training keeps on this machine."),
 }
 _GROUPS = {
     "ablate": "Measure what each part of the adapter adds, as a Markdown table.",

@@ -18,13 +18,11 @@ from pydantic_settings import BaseSettings, InitSettingsSource
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
+from tracker.mqtt.credentials import PASSWORD, USERNAME
 from tracker.purpose import Purpose, Reason
 from tracker.sources.video import parse_camera, without_login
 
 ENV_PREFIX = "TRACKER_"
-SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
-"""Environment variables that are read where they are used and never become part of the configuration."""
-
 DECIDING = ("session", "input", "video", "turns", "transcribe", "speakers", "dialogue", "recognise")
 """The sections that decide, together with the media and the models, what a session's turns are."""
 
@@ -283,7 +281,7 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Seque
     """
     if path is None and Path("config.toml").is_file():
         path = Path("config.toml")
-    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in SECRETS)
+    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in (USERNAME, PASSWORD))
     overrides = [
         (name.removeprefix(ENV_PREFIX).lower().replace("__", "."), environ[name], name, "TRACKER_SECTION__KEY=value")
         for name in names

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from adapters.contract import MELD_LABELS, Utterance
 from adapters.datasets import emodb, nemo, ravdess, urdu
+from adapters.datasets.cache import clean_up, training_folder
 from adapters.datasets.neutral_talk import read_mono, windows
 from adapters.datasets.records import Clip, Dialogues
 from adapters.features.acoustic import SPEC, Encoded
@@ -30,7 +31,6 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.ensemble import pool
 from adapters.readout.voice_summary import VERSION, summarise
-from adapters.training.cache import clean_up, training_folder
 from adapters.training.progress import progress
 
 _CORPORA = (emodb, nemo, ravdess, urdu)

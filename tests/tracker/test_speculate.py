@@ -26,7 +26,7 @@ from tests.support.fakes import (
     steps,
 )
 from tracker import pipeline
-from tracker.dashboard.view import View, fold, previewed
+from tracker.dashboard.view import View, fold, fold_preview
 from tracker.dialogue import Dialogue
 from tracker.events import from_json, json_schema, preview_from_json, to_json
 from tracker.metrics.gauges import Gauges
@@ -283,5 +283,5 @@ async def test_previews_show_a_turn_under_way_and_change_nothing_else(tmp_path):
         assert preview_from_json(to_json(preview)) == preview
         with pytest.raises(ValidationError):
             from_json(to_json(preview))
-        assert previewed(fold(View(), seen.events[1]), preview).rows[0].text == preview.text
+        assert fold_preview(fold(View(), seen.events[1]), preview).rows[0].text == preview.text
     assert list(read_session(tmp_path / "kept").events) == seen.events

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tracker import pipeline
 from tracker.app import plugins
-from tracker.app.mqtt import Broker, publishing
+from tracker.app.mqtt import Broker, LiveSession, publishing
 from tracker.app.plan import SessionPlan
 from tracker.app.video import CameraPicture, NoPicture, Picture, file_picture, vision_of
 from tracker.config import Config
@@ -21,10 +21,8 @@ from tracker.events import SessionEnded, Stamp
 from tracker.metrics.collect import MetricsCollector
 from tracker.metrics.gauges import Gauges, Status
 from tracker.metrics.model import SessionMetrics
-from tracker.mqtt.commands import Commands
-from tracker.mqtt.durable import Durable
-from tracker.mqtt.sink import Listener, Mqtt
-from tracker.mqtt.topics import Topics
+from tracker.mqtt.sink import MqttSink
+from tracker.mqtt.write_ahead import WriteAhead
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.purpose import kept, refuse_undeclared
@@ -177,19 +175,8 @@ class Session:
         if rerun:
             for sentence in not_the_same(rerun.recorded, self._models.names):
                 self._report(sentence)
-
-        def listeners(topics: Topics) -> list[Listener]:
-            return [Commands(topics, control.request)] if config.mqtt.commands else []
-
-        async with publishing(
-            config,
-            self._report,
-            recorder,
-            live=True,
-            listeners=listeners,
-            broker=self._broker,
-            session_metrics=self._metrics.read,
-        ) as sinks:
+        live = LiveSession(recorder, control.request, self._broker, self._metrics.read)
+        async with publishing(config, self._report, live) as sinks:
             self._gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
             return await pipeline.run(
                 self._prepared.source,
@@ -231,10 +218,10 @@ class Session:
         return made
 
 
-def _publisher(sink: Sink) -> Mqtt | None:
-    """The sink that talks to the broker, also where it stands behind a log."""
-    behind = sink.sink if isinstance(sink, Durable) else sink
-    return behind if isinstance(behind, Mqtt) else None
+def _publisher(sink: Sink) -> MqttSink | None:
+    """The MQTT sink, also behind a log."""
+    behind = sink.sink if isinstance(sink, WriteAhead) else sink
+    return behind if isinstance(behind, MqttSink) else None
 
 
 def stamp() -> Stamp:

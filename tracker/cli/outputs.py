@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from tracker.config import Config
+from tracker.dashboard.terminal import Terminal, default_keyboard
 from tracker.runtime.clock import SystemClock
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
-from tracker.sinks.terminal import Terminal, default_keyboard
 
 
 @dataclass(frozen=True, slots=True)

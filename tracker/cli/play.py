@@ -9,13 +9,13 @@ import anyio
 from tracker.app.mqtt import external, publishing
 from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config
+from tracker.dashboard.player import Player
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
-from tracker.mqtt.watch import Watcher
+from tracker.mqtt.watch import RemoteDashboard
 from tracker.recordings import replay
-from tracker.recordings.player import Player
 from tracker.runtime.clock import SystemClock
-from tracker.runtime.control import Control
+from tracker.runtime.control import Control, Stop
 from tracker.runtime.signals import with_signals
 
 
@@ -38,13 +38,13 @@ def play(folder: Path, config: Config, options: RunOptions, speed: float | None)
         terminal.say(f"{folder}: the recording was cut off; what there is follows")
 
     async def again(control: Control) -> None:
-        async with publishing(config, terminal.say, live=False) as sinks:
+        async with publishing(config, terminal.say) as sinks:
             if speed is None:
                 events = replay.replay(recorded.events, SystemClock(), speed)
             else:
                 player = Player(recorded.events, SystemClock(), speed)
-                terminal.follow(player.look)
-                terminal.steer("replay", lambda ask: control.stop() if ask.what == "stop" else player.obey(ask))
+                terminal.show_replay(player.read)
+                terminal.read_keys("replay", lambda one: control.stop() if one == Stop() else player.request(one))
                 events = player.events()
             await replay.publish(events, [*shown(config, options, terminal), *sinks], terminal.say, control.drained)
 
@@ -68,10 +68,10 @@ def watch(url: str, config: Config, plain: bool) -> None:
     terminal = terminal_of(config, RunOptions(plain=plain))
 
     async def look_on(control: Control) -> None:
-        watcher = Watcher(address, mqtt.base_topic, terminal, who, tls)
-        terminal.watch()
-        terminal.look_at(watcher.status)
-        terminal.steer("watch", watcher.obey)
-        await watcher.run(control.drained)
+        dashboard = RemoteDashboard(address, mqtt.base_topic, terminal, who, tls)
+        terminal.show_remote()
+        terminal.show_status(dashboard.status)
+        terminal.read_keys("watch", dashboard.request)
+        await dashboard.run(control.drained)
 
     anyio.run(with_signals, look_on, terminal.say)

@@ -20,7 +20,7 @@ from tracker.assets.store import Store
 from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config, load_again
-from tracker.dashboard.screen import Ask
+from tracker.dashboard.terminal import Terminal
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
@@ -32,8 +32,7 @@ from tracker.runtime.control import Control
 from tracker.runtime.memory import share_heaps
 from tracker.runtime.signals import with_signals
 from tracker.sinks import Sink
-from tracker.sinks.named import NamedLines
-from tracker.sinks.terminal import Terminal
+from tracker.sinks.lines import NamedLines
 from tracker.sources.media import Source
 from tracker.sources.open import Pace, SourceOptions
 from tracker.sources.pacing import Paced
@@ -124,8 +123,8 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         ):
             metrics[name or prepared.source.name] = session.metrics
             if not name:
-                terminal.look_at(session.status)
-                terminal.steer("live", partial(_obey, session))
+                terminal.show_status(session.status)
+                terminal.read_keys("live", session.request)
             group.start_soon(_pass_on, control, session, name="control")
             async for _ in session:
                 pass
@@ -188,21 +187,6 @@ async def _pass_on(control: Control, session: Session) -> None:
     for asked in (control.drained, control.aborted):
         await asked.wait()
         session.stop()
-
-
-def _obey(session: Session, ask: Ask) -> None:
-    """Do what a key asks for."""
-    match ask.what:
-        case "pause":
-            session.pause()
-        case "resume":
-            session.resume()
-        case "mark":
-            session.mark(ask.text)
-        case "rename":
-            session.rename(ask.speaker, ask.text)
-        case "stop":
-            session.stop()
 
 
 def _load_models(config: Config, video: bool) -> Models:

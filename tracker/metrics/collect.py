@@ -15,11 +15,10 @@ from typing import final
 from tracker.events import Event, Latency, TurnEnded, TurnSkipped
 from tracker.metrics.gauges import Gauges
 from tracker.metrics.model import SessionMetrics
-from tracker.metrics.percentiles import percentiles
+from tracker.metrics.stages import STAGES, stage_percentiles
 from tracker.runtime.clock import NS_PER_S
 from tracker.runtime.memory import rss_mb
 
-STAGES = tuple(Latency.model_fields)
 _MAX_LATENCIES = 1000  # turns
 
 
@@ -63,7 +62,7 @@ class MetricsCollector:
         """The metrics as of now; may be called from any thread."""
         gauges, latencies = self._gauges, list(self._latencies)
         media_s, cpu_s = gauges.media_ns / NS_PER_S, self._cpu_s() - self._begun_cpu_s
-        stages = {name: percentiles([float(getattr(one, name)) for one in latencies]) for name in STAGES}
+        stages = {name: stage_percentiles(latencies, name) for name in STAGES}
         queues = gauges.queues()
         dropped = {queue.name: queue.dropped for queue in queues if queue.dropped}
         if gauges.lost_samples:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import final
 
 from tracker.errors import RequestError
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import JSON
 from tracker.mqtt.payloads import Reply, dumps
 from tracker.mqtt.topics import Message, Topics
@@ -28,18 +28,20 @@ class Commands:
         self._topics = topics
         self._request = request
         self._names = {topics[f"cmd/{name}"]: name for name in REQUEST_NAMES}
-        self.topics = tuple(self._names)
+        self.subscriptions = tuple(self._names)
 
-    def heard(self, heard: Heard) -> list[Message]:
-        """The reply, if a message is a command."""
-        name = self._names.get(heard.topic)
-        if heard.retained or not name:
+    def handle(self, message: IncomingMessage) -> list[Message]:
+        """Request what a command says; returns the reply, or nothing if the message is not a command."""
+        name = self._names.get(message.topic)
+        if message.retained or not name:
             return []
         try:
-            self._request(decode(name, heard.payload))
+            self._request(decode(name, message.payload))
         except RequestError as error:
             reply = Reply(command=name, ok=False, error=str(error))
         else:
             reply = Reply(command=name, ok=True, error=None)
-        topic = heard.reply_to or self._topics["cmd/reply"]
-        return [Message(topic, dumps(reply), retain=False, content_type=JSON, correlation=heard.correlation)]
+        topic = message.response_topic or self._topics["cmd/reply"]
+        return [
+            Message(topic, dumps(reply), retain=False, content_type=JSON, correlation_data=message.correlation_data)
+        ]

@@ -1,4 +1,4 @@
-"""What is published beside the events themselves."""
+"""Payloads that are published beside the events themselves."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class _Payload(BaseModel):
 
 
 class Notice(_Payload):
-    """What people who are listened to are told."""
+    """Tells people that they are being listened to."""
 
     time: WallTime = Field(description="When the session began.")
     notice: str
 
 
 class SpeakerEmotion(_Payload):
-    """A speaker's emotion in the latest turn, without a word of what was said."""
+    """A speaker's emotion in the latest turn, without words."""
 
     seq: int = Field(ge=0, description="Number of the event in which it was judged.")
     speaker: str = Field(description="The speaker's id, as in the topic.")
@@ -51,12 +51,12 @@ class PublishedMetrics(SessionMetrics, _Payload):
 
 
 class Reply(BaseModel):
-    """The answer to a command."""
+    """The reply to a command."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     command: RequestName
-    ok: bool = Field(description="Whether it is obeyed.")
+    ok: bool = Field(description="Whether the command is accepted.")
     error: str | None = Field(description="Why not.")
 
 

@@ -1,4 +1,8 @@
-"""Step 7: where events go. Each sink runs on its own bounded edge, so that a slow or broken one holds up nobody."""
+"""Step 7: where events go.
+
+In: events. Out: plain or JSON lines; `text` and `palette` hold what all displays share. Each sink runs on its own
+bounded edge, so that a slow or broken one delays no other.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
 """Processed feature files, and pickles that must not be trusted."""
 
+import io
 import os
 import pickle
+import signal
 import struct
+import subprocess
+import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from adapters.datasets.processed import load_mmsa, load_mse
-from adapters.datasets.unpickle import unpickle
+from adapters.datasets.processed import Samples, load_mmsa, load_mse, read_mse
+from adapters.datasets.unpickle import Unpickler
 from adapters.errors import AdapterError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
+
+
+def _read(content: bytes, folder: Path) -> Samples:
+    """Read it as a file of MSE-Adapter's, as a user does."""
+    (folder / "meld_train.pkl").write_bytes(content)
+    return load_mse(folder, "meld", "train")
 
 
 def _write(path: Path, value: Any) -> Path:
@@ -88,8 +102,7 @@ def test_an_unknown_set(tmp_path: Path) -> None:
 )
 def test_every_mse_row_is_kept_whole_or_refused(frames: int, length: int, value: float, label: object) -> None:
     row = {**_mse_row(audio=np.full((frames, 3), value), audio_len=length), "label": label}
-    with TemporaryDirectory() as folder:
-        split = load_mse(_write(Path(folder) / "meld_train.pkl", [row]).parent, "meld", "train")
+    split = read_mse([row], "meld", size=0)
     assert len(split.samples) + split.refused.total() == 1
     good = 0 < length <= frames and np.isfinite(value) and label in ("joy", 3)
     assert len(split.samples) == good
@@ -212,7 +225,7 @@ class Bomb:
 @pytest.mark.parametrize("value", [Bomb(), np.array([Bomb()], dtype=object), Path("x"), print])
 def test_pickles_that_could_run_code_are_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(AdapterError, match="it wants to use"):
-        unpickle(_write(tmp_path / "x.pkl", value))
+        _read(pickle.dumps(value), tmp_path)
 
 
 def _name(module: str, name: str) -> bytes:
@@ -266,9 +279,66 @@ def _filled(shape: bytes, dtype: bytes, content: bytes) -> bytes:
     ],
 )
 def test_pickles_that_reach_into_memory_are_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.pkl").write_bytes(b"\x80\x04" + content + b".")
-    with pytest.raises(AdapterError, match="is refused"):
-        unpickle(tmp_path / "x.pkl")
+    with pytest.raises(AdapterError, match=r"is refused|, not a list of utterances") as caught:
+        _read(b"\x80\x04" + content + b".", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (_name("__builtin__", "bytes") + b"\x8a\x04\x00\x00\x00\x02\x85Ra") * 100,
+        (b"\x96" + struct.pack("<Q", 2**24) + bytes(2**24) + b"0") + b"\x8e" + struct.pack("<Q", 2**31),
+    ],
+    ids=["a hundred times 32 MiB", "2 GiB in a file of 16 MiB"],
+)
+def test_a_file_gets_memory_by_its_size(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(AdapterError, match=r"is refused: reading it takes more than (512|768) MiB of memory"):
+        _read(b"\x80\x05]" + content + b".", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("open('made', 'w')", "Too many open files"),
+        ("__import__('socket').socket()", "Too many open files"),
+        ("__import__('os').pwrite(1, b'x', 2**29)", "File too large"),
+        ("bytearray(2**30)", "it takes more than 512 MiB"),
+        ("10**10**9", ""),
+    ],
+)
+def test_whoever_reads_can_do_nothing_else(tmp_path: Path, does: str, says: str) -> None:
+    program = "from adapters.datasets import unpickle; unpickle._limits = lambda size: (1, 2**29)\n{}"
+    program = program.format(f"unpickle.limited(lambda size: {does})")
+    with (tmp_path / "out").open("wb") as out:
+        command = [sys.executable, "-c", program]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env, cwd=tmp_path
+        )
+    assert done.returncode == 1 if says else done.returncode in (-signal.SIGKILL, -signal.SIGXCPU)
+    assert says in done.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "meld_train.pkl", [_mse_row(), _mse_row(text=None)])
+    (first,) = (once := load_mse(tmp_path, "meld", "train")).samples
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", None)
+        (second,) = (again := load_mse(tmp_path, "meld", "train")).samples
+    assert once.refused == again.refused == {"the text is a NoneType": 1}
+    np.testing.assert_equal(second.audio, first.audio)
+    (kept,) = (tmp_path / "cache" / "training").iterdir()
+    assert kept.suffix == ".npz"
+    _write(tmp_path / "meld_train.pkl", [_mse_row(text="Other.")])
+    assert load_mse(tmp_path, "meld", "train").samples[0].text == "Other."
+
+
+def test_what_is_refused_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError):
+        _read(b"", tmp_path)
+    assert not list((tmp_path / "cache" / "training").iterdir())
 
 
 _TYPES = st.one_of(
@@ -291,26 +361,22 @@ def test_arrays_come_through_in_every_protocol(array: np.ndarray[Any, Any], prot
         "first": array.ravel()[:1].tolist(),
         "one": [*array.ravel()[:1]],
     }
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "x.pkl"
-        path.write_bytes(pickle.dumps(values, protocol))
-        found = unpickle(path)
+    found = Unpickler(io.BytesIO(pickle.dumps(values, protocol))).load()
     np.testing.assert_equal(found, values)
     assert found["whole"].dtype == pickle.loads(pickle.dumps(array, protocol)).dtype
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04nonsense", b"not a pickle"])
 def test_damaged_pickles_are_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.pkl").write_bytes(content)
     with pytest.raises(AdapterError, match="is refused"):
-        unpickle(tmp_path / "x.pkl")
+        _read(content, tmp_path)
 
 
 def test_a_missing_pickle(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no pickle at"):
-        unpickle(tmp_path / "x.pkl")
+        load_mse(tmp_path, "meld", "train")
 
 
 @pytest.mark.parametrize("value", [np.arange(3), np.float32(2), {"a": [1, "b", None, (2.0, b"c")]}])
-def test_plain_data_comes_through(tmp_path: Path, value: object) -> None:
-    np.testing.assert_equal(unpickle(_write(tmp_path / "x.pkl", value)), value)
+def test_plain_data_comes_through(value: object) -> None:
+    np.testing.assert_equal(Unpickler(io.BytesIO(pickle.dumps(value))).load(), value)

@@ -149,7 +149,11 @@ def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe:
     right = {}
     for weight in (0.0, 0.7):
         about = train(
-            replace(recipe, asr_words=weight, soft_targets=0.0), data, tmp_path / str(weight), seed=0, encoders=encoders()
+            replace(recipe, asr_words=weight, soft_targets=0.0),
+            data,
+            tmp_path / str(weight),
+            seed=0,
+            encoders=encoders(),
         )
         assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(weight)
         right[weight] = judged_as_heard(tmp_path / str(weight), recipe)

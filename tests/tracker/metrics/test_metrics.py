@@ -14,7 +14,6 @@ from tests.support.fakes import FakeClock, FakeSource
 from tests.support.sessions import conversation, given_out
 from tracker import pipeline
 from tracker.dashboard.layout import draw
-from tracker.dashboard.palette import UNICODE
 from tracker.dashboard.screen import Screen
 from tracker.dashboard.view import View, fold
 from tracker.errors import ConfigError
@@ -30,6 +29,7 @@ from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets
 from tracker.runtime.control import Control
 from tracker.runtime.load import Load
+from tracker.sinks.palette import UNICODE
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from tests.support.sessions import conversation
 from tracker.events import from_json
 from tracker.mqtt.asyncapi import VERSION, asyncapi
 from tracker.mqtt.commands import Commands
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import EventMessages, metrics
 from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Topics, status
@@ -82,8 +82,8 @@ def check(document, message):
 def test_what_is_published_is_what_it_says(document):
     composer, late = EventMessages(TOPICS, "You are heard."), EventMessages(TOPICS)
     events = conversation()
-    messages = [message for event in events for message in composer.of(event, late=False)]
-    messages += [message for event in events for message in late.afterwards(event)]
+    messages = [message for event in events for message in composer.compose(event, late=False)]
+    messages += [message for event in events for message in late.late_messages(event)]
     messages += [status(TOPICS, online=True), metrics(TOPICS, PublishedMetrics(session="s"))]
     for message in messages:
         if message.payload:  # an empty one only takes a retained one back
@@ -100,8 +100,8 @@ def test_what_is_published_is_what_it_says(document):
 
 def test_what_is_accepted_and_answered_is_what_it_says(document):
     commands = Commands(TOPICS, print)
-    for topic in commands.topics:
+    for topic in commands.subscriptions:
         channel_of(document, topic)
         for payload in (b"", b"\xff"):
-            for answer in commands.heard(Heard(topic, payload)):
+            for answer in commands.handle(IncomingMessage(topic, payload)):
                 check(document, answer)

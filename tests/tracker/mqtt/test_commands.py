@@ -6,12 +6,12 @@ import pytest
 from tests.support.sessions import conversation, given_out
 from tests.tracker.mqtt.test_sink import TOPICS, ScriptedBroker
 from tracker.mqtt.commands import Commands
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.runtime.control import MAX_NOTE_LENGTH, REQUEST_NAMES, Mark, Pause, Rename, Resume, Stop
 
 
-def command(name: str, payload: bytes = b"", **more) -> Heard:
-    return Heard(TOPICS[f"cmd/{name}"], payload, **more)
+def command(name: str, payload: bytes = b"", **more) -> IncomingMessage:
+    return IncomingMessage(TOPICS[f"cmd/{name}"], payload, **more)
 
 
 def test_commands_are_obeyed_and_answered():
@@ -19,7 +19,7 @@ def test_commands_are_obeyed_and_answered():
     commands = Commands(TOPICS, requests.append)
     payloads = {"mark": b" over there\n", "rename": b'{"speaker": "Speaker 1", "name": "Ada"}'}
     answers = [
-        answer for name in REQUEST_NAMES for answer in commands.heard(command(name, payloads.get(name, b"whatever")))
+        answer for name in REQUEST_NAMES for answer in commands.handle(command(name, payloads.get(name, b"whatever")))
     ]
     assert requests == [Pause(), Resume(), Stop(), Mark("over there"), Rename("Speaker 1", "Ada")]
     assert [json.loads(answer.payload)["command"] for answer in answers] == list(REQUEST_NAMES)
@@ -29,23 +29,23 @@ def test_commands_are_obeyed_and_answered():
 
 
 def test_an_answer_goes_where_the_asker_wants_it():
-    (answer,) = Commands(TOPICS, print).heard(command("pause", reply_to="my/inbox", correlation=b"\x07"))
-    assert (answer.topic, answer.correlation) == ("my/inbox", b"\x07")
+    (answer,) = Commands(TOPICS, print).handle(command("pause", response_topic="my/inbox", correlation_data=b"\x07"))
+    assert (answer.topic, answer.correlation_data) == ("my/inbox", b"\x07")
 
 
 def test_what_is_no_command_or_an_old_one_is_passed_over():
     requests = []
     commands = Commands(TOPICS, requests.append)
-    assert commands.heard(command("stop", retained=True)) == []
-    assert commands.heard(command("reply", b"{}")) == []
-    assert commands.heard(Heard("homeassistant/status", b"online")) == []
+    assert commands.handle(command("stop", retained=True)) == []
+    assert commands.handle(command("reply", b"{}")) == []
+    assert commands.handle(IncomingMessage("homeassistant/status", b"online")) == []
     assert requests == []
 
 
 @pytest.mark.parametrize("note", [b"\xff", b"x" * (MAX_NOTE_LENGTH + 1)])
 def test_a_note_that_cannot_be_taken_is_refused_with_the_reason(note):
     requests = []
-    (answer,) = Commands(TOPICS, requests.append).heard(command("mark", note))
+    (answer,) = Commands(TOPICS, requests.append).handle(command("mark", note))
     told = json.loads(answer.payload)
     assert (told["ok"], requests) == (False, [])
     assert told["error"].startswith("the note must")
@@ -65,11 +65,11 @@ async def test_a_session_hears_commands_while_it_publishes():
             yield event
 
     class Watched(Commands):  # type: ignore[misc]
-        def heard(self, heard):
+        def handle(self, message):
             reached.set()
-            return super().heard(heard)
+            return super().handle(message)
 
     with anyio.fail_after(20):
-        await broker.sink(listeners=[Watched(TOPICS, requests.append)]).run(events())
+        await broker.sink(handlers=[Watched(TOPICS, requests.append)]).run(events())
     assert requests == [Mark("here")]
     assert "et/desk/cmd/reply" in {message.topic for message in broker.received}

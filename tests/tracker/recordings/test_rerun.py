@@ -114,7 +114,7 @@ class BothSpeak(FakeSource):
 async def test_a_pause_between_two_channels_ends_the_turns_of_both_at_the_same_time(at):
     pattern, control, first = "..######....", Control(), Collect()
     source = BothSpeak(pattern, at={at: lambda: ACTIONS["pause"](control)})
-    await run(source, of_both, outlets(first), header, stamp, FakeClock(), control)
+    await run(source, of_both, outlets(first), INFO, FakeClock(), control)
     second = await again(BothSpeak(pattern), first.events)
     assert [bare(event) for event in first.events] == [bare(event) for event in second]
 
@@ -127,11 +127,11 @@ async def test_turns_are_over_while_listening_is_paused_between_two_channels():
         async def run(self, events):
             async for event in events:
                 if event.type == "turn.ended" and event.channel == 1:
-                    control.resume()
+                    control.request(Resume())
 
-    source = BothSpeak("..######....", at={6: control.pause})
+    source = BothSpeak("..######....", at={6: lambda: control.request(Pause())})
     with anyio.fail_after(10):
-        await run(source, of_both, outlets(GoOn()), header, stamp, FakeClock(), control)
+        await run(source, of_both, outlets(GoOn()), INFO, FakeClock(), control)
 
 
 def of_both(_):

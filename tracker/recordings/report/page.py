@@ -12,12 +12,12 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from tracker.dashboard.words import clock_time, outcome, printable, skip_reason
 from tracker.errors import TrackerError
 from tracker.events import SessionEnded
 from tracker.recordings.format import StartFile
 from tracker.recordings.report import plots
 from tracker.recordings.report.summary import Summary
+from tracker.sinks.text import clock_time, outcome, printable, skip_reason
 
 Clip = Callable[[int, int, int], str | None]
 """Channel, start and end in nanoseconds to a ``data:`` URI."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracker.dashboard.palette import assign, letter
-from tracker.dashboard.words import clock_time, printable
 from tracker.errors import TrackerError
 from tracker.events import TurnEnded
 from tracker.recordings.report.summary import Summary
+from tracker.sinks.palette import assign, letter
+from tracker.sinks.text import clock_time, printable
 
 INK = "#010203"
 """Stands for the page's own text colour until the SVG is in the page."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tracker.dashboard.figures import STAGES, stage
 from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped
 from tracker.metrics.percentiles import percentile
+from tracker.metrics.stages import STAGES, stage_percentiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ def summarise(events: Sequence[Event]) -> Summary:
     names = {event.speaker: event.name for event in events if isinstance(event, SpeakerRenamed)}
     people = tuple(_person(speaker, names, turns) for speaker in dict.fromkeys(turn.speaker for turn in turns))
     latencies = [turn.latency_ms for turn in turns]
-    found = {name: stage(latencies, name) for name in ("event", *STAGES)}
+    found = {name: stage_percentiles(latencies, name) for name in ("event", *STAGES)}
     return Summary(
         people=people,
         turns=tuple(turns),
         skipped=tuple(event for event in events if isinstance(event, TurnSkipped)),
         marks=tuple(event for event in events if isinstance(event, MomentMarked)),
         follows=dict(follows(turns)),
-        latencies={name: both for name, both in found.items() if both},
+        latencies={name: (one.p50, one.p95) for name, one in found.items() if one},
         confidence=percentile([turn.confidence for turn in turns], 0.5) if turns else None,
     )
 

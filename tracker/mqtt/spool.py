@@ -1,14 +1,19 @@
-"""What is still to be delivered to a broker, kept so that a killed process loses none of it.
+"""What is still to be delivered to a broker, on the disk so that a killed process loses nothing.
 
-One folder for each session that publishes to a broker of its own, in the user's state directory:
+Each session that publishes has a spool, a folder in the user's state directory:
 
-entry.json     which log, for which broker, under which topics
-cursor         number of the last event that the broker has acknowledged
+entry.json     which log, for which broker, on which topics
+cursor         number of the last event whose delivery is confirmed
 lock           held by the process that publishes
-session/       the session's log, where the session is not recorded elsewhere
+session/       the session's log, unless the session is recorded elsewhere
 
-The log is a recorded session's ``events.jsonl``, in which every event is on the disk before it is published. The folder
-goes once the session is over and all of it delivered; until then, a later run delivers the rest.
+The log is a recorded session's ``events.jsonl``, in which every event is on the disk before it is published. The spool
+is removed once the session is over and all of it delivered; until then, a later run delivers the rest.
+
+Delivery is at least once: events after the cursor are delivered, perhaps again. The cursor is written whenever it
+moves, and handed to the operating system without waiting for the disk, since an fsync each time would double the cost
+of the log. So a kill repeats one event at most, or with the embedded broker those that `SubscriberConfirmation` has not
+confirmed. After a power cut the cursor may be older or empty, and up to the whole session is repeated.
 """
 
 from __future__ import annotations
@@ -47,48 +52,51 @@ class Entry(BaseModel):
 
 
 @final
-class Journal:
-    """One session's log and how much of it the broker has; owned by one process at a time.
+class Spool:
+    """One session's log and how much of it is delivered; owned by one process at a time.
 
     Args:
-        folder: The entry's folder, which exists and holds ``entry.json``.
-        lock: Taken.
+        folder: Exists and holds ``entry.json``.
+        lock: Acquired.
+
+    Attributes:
+        confirmed: Number of the last event whose delivery is confirmed; -1: none.
     """
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
         self.entry = Entry.model_validate_json((folder / ENTRY).read_bytes())
-        self.acknowledged = _cursor(folder / CURSOR)
+        self.confirmed = _cursor(folder / CURSOR)
         self._lock = lock
         self._log: BinaryIO | None = None
         self._rest = b""
 
     @property
     def session(self) -> Path:
-        """The folder of the session whose log it is."""
+        """The folder of the session that the log belongs to."""
         return Path(self.entry.session)
 
     @property
     def topics(self) -> Topics:
-        """Where its events go."""
+        """The topics of its events."""
         return Topics(self.entry.base, self.entry.node)
 
-    def acknowledge(self, seq: int) -> None:
-        """The broker has every event up to this one."""
-        self.acknowledged = seq
+    def confirm(self, seq: int) -> None:
+        """Every event up to this one is delivered."""
+        self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
         part.write_text(f"{seq}\n")
         part.replace(self.folder / CURSOR)
 
     def unread(self) -> Iterator[Event]:
-        """The log's whole lines that were not yet read; ends at its end as it is now.
+        """The events on whole lines of the log that were not read yet, up to its present end.
 
-        A line that is no event ends it for good: what stands after it is not to be trusted.
+        A line that is not an event ends it for good: the lines after it cannot be trusted.
         """
         try:
             self._log = self._log or (self.session / EVENTS).open("rb")
         except OSError as error:
-            log.warning("log to be delivered cannot be read", extra={"folder": self.entry.session, "error": str(error)})
+            log.warning("undelivered log cannot be read", extra={"folder": self.entry.session, "error": str(error)})
             return
         for piece in self._log:
             self._rest += piece
@@ -98,7 +106,7 @@ class Journal:
             try:
                 yield from_json(line)
             except ValidationError:
-                log.warning("log to be delivered is damaged", extra={"folder": self.entry.session})
+                log.warning("undelivered log is damaged", extra={"folder": self.entry.session})
                 return
 
     def rewind(self) -> None:
@@ -108,10 +116,10 @@ class Journal:
         self._rest = b""
 
     def close(self, complete: bool) -> None:
-        """Let go of it. May be called twice.
+        """Release it for other processes. May be called twice.
 
         Args:
-            complete: All is delivered: there is nothing more to be kept.
+            complete: Everything is delivered, so that the spool can be removed.
         """
         if self._log:
             self._log.close()
@@ -121,22 +129,22 @@ class Journal:
 
 
 def outbox_folder() -> Path:
-    """Where the entries lie, for this user only."""
+    """This user's spools."""
     return platformdirs.user_state_path("emotion-tracker") / "outbox"
 
 
-def begin(root: Path, name: str, session: Path | None, broker: str, topics: Topics) -> Journal:
-    """Make an entry for a session that is about to begin.
+def create_spool(root: Path, name: str, session: Path | None, broker: str, topics: Topics) -> Spool:
+    """Create the spool of a session that is about to begin.
 
     Args:
-        root: Where the entries lie.
-        name: The entry's own; new.
-        session: Where it is recorded; None keeps its log in the entry.
-        broker: Whose the events are.
-        topics: Where they go there.
+        root: The folder of all spools.
+        name: The spool's; new.
+        session: Where the session is recorded; None keeps its log in the spool.
+        broker: Where the events are published.
+        topics: The topics there.
 
     Raises:
-        SessionError: It cannot be made.
+        SessionError: The spool cannot be created.
     """
     folder = root / name
     kept = (folder / SESSION if session is None else session).absolute()
@@ -146,36 +154,36 @@ def begin(root: Path, name: str, session: Path | None, broker: str, topics: Topi
         lock = FileLock(folder / LOCK, blocking=False)
         lock.acquire()
         (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
-        return Journal(folder, lock)
+        return Spool(folder, lock)
     except OSError as error:
         raise SessionError(
-            f"{folder}: what is to be published cannot be kept there ({error.strerror}); "
-            "set mqtt.outbox_mb = 0 to go without"
+            f"{folder}: undelivered events cannot be kept there ({error.strerror}); "
+            "set mqtt.outbox_mb = 0 to keep them in memory only"
         ) from error
 
 
-def left_over(root: Path, broker: str | None = None) -> list[Journal]:
-    """The entries of runs that have ended, the oldest first; whoever takes them must close them.
+def leftover_spools(root: Path, broker: str | None = None) -> list[Spool]:
+    """The spools of runs that have ended, the oldest first; the caller must close them.
 
     Args:
-        root: Where the entries lie.
+        root: The folder of all spools.
         broker: Only those for this one; None: all.
     """
-    return [journal for folder in _entries(root) if (journal := _take(folder, broker))]
+    return [spool for folder in _folders(root) if (spool := _take(folder, broker))]
 
 
 def make_room(root: Path, most_bytes: int) -> list[str]:
-    """Remove the oldest entries of ended runs that hold a log of their own, until the rest is small enough.
+    """Remove the oldest spools of ended runs that hold a log of their own, until the rest is small enough.
 
     Returns:
         The names of those removed.
     """
     removed = []
-    for folder in _entries(root):
+    for folder in _folders(root):
         if size(root) <= most_bytes:
             break
-        if (folder / SESSION).is_dir() and (journal := _take(folder, None)):
-            journal.close(complete=True)
+        if (folder / SESSION).is_dir() and (spool := _take(folder, None)):
+            spool.close(complete=True)
             removed.append(folder.name)
     return removed
 
@@ -186,28 +194,28 @@ def size(root: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _entries(root: Path) -> list[Path]:
+def _folders(root: Path) -> list[Path]:
     return sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
 
 
-def _take(folder: Path, broker: str | None) -> Journal | None:
+def _take(folder: Path, broker: str | None) -> Spool | None:
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
     except (Timeout, OSError):
-        return None  # the process that it belongs to still runs
+        return None  # the process that owns it is still running
     try:
-        journal = Journal(folder, lock)
+        spool = Spool(folder, lock)
     except (OSError, ValidationError):
-        journal = None
-    if journal and broker in (None, journal.entry.broker):
-        return journal
+        spool = None
+    if spool and broker in (None, spool.entry.broker):
+        return spool
     lock.release()
     return None
 
 
 def _cursor(path: Path) -> int:
-    """-1 where nothing was acknowledged, or where it cannot be read: then some events are sent again."""
+    """-1 if nothing was confirmed, or if it cannot be read: then some events are sent again."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""On the disk first, then to the broker."""
+"""Events go to the disk first, then to the broker."""
 
 from __future__ import annotations
 
@@ -13,24 +13,21 @@ from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
 from tracker.sinks import PreviewSink, Sink
 
-_WAITING = 10_000
+_QUEUE = 10_000
 
 
 @final
-class Durable:
-    """Gives an event to a sink once a log has it on the disk, and goes on without the log where that fails.
+class WriteAhead:
+    """Passes each event to a sink once a log has written it to the disk; continues without the log if that fails.
 
     Args:
         log: Writes; takes the next event when the one before is on the disk.
-        sink: What comes after it.
-        report: Says one sentence to the user.
-        check: Called before each event is written.
+        sink: Receives what is written.
+        report: Tells the user one sentence.
+        check: Called before each event is written; raises `SinkError` if the log may not grow any more.
 
     Attributes:
-        sink: What comes after the log.
-
-    Raises:
-        SinkError: (`check`) The log may not grow any more.
+        sink: Receives what is written.
     """
 
     name = "mqtt"
@@ -40,31 +37,31 @@ class Durable:
         self.sink = sink
         self._report = report
         self._check = check
-        self._held: Event | None = None
+        self._unwritten: Event | None = None
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Hand over every event; return when both are done.
+        """Write and pass on every event; return when both are done.
 
         Raises:
             SinkError: The sink cannot be written any more.
         """
         each = aiter(events)
-        written: Edge[Event] = Edge("written", _WAITING)
+        written: Edge[Event] = Edge("written", _QUEUE)
         async with anyio.create_task_group() as group:
             group.start_soon(self._deliver, written, name="deliver what is written")
             try:
-                async with aclosing(self._passing(each, written)) as passing:
-                    await self._log.run(passing)
+                async with aclosing(self._passed_on(each, written)) as passed_on:
+                    await self._log.run(passed_on)
             except SinkError as error:
-                self._report(f"{self._log.name}: {sentence_of(error)}; what is published is no longer kept")
-            if self._held:
-                await written.offer(self._held)
+                self._report(f"{self._log.name}: {sentence_of(error)}; published events are no longer kept on disk")
+            if self._unwritten:
+                await written.offer(self._unwritten)
             async for event in each:
                 await written.offer(event)
             written.close()
 
     async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
-        """Hand over every preview to the sink; none is kept."""
+        """Pass on every preview; none is written."""
         if isinstance(self.sink, PreviewSink):
             await self.sink.run_previews(previews)
 
@@ -74,10 +71,10 @@ class Durable:
         finally:
             written.close()
 
-    async def _passing(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
+    async def _passed_on(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:
-            self._held = event
+            self._unwritten = event
             self._check()
-            yield event  # comes back when the log asks for the next one: then this one is on the disk
-            self._held = None
+            yield event  # resumes when the log asks for the next one: then this one is on the disk
+            self._unwritten = None
             await written.offer(event)

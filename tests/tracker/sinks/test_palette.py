@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tracker.dashboard.palette import EMOTIONS, LETTERS, emotion_colour, letter
 from tracker.recordings.report.plots import fills
+from tracker.sinks.palette import EMOTIONS, LETTERS, emotion_colour, letter
 
 MELD = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 EMORYNLP = ("neutral", "joyful", "peaceful", "powerful", "scared", "mad", "sad")

@@ -1,4 +1,4 @@
-"""Lines of text of an exact width, and how they are put beside and below each other."""
+"""Lines of text of an exact width, and blocks of them side by side."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import lru_cache
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from tracker.dashboard.palette import Glyphs
+from tracker.sinks.palette import Glyphs
 
 Lines = list[Text]
 
 
 def fit(line: Text | str, width: int, glyphs: Glyphs) -> Text:
-    """A line of exactly this width: cut with a sign that says so, or filled with spaces."""
+    """A line of exactly this width: cut, with a sign that shows it, or filled with spaces."""
     line = Text(line) if isinstance(line, str) else line.copy()
     if cell_len(line.plain) > width:
         room = max(0, width - cell_len(glyphs.more))
@@ -24,8 +24,8 @@ def fit(line: Text | str, width: int, glyphs: Glyphs) -> Text:
     return line
 
 
-def ends(left: Text, right: Text, width: int, glyphs: Glyphs) -> Text:
-    """Two texts at the ends of one line; the left one gives way."""
+def justify(left: Text, right: Text, width: int, glyphs: Glyphs) -> Text:
+    """Two texts at the ends of one line; the left one is cut where both do not fit."""
     room = max(0, width - cell_len(right.plain) - 1)
     return fit(Text.assemble(fit(left, room, glyphs), " ", right), width, glyphs)
 
@@ -43,13 +43,13 @@ def pane(lines: Sequence[Text], width: int, height: int, glyphs: Glyphs) -> Line
     return fitted + [Text(" " * width)] * (height - len(fitted))
 
 
-def beside(left: Lines, right: Lines, glyphs: Glyphs) -> Lines:
-    """Two panes of the same height, and a wall between them."""
+def side_by_side(left: Lines, right: Lines, glyphs: Glyphs) -> Lines:
+    """Two panes of the same height with a line between them."""
     return [Text.assemble(a, (f" {glyphs.wall} ", "dim"), b) for a, b in zip(left, right, strict=True)]
 
 
 def bar(share: float, width: int, style: str, glyphs: Glyphs) -> Text:
-    """A share of 1 as a bar."""
+    """A share, from 0 to 1, as a bar."""
     full = round(min(1.0, max(0.0, share)) * width)
     return Text.assemble((glyphs.full * full, style), (glyphs.rest * (width - full), "dim"))
 

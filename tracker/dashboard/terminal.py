@@ -1,4 +1,4 @@
-"""The dashboard in the terminal; plain lines where there is no terminal."""
+"""The sink that shows a session in the terminal: the dashboard, or plain lines where it cannot be drawn."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import contextlib
 import sys
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
-from typing import Literal, TextIO, final
+from typing import Any, TextIO, final
 
 import anyio
 import anyio.to_thread
 from rich.console import Console
 
-from tracker.dashboard.final import Picture
-from tracker.dashboard.keyboard import one_at_a_time, usable
+from tracker.dashboard.final import FinalScreen
+from tracker.dashboard.keyboard import can_read_keys, raw_keys
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
-from tracker.dashboard.screen import Ask, Playing, Screen, press
-from tracker.dashboard.view import View, fold, noted, previewed
-from tracker.dashboard.words import printable
+from tracker.dashboard.screen import Mode, Playback, Screen, handle_key
+from tracker.dashboard.view import View, fold, fold_preview, with_note
 from tracker.errors import SinkError
 from tracker.events import Event, Preview
 from tracker.metrics.gauges import Status
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sinks.lines import line_of
+from tracker.sinks.text import printable
 
-_LOOK_NS = NS_PER_S // 4
+_REFRESH_NS = NS_PER_S // 4
 
 
 @final
 class Terminal:
-    """Shows a session: a dashboard on the alternate screen, and at the end the whole conversation, left standing.
+    """Shows the dashboard on the alternate screen, and at the end prints the whole conversation.
 
-    Where the console is no terminal, or one that cannot move its cursor, each turn is one line. Without colour
-    (``NO_COLOR``) nothing is missing. Everything is written off the event loop: a terminal that is stopped with
-    Ctrl-S holds up nothing but itself.
+    Where the console is no terminal, or one that cannot move its cursor, each turn is one line. Colour (off with
+    ``NO_COLOR``) carries no information of its own. All writing happens off the event loop: a terminal stopped with
+    Ctrl-S delays nothing else.
 
     Args:
         console: Where to draw.
         clock: Paces the drawing.
         max_fps: Drawings a second at most.
-        notice: A sentence for those who are listened to; may be empty.
+        notice: A sentence for the people who are listened to; may be empty.
         keyboard: Where keys come from; None reads none.
     """
 
@@ -56,37 +56,42 @@ class Terminal:
         self._screen = Screen(notice=notice)
         self._changed = anyio.Event()
         self._painter: Painter | None = None
-        self._mode: Literal["live", "replay", "watch"] = "live"
-        self._obey: Callable[[Ask], None] | None = None
-        self._look: Callable[[], Status] | None = None
-        self._play: Callable[[], tuple[View, Playing]] | None = None
-        self._changing = False
+        self._mode: Mode = ""
+        self._request: Callable[[Any], None] | None = None
+        self._read_status: Callable[[], Status] | None = None
+        self._read_replay: Callable[[], tuple[View, Playback]] | None = None
+        self._remote = False
 
     def say(self, sentence: str) -> None:
-        """Show the user a sentence: in the picture while there is one, as a line of its own otherwise."""
+        """Show the user a sentence: in the dashboard while it is drawn, as a line of its own otherwise."""
         if self._painter:
-            self._show(noted(self._screen.view, sentence))
+            self._show(with_note(self._screen.view, sentence))
         else:
             self._console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
 
-    def steer(self, mode: Literal["live", "replay", "watch"], obey: Callable[[Ask], None]) -> None:
-        """From now on, keys ask this of the session."""
-        self._mode, self._obey = mode, obey
+    def read_keys(self, mode: Mode, request: Callable[[Any], None]) -> None:
+        """Pass on what keys request; called before `run`.
 
-    def look_at(self, look: Callable[[], Status]) -> None:
-        """From now on, read the machine's gauges some times a second."""
-        self._look = look
+        Args:
+            mode: What the keys steer.
+            request: Takes what this mode's keys request: a live session's only a `tracker.runtime.control.Request`.
+        """
+        self._mode, self._request = mode, request
 
-    def follow(self, play: Callable[[], tuple[View, Playing]]) -> None:
-        """From now on, show what a player says instead of the events; they only end the picture."""
-        self._play = play
+    def show_status(self, read: Callable[[], Status]) -> None:
+        """Show these gauges, read some times a second; called before `run`."""
+        self._read_status = read
 
-    def watch(self) -> None:
-        """From now on, show only what `change` says; the events are for lines, where there is no terminal."""
-        self._changing = True
+    def show_replay(self, read: Callable[[], tuple[View, Playback]]) -> None:
+        """Show this replay instead of the events; called before `run`."""
+        self._read_replay = read
 
-    def change(self, view: View, sessions: tuple[int, int], notice: str) -> None:
-        """Show another view, the n-th of so many sessions."""
+    def show_remote(self) -> None:
+        """Show what `show_view` is given instead of the events; called before `run`."""
+        self._remote = True
+
+    def show_view(self, view: View, sessions: tuple[int, int], notice: str) -> None:
+        """Show the view of a remote session, the n-th of so many."""
         view = replace(view, notes=self._screen.view.notes)
         self._screen = replace(self._screen, view=view, sessions=sessions, notice=notice)
         self._changed.set()
@@ -108,7 +113,7 @@ class Terminal:
     async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
         """Show every preview, where there is a dashboard."""
         async for preview in previews:
-            self._show(previewed(self._screen.view, preview))
+            self._show(fold_preview(self._screen.view, preview))
 
     async def _print(self, events: AsyncIterable[Event]) -> None:
         async for event in events:
@@ -126,13 +131,13 @@ class Terminal:
             self._changed.set()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._redraw, painter, name="redraw")
-                if self._obey and self._keyboard and usable(self._keyboard):
-                    self._screen = replace(self._screen, keys=self._mode)
-                    group.start_soon(self._read_keys, self._keyboard, self._obey, name="keys")
-                if self._look or self._play:
+                if self._request and self._keyboard and can_read_keys(self._keyboard):
+                    self._screen = replace(self._screen, mode=self._mode)
+                    group.start_soon(self._handle_keys, self._keyboard, self._request, name="keys")
+                if self._read_status or self._read_replay:
                     group.start_soon(self._refresh, name="gauges")
                 async for event in events:
-                    if not self._play and not self._changing:
+                    if not self._read_replay and not self._remote:
                         self._show(fold(self._screen.view, event))
                 group.cancel_scope.cancel()
             await anyio.to_thread.run_sync(self._finish, abandon_on_cancel=True)
@@ -143,11 +148,11 @@ class Terminal:
                 self._finish()
 
     def _finish(self) -> None:
-        """Give the terminal back and leave the conversation on it; nothing where that was done."""
+        """Restore the terminal and print the conversation; once."""
         painter, self._painter = self._painter, None
         if painter:
             painter.end()
-            self._console.print(Picture(self._screen.view, self._screen.notice))
+            self._console.print(FinalScreen(self._screen.view, self._screen.notice))
 
     async def _redraw(self, painter: Painter) -> None:
         while True:
@@ -163,24 +168,24 @@ class Terminal:
         painter.paint(draw(screen, width, height, painter.glyphs))
 
     async def _refresh(self) -> None:
-        """Look at the gauges and the size of the terminal a few times a second."""
+        """Read the gauges and the size of the terminal a few times a second."""
         while True:
-            if self._look:
-                self._screen = replace(self._screen, status=self._look())
-            if self._play:
-                view, playing = self._play()
+            if self._read_status:
+                self._screen = replace(self._screen, status=self._read_status())
+            if self._read_replay:
+                view, playback = self._read_replay()
                 view = replace(view, notes=self._screen.view.notes)
-                self._screen = replace(self._screen, view=view, playing=playing)
+                self._screen = replace(self._screen, view=view, playback=playback)
             self._changed.set()
-            await self._clock.sleep_until_ns(self._clock.now_ns() + _LOOK_NS)
+            await self._clock.sleep_until_ns(self._clock.now_ns() + _REFRESH_NS)
 
-    async def _read_keys(self, keyboard: TextIO, obey: Callable[[Ask], None]) -> None:
-        with one_at_a_time(keyboard) as keys:
+    async def _handle_keys(self, keyboard: TextIO, request: Callable[[Any], None]) -> None:
+        with raw_keys(keyboard) as keys:
             async for key in keys():
-                choices, ask = press(self._screen, key)
+                choices, requested = handle_key(self._screen, key)
                 self._screen = replace(self._screen, choices=choices)
-                if ask:
-                    obey(ask)
+                if requested:
+                    request(requested)
                 self._changed.set()
 
     def _show(self, view: View) -> None:

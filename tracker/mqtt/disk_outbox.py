@@ -7,26 +7,26 @@ from itertools import islice
 from typing import Protocol, final
 
 from tracker.events import Event
-from tracker.mqtt.journal import Journal
 from tracker.mqtt.outbox import Compose
+from tracker.mqtt.spool import Spool
 from tracker.mqtt.topics import Message
 
 WINDOW = 1000
 
 
-class Arrival(Protocol):
-    """Says how far events have come once the broker has acknowledged them."""
+class Confirmation(Protocol):
+    """Tells which of the events that the broker has acknowledged need not be sent again, even after a crash."""
 
     def __call__(self, seq: int) -> int | None:
-        """An event was acknowledged; the last one that need not be sent again, or None where that is no news."""
+        """The broker has acknowledged an event; the last event confirmed, or None if there is no new one."""
 
     @property
     def complete(self) -> bool:
-        """Whether that is so for all of them."""
+        """Whether every acknowledged event is confirmed."""
 
 
-class _WithTheBroker:
-    """The broker keeps what it has acknowledged."""
+class _BrokerConfirmation:
+    """Confirms what the broker has acknowledged: after a kill, at most the one inflight event is repeated."""
 
     complete = True
 
@@ -34,44 +34,46 @@ class _WithTheBroker:
         return seq
 
 
-WITH_THE_BROKER = _WithTheBroker()
+BROKER_CONFIRMS = _BrokerConfirmation()
 
 
 @final
-class Backlog:
-    """Waits in a journal: nothing is dropped while the log can be written, and what is left is delivered later.
+class DiskOutbox:
+    """Waits in a spool: nothing is dropped while its log can be written, and a later run delivers what is left.
 
-    While the broker keeps up, events pass through memory; when it is away for long, they are read back from the log.
+    While the broker keeps up, events pass through memory; after a long outage, they are read back from the log.
 
     Args:
-        journal: Whose log holds every event before it is put in here.
+        spool: Its log holds every event before it is put in here.
         compose: The messages of an event.
         window: Events in memory at most.
-        arrival: How far events have come that the broker has acknowledged.
+        confirm: Which of the acknowledged events are confirmed.
     """
 
     kept = True
     full = False
 
     def __init__(
-        self, journal: Journal, compose: Compose, window: int = WINDOW, arrival: Arrival = WITH_THE_BROKER
+        self, spool: Spool, compose: Compose, window: int = WINDOW, confirm: Confirmation = BROKER_CONFIRMS
     ) -> None:
-        self._journal = journal
-        self._arrival = arrival
+        self._spool = spool
+        self._confirm = confirm
         self._compose = compose
         self._window = window
         self._messages: deque[Message] = deque()
-        self._last = journal.acknowledged
+        self._last = spool.confirmed
         self._on_disk = 0
         self.dropped = 0
 
     @classmethod
-    def of_earlier_run(cls, journal: Journal, compose: Compose, window: int = WINDOW) -> Backlog:
+    def of_earlier_run(
+        cls, spool: Spool, compose: Compose, window: int = WINDOW, confirm: Confirmation = BROKER_CONFIRMS
+    ) -> DiskOutbox:
         """What an earlier run has left."""
-        backlog = cls(journal, compose, window)
-        backlog._on_disk = sum(event.seq > journal.acknowledged for event in journal.unread())
-        journal.rewind()
-        return backlog
+        outbox = cls(spool, compose, window, confirm)
+        outbox._on_disk = sum(event.seq > spool.confirmed for event in spool.unread())
+        spool.rewind()
+        return outbox
 
     @property
     def head(self) -> Message | None:
@@ -91,14 +93,14 @@ class Backlog:
             self._add(event, late)
 
     def acknowledge(self, message: Message) -> None:
-        """The broker has a message, and with it every one before it."""
+        """The broker has acknowledged the head."""
         self._messages.popleft()
-        if message.seq is not None and (arrived := self._arrival(message.seq)) is not None:
-            self._journal.acknowledge(arrived)
+        if message.seq is not None and (confirmed := self._confirm(message.seq)) is not None:
+            self._spool.confirm(confirmed)
 
     def close(self, over: bool) -> None:
-        """Keep what is left for a later run, or nothing where nothing is."""
-        self._journal.close(complete=over and not len(self) and self._arrival.complete)
+        """Keep what is left for a later run, and remove the spool if nothing is."""
+        self._spool.close(complete=over and not len(self) and self._confirm.complete)
 
     def _add(self, event: Event, late: bool) -> None:
         self._last = event.seq
@@ -106,10 +108,10 @@ class Backlog:
 
     def _refill(self) -> None:
         wanted = min(self._window, self._on_disk)
-        new = (event for event in self._journal.unread() if event.seq > self._last)
+        new = (event for event in self._spool.unread() if event.seq > self._last)
         found = list(islice(new, wanted)) if wanted else []
         if len(found) < wanted:
-            self.dropped += self._on_disk - len(found)  # they never came to the disk
+            self.dropped += self._on_disk - len(found)  # they were never written to the disk
             self._on_disk = len(found)
         self._on_disk -= len(found)
         for event in found:

@@ -1,13 +1,15 @@
-"""How the dashboard and the plain lines word things."""
+"""Events, times and foreign text as people read them.
+
+Whatever comes from outside, such as words, names, notes and errors, passes through `printable` before it is printed.
+"""
 
 from __future__ import annotations
 
 from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
-from tracker.runtime.overload import Level
 
 
 def header(event: SessionStarted) -> str:
-    """What is listened to, and what for."""
+    """The source and the purpose of a session."""
     channels = "1 channel" if event.channels == 1 else f"{event.channels} channels"
     purpose = f", for {printable(event.purpose)}" if event.purpose else ""
     return f"{printable(event.source)}, {channels}{', live' if event.live else ''}{purpose}"
@@ -25,34 +27,21 @@ def outcome(event: SessionEnded) -> str:
     return ", ".join(parts) + (f": {printable(event.error)}" if event.error else "")
 
 
-def words_of(event: TurnEnded) -> str:
-    """What was said, or in brackets why there are no words."""
+def transcript(event: TurnEnded) -> str:
+    """The words of a turn, or in brackets why there are none."""
     why = event.modalities.get("text", "used")
     return printable(event.text) or f"({'no words' if why == 'used' else printable(why)})"
 
 
 def skip_reason(event: TurnSkipped) -> str:
-    """Why a turn was skipped, in words."""
+    """Why a turn was skipped."""
     reason = event.reason.replace("_", " ")
     detail = printable(event.detail)
     return f"{reason}: {detail}" if detail and detail != reason else reason
 
 
-def overload_words(level: Level) -> str:
-    """What is left out for lack of time."""
-    match level:
-        case "normal":
-            return "nothing is left out"
-        case "no_ahead":
-            return "no work ahead"
-        case "no_partials":
-            return "no work ahead, no partials"
-        case "waiting":
-            return "behind, turns wait"
-
-
 def clock_time(media_ns: int) -> str:
-    """Media time as people read it: 0:07.3, or 1:02:03.4."""
+    """Media time as 0:07.3, or 1:02:03.4."""
     tenths = media_ns // 100_000_000
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -61,5 +50,5 @@ def clock_time(media_ns: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without what could move the cursor or change the terminal."""
+    """Text without control characters, which could change the terminal."""
     return "".join(character if character.isprintable() else " " for character in text).strip()

@@ -11,15 +11,15 @@ from tests.pictures.story import story, write_session
 from tests.support.brokers import Mosquitto
 from tests.support.sessions import Script, conversation, sessions
 from tests.support.tmux import Tmux
-from tracker.dashboard.remote import MAX_SESSIONS, Watched
 from tracker.dashboard.view import View, fold
 from tracker.events import to_json
+from tracker.mqtt.remote import MAX_SESSIONS, RemoteSessions
 
 TOPIC = "emotion-tracker/room/turn"
 
 
-def told(*events, watched: Watched | None = None) -> Watched:
-    watched = watched or Watched()
+def told(*events, watched: RemoteSessions | None = None) -> RemoteSessions:
+    watched = watched or RemoteSessions()
     for event in events:
         watched.take(TOPIC, to_json(event).encode())
     return watched
@@ -36,8 +36,8 @@ def test_doubled_messages_change_nothing(events, data):
 
 @given(st.text(max_size=30), st.binary(max_size=60))
 def test_what_is_not_ours_is_passed_over(topic, payload):
-    assert not Watched().take(topic, payload)
-    assert not Watched().take("emotion-tracker/room/speaker/x", b"{" + payload)
+    assert not RemoteSessions().take(topic, payload)
+    assert not RemoteSessions().take("emotion-tracker/room/speaker/x", b"{" + payload)
 
 
 def test_joining_in_the_middle():
@@ -48,30 +48,31 @@ def test_joining_in_the_middle():
 
 
 def test_what_is_retained_stands_in_for_what_was_missed():
-    watched = Watched()
+    watched = RemoteSessions()
     payload = b'{"schema":"emotion-tracker/1","session":"s-1","seq":4,"speaker":"speaker-1","emotion":"joy",' \
         b'"confidence":0.7,"abstained":false,"sentiment":"positive","time":"2026-01-02T03:04:05.000Z"}'  # fmt: skip
     assert watched.take("emotion-tracker/room/speaker/speaker-1", payload)
-    assert watched.take("emotion-tracker/room/notice", b'{"session":"s-1","notice":"A machine listens."}')
-    assert [(one.id, one.feelings[-1].emotion) for one in watched.view.people] == [("speaker-1", "joy")]
+    notice = b'{"session":"s-1","time":"2026-01-02T03:04:05.000Z","notice":"A machine listens."}'
+    assert watched.take("emotion-tracker/room/notice", notice)
+    assert [(one.id, one.judgements[-1].emotion) for one in watched.view.speakers] == [("speaker-1", "joy")]
     assert watched.notice == "A machine listens."
     told(*conversation(), watched=watched)
-    assert watched.view.speakers == ("Speaker 1", "Speaker 2")
+    assert watched.view.speaker_ids == ("Speaker 1", "Speaker 2")
     assert not watched.take("emotion-tracker/room/speaker/speaker-1", payload)
 
 
 def test_several_sessions_to_choose_from():
     watched = told(*Script("a").start("first").events)
     told(*Script("b").start("second").events, watched=watched)
-    assert (watched.chosen, watched.place) == ("b", (2, 2))
-    watched.choose(1)
-    assert (watched.chosen, watched.place) == ("a", (1, 2))
+    assert (watched.shown, watched.position) == ("b", (2, 2))
+    watched.switch(1)
+    assert (watched.shown, watched.position) == ("a", (1, 2))
     told(*Script("c").start("third").events, watched=watched)
-    assert watched.chosen == "a"
+    assert watched.shown == "a"
     for number in range(2 * MAX_SESSIONS):
         told(*Script(f"more {number}").start().events, watched=watched)
-    assert watched.place[1] <= MAX_SESSIONS
-    assert watched.chosen == "a"
+    assert watched.position[1] <= MAX_SESSIONS
+    assert watched.shown == "a"
 
 
 @pytest.mark.broker

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from adapters.datasets.cache import clean_up, training_bound, training_folder
 from adapters.errors import AdapterError
-from adapters.training.cache import clean_up, training_bound, training_folder
 from adapters.training.feature_cache import cached as cached_tensor
 from tests.support.program import adapters
 

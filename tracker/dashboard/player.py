@@ -1,4 +1,4 @@
-"""A replay that can be paused, sought and sped up: where it is on the clock, and what has been seen until there."""
+"""A replay that can be paused, sought and sped up."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import accumulate
 
 import anyio
 
-from tracker.dashboard.screen import Ask, Playing
+from tracker.dashboard.screen import ChangeSpeed, KeyRequest, Playback, Seek
 from tracker.dashboard.view import View, fold
 from tracker.events import Event
 from tracker.recordings.replay import moment_ns
 from tracker.runtime.clock import Clock, seconds_to_ns
+from tracker.runtime.control import Pause, Resume
 
 _SLOWEST, _FASTEST = 1 / 8, 64.0
 
@@ -19,13 +20,13 @@ _SLOWEST, _FASTEST = 1 / 8, 64.0
 class Player:
     """Plays one session's events.
 
-    Whoever takes `events` gets each exactly once and in order, the first time that its moment is reached: going back
-    shows the past again and publishes nothing twice.
+    `events` gives each event exactly once and in order, the first time that its moment is reached: seeking back shows
+    the past again and publishes nothing twice.
 
     Args:
         events: Of one session.
         clock: Paces them.
-        speed: 1 is as it was.
+        speed: 1 is the original speed.
     """
 
     def __init__(self, events: Sequence[Event], clock: Clock, speed: float) -> None:
@@ -36,7 +37,7 @@ class Player:
         self._at_ns, self._since_ns = 0, clock.now_ns()
         self._paused = False
         self._changed = anyio.Event()
-        self._seen = 0  # events in the view
+        self._folded = 0  # events in the view
         self._view = View()
 
     @property
@@ -50,31 +51,31 @@ class Player:
         played = 0 if self._paused else round((self._clock.now_ns() - self._since_ns) * self._speed)
         return min(self.length_ns, self._at_ns + played)
 
-    def obey(self, ask: Ask) -> None:
-        """Pause, go on, seek or change the speed."""
+    def request(self, request: KeyRequest) -> None:
+        """Pause, resume, seek or change the speed; other requests have no effect."""
         self._at_ns, self._since_ns = self.position_ns, self._clock.now_ns()
-        match ask.what:
-            case "pause":
+        match request:
+            case Pause():
                 self._paused = True
-            case "resume":
+            case Resume():
                 self._paused = False
-            case "speed":
-                self._speed = min(_FASTEST, max(_SLOWEST, self._speed * ask.amount))
-            case "seek":
-                by_ns = -self.length_ns if ask.amount == float("-inf") else seconds_to_ns(ask.amount)
+            case ChangeSpeed(factor):
+                self._speed = min(_FASTEST, max(_SLOWEST, self._speed * factor))
+            case Seek(seconds):
+                by_ns = -self.length_ns if seconds == float("-inf") else seconds_to_ns(seconds)
                 self._at_ns = min(self.length_ns, max(0, self._at_ns + by_ns))
         self._changed.set()
         self._changed = anyio.Event()
 
-    def look(self) -> tuple[View, Playing]:
-        """What has been seen until now, and where that is."""
+    def read(self) -> tuple[View, Playback]:
+        """The session up to the present position, and the state of the replay."""
         position = self.position_ns
-        if self._seen and self._moments[self._seen - 1] > position:
-            self._seen, self._view = 0, View()
-        while self._seen < len(self._events) and self._moments[self._seen] <= position:
-            self._view = fold(self._view, self._events[self._seen])
-            self._seen += 1
-        return self._view, Playing(position, self.length_ns, self._speed, self._paused)
+        if self._folded and self._moments[self._folded - 1] > position:
+            self._folded, self._view = 0, View()
+        while self._folded < len(self._events) and self._moments[self._folded] <= position:
+            self._view = fold(self._view, self._events[self._folded])
+            self._folded += 1
+        return self._view, Playback(position, self.length_ns, self._speed, self._paused)
 
     async def events(self) -> AsyncIterator[Event]:
         """Each event when its moment is reached."""

@@ -14,11 +14,11 @@ from tests.support.fakes import Broken, Collect
 from tests.support.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
 from tracker.events import Event, from_json, to_json, without_words
-from tracker.mqtt.backlog import Backlog
-from tracker.mqtt.durable import Durable
-from tracker.mqtt.journal import CURSOR, begin, left_over, make_room, size
+from tracker.mqtt.disk_outbox import DiskOutbox
 from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.spool import CURSOR, create_spool, leftover_spools, make_room, size
 from tracker.mqtt.topics import Topics
+from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
 
@@ -34,13 +34,13 @@ def write(folder: Path, events) -> None:
         log.writelines(to_json(event) + "\n" for event in events)
 
 
-def take(backlog: Backlog, count: int) -> list[Event]:
+def take(outbox: DiskOutbox, count: int) -> list[Event]:
     """Deliver so many events; what they are."""
     got = []
-    while len(got) < count and (message := backlog.head):
+    while len(got) < count and (message := outbox.head):
         if message.seq is not None:
             got.append(from_json(message.payload))
-        backlog.acknowledge(message)
+        outbox.acknowledge(message)
     return got
 
 
@@ -50,23 +50,23 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
     window = data.draw(st.integers(1, 5))
     with tempfile.TemporaryDirectory() as name, ExitStack() as closing:  # hypothesis may end an example anywhere
         root = Path(name)
-        journal = begin(root, "one", None, BROKER, TOPICS)
-        closing.callback(journal.close, complete=False)
-        backlog = Backlog(journal, EventMessages(TOPICS).of, window)
+        spool = create_spool(root, "one", None, BROKER, TOPICS)
+        closing.callback(spool.close, complete=False)
+        outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window)
         written = data.draw(st.integers(0, len(events)))
         got = []
         for event in events[:written]:
-            write(journal.session, [event])
-            backlog.put(event, late=False)
-            got += take(backlog, data.draw(st.integers(0, 3)))
-        write(journal.session, data.draw(st.sampled_from([[], events[written : written + 1]])))
-        with (journal.session / EVENTS).open("a") as log:
+            write(spool.session, [event])
+            outbox.put(event, late=False)
+            got += take(outbox, data.draw(st.integers(0, 3)))
+        write(spool.session, data.draw(st.sampled_from([[], events[written : written + 1]])))
+        with (spool.session / EVENTS).open("a") as log:
             log.write(data.draw(st.sampled_from(["", '{"torn'])))
-        kept = (journal.session / EVENTS).read_bytes().count(b"\n")
-        backlog.close(over=False)  # all that a killed process leaves undone is done by the system
-        (left,) = left_over(root)
+        kept = (spool.session / EVENTS).read_bytes().count(b"\n")
+        outbox.close(over=False)  # all that a killed process leaves undone is done by the system
+        (left,) = leftover_spools(root)
         closing.callback(left.close, complete=False)
-        again = Backlog.of_earlier_run(left, EventMessages(TOPICS).afterwards, window)
+        again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages, window)
         assert len(again) == kept - len(got)
         rest = take(again, len(events))
         assert got + rest == events[:kept]
@@ -75,57 +75,57 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
 
 
 async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
-    journal = begin(tmp_path, "one", None, BROKER, TOPICS)
-    write(journal.session, conversation())
-    backlog = Backlog.of_earlier_run(journal, EventMessages(TOPICS, text=False).afterwards)
-    while message := backlog.head:
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    outbox = DiskOutbox.of_earlier_run(spool, EventMessages(TOPICS, text=False).late_messages)
+    while message := outbox.head:
         assert (message.topic, message.retain) == ("et/desk/late", False)
         assert ("late", "true") in message.user_properties
         assert without_words(from_json(message.payload)) == from_json(message.payload)
-        backlog.acknowledge(message)
-    backlog.close(over=True)
+        outbox.acknowledge(message)
+    outbox.close(over=True)
 
 
 def test_an_entry_belongs_to_one_process_and_one_broker(tmp_path):
-    mine = begin(tmp_path, "one", None, BROKER, TOPICS)
+    mine = create_spool(tmp_path, "one", None, BROKER, TOPICS)
     write(mine.session, conversation())
-    assert left_over(tmp_path) == []
+    assert leftover_spools(tmp_path) == []
     mine.close(complete=False)
-    assert left_over(tmp_path, "mqtt://elsewhere:1883") == []
-    (left,) = left_over(tmp_path, BROKER)
+    assert leftover_spools(tmp_path, "mqtt://elsewhere:1883") == []
+    (left,) = leftover_spools(tmp_path, BROKER)
     left.close(complete=True)
-    assert left_over(tmp_path) == []
+    assert leftover_spools(tmp_path) == []
     assert (tmp_path).stat().st_mode & 0o077 == 0 or not any(tmp_path.iterdir())
 
 
 def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
-    journal = begin(tmp_path, "one", None, BROKER, TOPICS)
-    write(journal.session, conversation())
-    journal.acknowledge(3)
-    (journal.folder / CURSOR).write_text("")
-    journal.close(complete=False)
-    (left,) = left_over(tmp_path)
-    backlog = Backlog.of_earlier_run(left, EventMessages(TOPICS).afterwards)
-    assert take(backlog, 99) == conversation()
-    backlog.close(over=True)
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.confirm(3)
+    (spool.folder / CURSOR).write_text("")
+    spool.close(complete=False)
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert take(outbox, 99) == conversation()
+    outbox.close(over=True)
 
 
 def test_a_session_that_was_removed_leaves_nothing_to_deliver(tmp_path):
-    journal = begin(tmp_path, "one", tmp_path / "gone", BROKER, TOPICS)
-    write(journal.session, conversation())
-    journal.close(complete=False)
+    spool = create_spool(tmp_path, "one", tmp_path / "gone", BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.close(complete=False)
     shutil.rmtree(tmp_path / "gone")
-    (left,) = left_over(tmp_path)
-    backlog = Backlog.of_earlier_run(left, EventMessages(TOPICS).afterwards)
-    assert (len(backlog), backlog.head) == (0, None)
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert (len(outbox), outbox.head) == (0, None)
 
 
 def test_room_is_made_at_the_expense_of_the_oldest(tmp_path):
     for name in ("a", "b", "c"):
-        journal = begin(tmp_path, name, None, BROKER, TOPICS)
-        write(journal.session, conversation())
+        spool = create_spool(tmp_path, name, None, BROKER, TOPICS)
+        write(spool.session, conversation())
         if name != "c":
-            journal.close(complete=False)
+            spool.close(complete=False)
     each = size(tmp_path) // 3
     assert make_room(tmp_path, 10 * each) == []
     assert make_room(tmp_path, 2 * each + 10) == ["a"]
@@ -143,7 +143,7 @@ async def test_an_event_is_on_the_disk_before_it_is_published(tmp_path):
                 seen.append(event)
 
     with anyio.fail_after(20):
-        await Durable(recorder, Look(), [].append, lambda: None).run(given_out(conversation()))
+        await WriteAhead(recorder, Look(), [].append, lambda: None).run(given_out(conversation()))
     assert seen == conversation()
 
 
@@ -151,9 +151,9 @@ async def test_an_event_is_on_the_disk_before_it_is_published(tmp_path):
 async def test_without_the_log_publishing_goes_on(at):
     said, collect = [], Collect()
     with anyio.fail_after(20):
-        await Durable(Broken(at), collect, said.append, lambda: None).run(given_out(conversation()))
+        await WriteAhead(Broken(at), collect, said.append, lambda: None).run(given_out(conversation()))
     assert collect.events == conversation()
-    assert said == ["broken: the disk is full; what is published is no longer kept"]
+    assert said == ["broken: the disk is full; published events are no longer kept on disk"]
 
 
 async def test_a_log_that_has_reached_its_bound_is_left_behind(tmp_path):
@@ -165,18 +165,18 @@ async def test_a_log_that_has_reached_its_bound_is_left_behind(tmp_path):
 
     with anyio.fail_after(20):
         recorder = Recorder(tmp_path / "session", {})
-        await Durable(recorder, collect, said.append, check).run(given_out(conversation()))
+        await WriteAhead(recorder, collect, said.append, check).run(given_out(conversation()))
     assert collect.events == conversation()
     assert len(said) == 1
 
 
 async def test_what_never_came_to_the_disk_is_counted_as_dropped(tmp_path):
-    journal = begin(tmp_path, "one", None, BROKER, TOPICS)
-    backlog = Backlog(journal, EventMessages(TOPICS).of, window=2)
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window=2)
     events = Script().start().says(0, 1, "Speaker 1", "hello").end(1)
-    write(journal.session, events[:1])
+    write(spool.session, events[:1])
     for event in events:
-        backlog.put(event, late=False)
-    assert [event.seq for event in take(backlog, 99)] == [0]
-    assert backlog.dropped == 3
-    backlog.close(over=True)
+        outbox.put(event, late=False)
+    assert [event.seq for event in take(outbox, 99)] == [0]
+    assert outbox.dropped == 3
+    outbox.close(over=True)

@@ -10,14 +10,14 @@ from rich.console import Console
 from tests.support.fakes import FakeClock
 from tests.support.sessions import Script, conversation, given_out, sessions
 from tracker.dashboard import view as views
-from tracker.dashboard.final import Picture
-from tracker.dashboard.view import View, fold, noted
-from tracker.dashboard.words import clock_time
+from tracker.dashboard.final import FinalScreen
+from tracker.dashboard.terminal import Terminal
+from tracker.dashboard.view import View, fold, with_note
 from tracker.errors import SinkError
 from tracker.events import TurnEnded, TurnSkipped, TurnStarted
 from tracker.runtime.clock import NS_PER_S
 from tracker.sinks.lines import line_of
-from tracker.sinks.terminal import Terminal
+from tracker.sinks.text import clock_time
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def seen(events) -> View:
 
 def drawn(view: View, height: int | None = None, **options) -> list[str]:
     target = console(**options)
-    target.print(Picture(view, NOTICE, height))
+    target.print(FinalScreen(view, NOTICE, height))
     return [line.rstrip() for line in written(target).splitlines()]
 
 
@@ -55,7 +55,7 @@ def test_the_view_counts_what_happened(events):
     assert view.skipped == sum(isinstance(event, TurnSkipped) for event in events)
     assert [row.turn for row in view.rows] == [event.turn for event in events if isinstance(event, TurnStarted)]
     heard = {row.speaker for row in view.rows} - {""}
-    assert heard == {speaker.id for speaker in view.people if speaker.turns}
+    assert heard == {speaker.id for speaker in view.speakers if speaker.turns}
 
 
 def test_turns_stand_in_the_order_of_their_start():
@@ -84,7 +84,7 @@ def test_media_time_as_people_read_it(ns, text):
 
 
 def test_the_whole_conversation():
-    assert drawn(noted(seen(conversation()), "mqtt: the broker is away")) == [
+    assert drawn(with_note(seen(conversation()), "mqtt: the broker is away")) == [
         "telephone.wav, 1 channel · emotion-tracker 0.1.0",
         "transcriber whisper-tiny.en · adapter meld-1",
         NOTICE,

@@ -10,11 +10,12 @@ from tests.pictures.story import story, write_session
 from tests.support.fakes import FakeClock
 from tests.support.sessions import conversation, sessions
 from tests.support.tmux import Tmux
-from tracker.dashboard.screen import Ask
+from tracker.dashboard.player import Player
+from tracker.dashboard.screen import ChangeSpeed, Seek
 from tracker.dashboard.view import View, fold
-from tracker.recordings.player import Player
 from tracker.recordings.replay import moment_ns
 from tracker.runtime.clock import NS_PER_S
+from tracker.runtime.control import Pause, Resume
 
 pytestmark = pytest.mark.anyio
 
@@ -32,26 +33,26 @@ def until(events, position_ns) -> View:
     return view
 
 
-asks = st.one_of(
-    st.sampled_from([Ask("pause"), Ask("resume"), Ask("seek", amount=float("-inf"))]),
-    st.floats(-30, 30).map(lambda s: Ask("seek", amount=s)),
-    st.sampled_from([0.5, 2.0]).map(lambda factor: Ask("speed", amount=factor)),
+requests = st.one_of(
+    st.sampled_from([Pause(), Resume(), Seek(float("-inf"))]),
+    st.floats(-30, 30).map(Seek),
+    st.sampled_from([0.5, 2.0]).map(ChangeSpeed),
 )
 
 
-@given(sessions(), st.lists(st.tuples(asks, st.integers(0, 20 * NS_PER_S)), max_size=10))
+@given(sessions(), st.lists(st.tuples(requests, st.integers(0, 20 * NS_PER_S)), max_size=10))
 def test_wherever_it_is_the_view_is_what_had_happened_until_there(events, steps):
     clock = Still()
     player = Player(events, clock, 1.0)
-    for ask, passed in steps:
+    for request, passed in steps:
         before = player.position_ns
-        player.obey(ask)
-        if ask.what != "seek":
+        player.request(request)
+        if not isinstance(request, Seek):
             assert player.position_ns == before
         clock.now += passed
-        view, playing = player.look()
-        assert 0 <= playing.position_ns <= playing.length_ns
-        assert view == until(events, playing.position_ns)
+        view, playback = player.read()
+        assert 0 <= playback.position_ns <= playback.length_ns
+        assert view == until(events, playback.position_ns)
 
 
 async def test_events_come_once_and_in_order_however_it_is_steered():
@@ -62,9 +63,9 @@ async def test_events_come_once_and_in_order_however_it_is_steered():
         async for event in player.events():
             got.append(event)
             if len(got) == 4:
-                player.obey(Ask("seek", amount=-3))
+                player.request(Seek(-3))
             if len(got) == 6:
-                player.obey(Ask("speed", amount=2))
+                player.request(ChangeSpeed(2))
     assert got == events
 
 
@@ -77,7 +78,7 @@ async def test_a_pause_holds_the_events_back():
         async for event in player.events():
             got.append(event)
             if len(got) == 3:
-                player.obey(Ask("pause"))
+                player.request(Pause())
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
@@ -87,7 +88,7 @@ async def test_a_pause_holds_the_events_back():
             assert 3 <= held < len(events)
             await anyio.wait_all_tasks_blocked()
             assert len(got) == held
-            player.obey(Ask("resume"))
+            player.request(Resume())
     assert got == events
 
 

@@ -1,15 +1,15 @@
-"""The conversation, and what may lie over it: one turn in detail, or the help."""
+"""The main pane: the conversation, one turn in detail, or the help."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
-from tracker.dashboard.boxes import Lines, bar, fit, wrap
-from tracker.dashboard.palette import Glyphs, emotion_colour, speaker_colour
-from tracker.dashboard.screen import Screen, selected, shown
+from tracker.dashboard.blocks import Lines, bar, fit, wrap
+from tracker.dashboard.screen import Screen, selected_row, visible_rows
 from tracker.dashboard.view import Row
-from tracker.dashboard.words import clock_time, printable
 from tracker.events import Faces
+from tracker.sinks.palette import Glyphs, emotion_colour, speaker_colour
+from tracker.sinks.text import clock_time, printable
 
 _BAR = 8
 _JUDGED = 1 + _BAR + 5  # after the emotion: its bar and its percentage
@@ -41,18 +41,18 @@ _HELP_ALL = (
 
 def conversation(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
     """The turns up to the selected one or the latest, as many whole lines as there is room for."""
-    rows = list(shown(screen.view, screen.choices))
+    rows = list(visible_rows(screen.view, screen.choices))
     if screen.choices.selected is not None:
         at = next((i for i, row in enumerate(rows) if row.turn == screen.choices.selected), len(rows) - 1)
         rows = rows[: max(at + 1, min(len(rows), height // 2))]
-    name = min(max((len(one.name) for one in screen.view.people), default=9), max(9, width // 6))
+    name = min(max((len(one.name) for one in screen.view.speakers), default=9), max(9, width // 6))
     lines: Lines = []
     marks = list(screen.view.marks)
     for row in reversed(rows):
         after = [mark for mark in marks if mark.at_ns > row.start_ns]
         marks = marks[: len(marks) - len(after)]
-        told = [_mark(mark.at_ns, mark.sentence, width, glyphs) for mark in after]
-        lines = [*_row(row, screen, name, width, glyphs), *told, *lines]
+        lines_after = [_mark(mark.at_ns, mark.sentence, width, glyphs) for mark in after]
+        lines = [*_row(row, screen, name, width, glyphs), *lines_after, *lines]
         if len(lines) >= height:
             return lines[-height:]
     early = [_mark(mark.at_ns, mark.sentence, width, glyphs) for mark in marks]
@@ -71,16 +71,16 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
     room = max(8, width - 2 - _TIME - 1 - name - 1 - 1 - judged_width)
     left = Text.assemble((f"{glyphs.here if here else ' '} ", "bold"), (f"{clock_time(row.start_ns):>{_TIME}} ", "dim"))
     channels = view.started.channels if view.started else 1
-    somebody = f"channel {row.channel + 1}" if channels > 1 else ""
+    unknown = f"channel {row.channel + 1}" if channels > 1 else ""
     if row.state in ("speaking", "skipped"):
         so_far = row.text or "speaking"
         words = f"{so_far} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
         style = "dim italic" if row.state == "speaking" else "dim"
         said = [(line, style) for line in wrap(words, room + 1 + judged_width)]
-        left.append_text(fit(Text(somebody, "dim"), name, glyphs))
+        left.append_text(fit(Text(unknown, "dim"), name, glyphs))
         judged = Text()
     else:
-        colour = speaker_colour(view.speakers.index(row.speaker))
+        colour = speaker_colour(view.speaker_ids.index(row.speaker))
         left.append_text(fit(Text(view.name_of(row.speaker), f"bold {colour}"), name, glyphs))
         unsure = row.state == "unsure"
         said = [(line, "reverse" if here else "") for line in wrap(row.text, room)]
@@ -96,15 +96,15 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
 
 def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     """Everything about one turn."""
-    row = selected(screen.view, screen.choices)
+    row = selected_row(screen.view, screen.choices)
     if row is None or row.judged is None:
         reason = f": {row.reason}" if row and row.reason else ""
         return [Text(f"this turn has not been judged{reason}", "dim")]
     event = row.judged
     name = screen.view.name_of(row.speaker)
-    called = f"{name} ({row.speaker})" if name != row.speaker else name
+    full_name = f"{name} ({row.speaker})" if name != row.speaker else name
     span = f"{clock_time(event.start_ns)} to {clock_time(event.end_ns)}, {(event.end_ns - event.start_ns) / 1e9:.1f} s"
-    lines = [Text(f"turn {event.turn}{glyphs.dot}{called}{glyphs.dot}{span}", "bold")]
+    lines = [Text(f"turn {event.turn}{glyphs.dot}{full_name}{glyphs.dot}{span}", "bold")]
     lines += [Text(line) for line in wrap(f"{row.text}", width)[:3]]
     if event.abstained:
         lines.append(Text(f"unsure: {row.reason or 'no reason given'}", "dim"))
@@ -117,7 +117,7 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     used = [f"{kind}: {printable(use)}" for kind, use in event.modalities.items()]
     lines.append(Text(glyphs.dot.join(used)))
     if event.faces:
-        lines.append(Text(f"face {seen(event.faces, glyphs)}"))
+        lines.append(Text(f"face {describe_face(event.faces, glyphs)}"))
     took = event.latency_ms
     lines += [
         Text(f"endpoint {took.endpoint:.0f} ms, then {took.total:.0f} ms to this event:"),
@@ -126,8 +126,8 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     return [fit(line, width, glyphs) for line in lines]
 
 
-def seen(faces: Faces, glyphs: Glyphs) -> str:
-    """Whose face was taken for the speaker's and how it looked."""
+def describe_face(faces: Faces, glyphs: Glyphs) -> str:
+    """Which face was taken for the speaker's, and its expressions."""
     why = {"only": "the only one", "mouth": "its mouth moved", "speaker": "as before", "size": "the largest"}
     course = ", ".join(printable(step.label) for step in faces.course)
     which = f"{faces.face} of {faces.count} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
@@ -136,7 +136,7 @@ def seen(faces: Faces, glyphs: Glyphs) -> str:
 
 def help_lines(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     """What the keys do."""
-    keys = [*HELP.get(screen.keys, ()), *_HELP_ALL]
+    keys = [*HELP.get(screen.mode, ()), *_HELP_ALL]
     lines = []
     for key, does in keys:
         first, *more = wrap(does, width - 14)
