@@ -130,7 +130,7 @@ def describe_face(faces: Faces, glyphs: Glyphs) -> str:
     """Which face was taken for the speaker's, and its expressions."""
     why = {"only": "the only one", "mouth": "its mouth moved", "speaker": "as before", "size": "the largest"}
     course = ", ".join(printable(step.label) for step in faces.course)
-    which = f"{faces.face} of {faces.seen} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
+    which = f"{faces.face} of {faces.count} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
     return f"{which}{glyphs.dot}{faces.pictures} pictures: {course}"
 
 
