@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tracker import config as settings
 from tracker import sessions_cli
 from tracker.assets import cli as assets

@@ -149,7 +149,11 @@ def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe:
     right = {}
     for weight in (0.0, 0.7):
         about = train(
-            replace(recipe, asr_words=weight, soft_targets=0.0), data, tmp_path / str(weight), seed=0, encoders=encoders()
+            replace(recipe, asr_words=weight, soft_targets=0.0),
+            data,
+            tmp_path / str(weight),
+            seed=0,
+            encoders=encoders(),
         )
         assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(weight)
         right[weight] = judged_as_heard(tmp_path / str(weight), recipe)
@@ -246,10 +250,10 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
         fit_fusion(fusion, drawn, labels)
 
     def watched_figures(
-        fusion: LateFusion, mean_voice: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
+        fusion: LateFusion, scores: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
     ) -> Any:
-        judged.extend((mean_voice, conflicting))
-        return evaluate_cases(fusion, mean_voice, conflicting, labels, seed)
+        judged.extend((scores, conflicting))
+        return evaluate_cases(fusion, scores, conflicting, labels, seed)
 
     monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
     monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)
