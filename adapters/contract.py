@@ -166,7 +166,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Who said what. ``text`` is empty where no words were recognised."""
+    """A speaker and the words; ``text`` is empty where no words were recognised."""
 
     speaker: str
     text: str
@@ -191,7 +191,7 @@ class TurnInput:
 
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
-    """One judgement: calibrated class probabilities and what they rest on.
+    """Calibrated class probabilities of one turn, and the modalities that they rest on.
 
     Attributes:
         labels: The classes.
