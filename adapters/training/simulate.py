@@ -1,8 +1,8 @@
 """Voices and faces for dialogues that have none: a simulated multimodal set.
 
 No conversational audio or video with emotion labels is available, so held-out voices and faces are assigned to the
-turns of dialogues. People often sound and look neutral whatever they say, and sometimes contradict their words: the shares below
-say how often. Every result obtained with this is a result about this simulation.
+turns of dialogues. People often sound and look neutral whatever they say, and sometimes contradict their words: the
+shares below say how often. Every result obtained with this is a result about this simulation.
 
 Letters: ``turns`` of the dialogues, ``pool`` voices or faces that may be drawn.
 """
