@@ -22,6 +22,7 @@ COMMANDS = {
     "published train": ("adapters.published.train:main", "Train the published MSE-Adapter."),
     "published evaluate": ("adapters.published.evaluate:main", "Evaluate a published MSE-Adapter."),
     "push": ("adapters.checkpoint.hub:main", "Publish an adapter on the Hugging Face hub."),
+    "corpora": ("adapters.datasets.corpus:main", "List the data sets: licences, labels, splits."),
     "cache": ("adapters.datasets.cache:main", "List or delete what training keeps on this machine."),
 }
 _GROUPS = {

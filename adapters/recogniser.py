@@ -94,9 +94,8 @@ class LlmRecogniser:
         self.card = card
         self.adapter_id = card.adapter_id
         self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
-        self.feature_specs: dict[Modality, FeatureSpec] = {"audio": card.audio}
-        if card.video is not None:
-            self.feature_specs["video"] = card.video
+        specs: dict[Modality, FeatureSpec | None] = {"audio": card.audio, "video": card.video}
+        self.feature_specs = {modality: spec for modality, spec in specs.items() if spec is not None}
         self.parameters = sum(value.numel() for value in head.parameters())
         self._head = head
         self._backbone = backbone
@@ -198,7 +197,7 @@ class LlmRecogniser:
         counts = torch.tensor([float(profile.turns) for profile in profiles])
         has_voice = torch.tensor([not isinstance(v, str) for v in voices])
         with torch.inference_mode():
-            normalised = self._head.voice.normalise(voice, totals, counts)
+            normalised = self._head.voice.normalise(voice, totals, counts) if self._head.voice else voice
             read = [
                 self._read(turn, state.dialogue, normalised[[row]], has_voice[[row]])
                 for row, (turn, state) in enumerate(zip(turns, before, strict=True))
@@ -255,7 +254,8 @@ class LlmRecogniser:
         confidence = float(row.max())
         abstained = None
         if not words and voice != "used" and face != "used":
-            missing = [_NO_WORDS, voice] if self.card.video is None else [_NO_WORDS, voice, face]
+            read = (self.card.audio, voice), (self.card.video, face)
+            missing = [_NO_WORDS, *(why for spec, why in read if spec is not None)]
             abstained = f"nothing to judge by: {'; '.join(missing)}"
         elif confidence < self._abstain_below:
             abstained = f"confidence {confidence:.2f} under {self._abstain_below:.2f}"

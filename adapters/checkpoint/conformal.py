@@ -26,9 +26,8 @@ from adapters.errors import AdapterError
 
 CASES = (
     *("words", "words and voice", "voice"),
-    *("face", "words and face", "words, voice and face", "voice and face"),  # of adapters that read faces
+    *("face", "words and face", "words, voice and face", "voice and face"),
 )
-_WITHOUT_FACES = CASES[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +83,22 @@ def case_of(words: bool, voice: bool, face: bool) -> str | None:
     return " and ".join(filter(None, (", ".join(used[:-1]), *used[-1:]))) or None
 
 
-def read(raw: Any, classes: int, faces: bool) -> EmotionSets | None:
+def read(raw: Any, classes: int, *, voices: bool, faces: bool) -> EmotionSets | None:
     """Take sets from a card, or None where it has none.
 
     Args:
         raw: What the card says.
         classes: How many there are.
-        faces: Whether the adapter reads faces.
+        voices: Whether the adapter reads voices.
+        faces: Likewise.
 
     Raises:
         ValueError: They do not fit the card.
     """
     if raw is None:
         return None
-    cases = CASES if faces else _WITHOUT_FACES
+    unread = [what for what, there in (("voice", voices), ("face", faces)) if not there]
+    cases = [case for case in CASES if not any(what in case for what in unread)]
     limits = {case: tuple(map(float, raw["limits"][case])) for case in cases}
     coverage = float(raw["coverage"])
     values = [value for row in limits.values() for value in row]

@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 
 from adapters.checkpoint import store
 from adapters.checkpoint.model_card import describe
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, first_line
 
 PREFIX = "hf:"
 _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
@@ -99,7 +99,7 @@ def push(folder: Path, repository: str, *, private: bool = False, token: str | N
     try:
         return str(published.push_to_hub(repository, private=private, token=token, commit_message="Add the adapter"))
     except Exception as error:  # its HTTP library's errors come through, and which library that is has changed
-        raise AdapterError(f"the hub does not take {repository}: {_first_line(error)}") from error
+        raise AdapterError(f"the hub does not take {repository}: {first_line(error)}") from error
 
 
 def pull(name: str) -> Path:
@@ -120,7 +120,7 @@ def pull(name: str) -> Path:
     try:
         folder = _fetch(match["repository"], match["revision"])
     except Exception as error:  # as above
-        raise AdapterError(f"the hub does not give {name}: {_first_line(error)}") from error
+        raise AdapterError(f"the hub does not give {name}: {first_line(error)}") from error
     store.verify(folder)
     return folder
 
@@ -138,8 +138,3 @@ def main(
 ) -> None:
     """Publish an adapter on the Hugging Face hub; log in with `hf auth login` first."""
     typer.echo(push(folder, repository, private=private))
-
-
-def _first_line(error: Exception) -> str:
-    """The kind of an error and its first line."""
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")

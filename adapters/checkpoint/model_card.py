@@ -21,7 +21,7 @@ tags:
 
 # {name}
 
-Says which emotion each turn of a conversation carries, from its words, the turns before it and {senses}: one of
+Says which emotion each turn of a conversation carries, from {senses}: one of
 {labels}. A small trained adapter ({parameters}) on a frozen language model, whose weights are not part of it.
 
 ```python
@@ -43,17 +43,26 @@ def describe(card: Card) -> str:
         _HEADER.format(
             base=base,
             name=card.name,
-            senses="the voice" if card.video is None else "voice and face",
+            senses=_listed(["its words", "the turns before it", *_senses(card)]),
             labels=", ".join(card.labels.labels),
             parameters=f"{count:,} weights" if isinstance(count, int) else "a few million weights",
         ),
         _section("Intended use", _words(about.get("intended_use"))),
         _section("Limits", _words(about.get("limits"))),
+        _section("What it does not read", _table(("modality", "why"), _pairs(about.get("absent")))),
         _section("Data and licences", _table(("data", "licence"), _pairs(about.get("data")))),
         _section("Metrics on the dev split", _metrics(about.get("dev"))),
         _section("What it was made for", _made_for(card)),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _senses(card: Card) -> list[str]:
+    return [name for name, spec in (("the voice", card.audio), ("the face", card.video)) if spec is not None]
+
+
+def _listed(parts: list[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _section(title: str, body: str) -> str:
@@ -93,8 +102,8 @@ def _number(value: object) -> str:
 def _made_for(card: Card) -> str:
     rows: list[tuple[str, ...]] = [
         ("language model", f"{card.backbone.name}, fingerprint {card.backbone.fingerprint}"),
-        ("voice features", str(card.audio)),
-        ("face features", "none" if card.video is None else str(card.video)),
+        ("voice features", str(card.audio or "none")),
+        ("face features", str(card.video or "none")),
         ("seed", str(card.about.get("seed", "not stated"))),
         ("SHA-256 of adapter.safetensors", card.weights_sha256),
     ]

@@ -47,20 +47,20 @@ class Card:
     Attributes:
         name: Short name.
         labels: Its classes.
-        audio: The voice features that it reads.
+        audio: The voice features that it reads, or None where it does not read voices.
         backbone: The LLM that it reads.
         prompt: How dialogues are written down for it.
         shape: Its sizes.
         weights_sha256: Of the weights' file; filled in when saved.
         about: Data, licences, splits, seeds, metrics, limits, intended use.
         sets: Conformal sets, where they were fitted.
-        video: The face features that it reads, or None where it does not read faces.
+        video: The face features that it reads, or None likewise.
         format: Version of the checkpoint's format.
     """
 
     name: str
     labels: LabelSet
-    audio: FeatureSpec
+    audio: FeatureSpec | None
     backbone: BackboneSpec
     prompt: PromptSpec
     shape: HeadShape
@@ -115,18 +115,20 @@ def read_card(folder: Path) -> Card:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
-        video = raw.get("video")
+        audio, video = (None if raw.get(kind) is None else FeatureSpec(**raw[kind]) for kind in ("audio", "video"))
         card = Card(
             name=raw["name"],
             labels=_labels(raw["labels"]),
-            audio=FeatureSpec(**raw["audio"]),
+            audio=audio,
             backbone=BackboneSpec(**raw["backbone"]),
             prompt=PromptSpec(**raw["prompt"]),
             shape=_shape(raw["shape"]),
             weights_sha256=raw["weights_sha256"],
             about=raw["about"],
-            sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"]), faces=video is not None),
-            video=None if video is None else FeatureSpec(**video),
+            sets=conformal.read(
+                raw.get("sets"), len(raw["labels"]["labels"]), voices=audio is not None, faces=video is not None
+            ),
+            video=video,
             format=raw["format"],
         )
         _assert_kinds(card)
@@ -175,15 +177,17 @@ def _assert_sizes(card: Card) -> None:
     """Compare a card's numbers with what they count.
 
     Raises:
-        ValueError: A size is no size, or there are not as many labels as classes.
+        ValueError: A size is no size, there are not as many labels as classes, or features lack their networks.
     """
     shape, pseudo = card.shape, card.shape.pseudo
-    sizes = [shape.width, shape.classes, shape.members, shape.words_hidden, shape.voice_hidden]
+    sizes = [shape.width, shape.classes, shape.members, shape.words_hidden]
     sizes += [card.prompt.max_tokens, card.prompt.max_words]
-    sizes += [] if shape.face_hidden is None else [shape.face_hidden]
+    sizes += [hidden for hidden in (shape.voice_hidden, shape.face_hidden) if hidden is not None]
     sizes += [] if pseudo is None else [pseudo.tokens, pseudo.question]
     if min(sizes) < 1 or min(shape.layers, default=-1) < 0:
         raise ValueError(f"sizes of 1 and more and layers of 0 and more are wanted, not {shape} and {card.prompt}")
+    if (card.audio is None) != (shape.voice_hidden is None):
+        raise ValueError(f"voices of {card.audio} do not go with a hidden width of {shape.voice_hidden}")
     if len(card.labels) != shape.classes:
         raise ValueError(f"{shape.classes} classes need as many labels, not {card.labels.labels}")
 
@@ -209,18 +213,17 @@ def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[EmotionH
 
     Args:
         folder: Where it is.
-        audio: The voice features that it will be given.
-        video: The face features that it will be given, should it read faces.
+        audio: The voice features that it will be given, should it read voices.
+        video: Likewise the face features.
 
     Raises:
         AdapterError: Something is missing, damaged, or made for other features.
     """
     card = verify(folder)
     path = folder / _WEIGHTS
-    if card.audio != audio:
-        raise AdapterError(f"{folder} reads {card.audio}, this version extracts {audio}: train it again")
-    if card.video not in (None, video):
-        raise AdapterError(f"{folder} reads {card.video}, this version extracts {video}: train it again")
+    for made_for, extracted in ((card.audio, audio), (card.video, video)):
+        if made_for not in (None, extracted):
+            raise AdapterError(f"{folder} reads {made_for}, this version extracts {extracted}: train it again")
     expected = _expected(folder / _CARD, card.shape)
     weights = read_weights(path)
     assert_same(path, expected, weights)

@@ -1,8 +1,9 @@
 """EMO-DB: ten German actors speak everyday sentences in seven emotions.
 
 Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2005. CC0. Files ``SSTTTEv.*``: SS the speaker,
-E the emotion by its German initial; 535 clips, no official split. Quirk: boredom has no counterpart among MELD's
-labels and is refused.
+E the emotion by its German initial; 535 clips. Labels: MELD's, without surprise. Splits: the release has none; here
+``train`` is without speaker 16, ``dev`` is speaker 16, and ``all`` is both. Quirk: boredom has no counterpart among
+MELD's labels and is refused.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Clip, Clips, existing_folder
 
 _EMOTIONS = {"W": "anger", "E": "disgust", "A": "fear", "F": "joy", "T": "sadness", "N": "neutral"}
 
 
-def load(folder: Path) -> Clips:
-    """Read all speakers.
+def load(folder: Path, split: str) -> Clips:
+    """Read one split.
 
     Raises:
         AdapterError: The folder is missing, or is a file.
@@ -31,5 +33,16 @@ def load(folder: Path) -> Clips:
         elif name[5] not in _EMOTIONS:
             refused[f"emotion {name[5]}"] += 1
         else:
-            clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[name[5]]), name[:2], "emodb"))
-    return Clips(tuple(clips), refused)
+            clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[name[5]]), name[:2], name[:2] == "16"))
+    return Clips(tuple(clips), refused).split(split)
+
+
+CORPUS = Corpus(
+    name="emodb",
+    title="EMO-DB",
+    licence="CC0",
+    kind=Clips,
+    labels=MELD_LABELS,
+    splits={"train": "without speaker 16", "dev": "speaker 16", "all": ""},
+    load=load,
+)

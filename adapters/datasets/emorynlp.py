@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import NEGATIVE, NEUTRAL, POSITIVE, LabelSet, Utterance
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Dialogues, Line, existing
 from adapters.datasets.tables import clean, read_rows
 
@@ -69,4 +70,15 @@ def load(folder: Path, split: str) -> Dialogues:
         else:
             line = Line(Utterance(speaker, text), LABELS.labels.index(emotion))
             scenes.setdefault((row["Season"], row["Episode"], row["Scene_ID"]), []).append(line)
-    return Dialogues(tuple(map(tuple, scenes.values())), refused, LABELS)
+    return Dialogues(tuple(map(tuple, scenes.values())), refused)
+
+
+CORPUS = Corpus(
+    name="emorynlp",
+    title="EmoryNLP",
+    licence="Apache-2.0",
+    kind=Dialogues,
+    labels=LABELS,
+    splits=dict.fromkeys(("train", "dev", "test"), ""),
+    load=load,
+)

@@ -1,7 +1,7 @@
 """FER2013: faces found by an image search, 48 x 48 grey, one of seven emotions each.
 
-Goodfellow et al., "Challenges in Representation Learning", ICONIP 2013. For research. Splits: ``Training`` (28709
-faces), ``PublicTest`` (3589), ``PrivateTest`` (3589). Read is either the release's ``fer2013.csv`` (columns
+Goodfellow et al., "Challenges in Representation Learning", ICONIP 2013. Licence: research use. Splits: ``Training``
+(28709 faces), ``PublicTest`` (3589), ``PrivateTest`` (3589). Read is either the release's ``fer2013.csv`` (columns
 ``emotion,pixels,Usage``; emotions 0 to 6 are anger, disgust, fear, joy, sadness, surprise, neutral), or one
 ``SPLIT.npz`` per split with ``images`` (uint8, n x 48 x 48) and ``labels`` (0 to 6 in the order of MELD's labels).
 Labels: `adapters.contract.MELD_LABELS`.
@@ -18,18 +18,17 @@ import tokenize
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from adapters.contract import MELD_LABELS
-from adapters.datasets.records import existing
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Faces, existing
 from adapters.datasets.tables import read_rows
 from adapters.errors import AdapterError
 
-SPLITS = ("Training", "PublicTest", "PrivateTest")
 SIZE = 48
 _RELEASED = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")
 _ORDER = np.array([MELD_LABELS.labels.index(name) for name in _RELEASED])
@@ -50,27 +49,16 @@ _DAMAGED = (  # what zipfile and numpy may raise on a file that is no archive of
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Faces:
-    """Faces of one split, and how many were refused for which reason."""
-
-    images: UInt8[np.ndarray, "n 48 48"]
-    labels: Int64[np.ndarray, " n"]
-    refused: Counter[str]
-
-
 def load(folder: Path, split: str) -> Faces:
     """Read one split.
 
     Args:
         folder: Where ``fer2013.csv`` or the ``.npz`` files are.
-        split: One of `SPLITS`.
+        split: ``Training``, ``PublicTest`` or ``PrivateTest``.
 
     Raises:
-        AdapterError: There is no such split or file, or it is something else.
+        AdapterError: There is no such file, or it is something else.
     """
-    if split not in SPLITS:
-        raise AdapterError(f"FER2013 has no split {split!r}: take {', '.join(SPLITS)}")
     refused: Counter[str] = Counter()
     table = folder / "fer2013.csv"
     images, labels = _from_table(table, split, refused) if table.is_file() else _from_arrays(folder / f"{split}.npz")
@@ -107,7 +95,7 @@ def _from_table(
     labels: list[int] = []
     for row in read_rows(path, ("emotion", "pixels", "Usage"), refused):
         if row["Usage"] != split:
-            if row["Usage"] not in SPLITS:
+            if row["Usage"] not in CORPUS.splits:
                 refused[f"unknown split {row['Usage']!r}"] += 1
             continue
         face = _face(row["pixels"])
@@ -130,3 +118,14 @@ def _face(pixels: str) -> UInt8[np.ndarray, "48 48"] | None:
         return None
     face: UInt8[np.ndarray, "48 48"] = values.astype(np.uint8).reshape(SIZE, SIZE)
     return face
+
+
+CORPUS = Corpus(
+    name="fer2013",
+    title="FER2013",
+    licence="research use",
+    kind=Faces,
+    labels=MELD_LABELS,
+    splits=dict.fromkeys(("Training", "PublicTest", "PrivateTest"), ""),
+    load=load,
+)

@@ -1,7 +1,8 @@
 r"""IEMOCAP: two actors at a time play scripted and improvised dialogues, in the layout of its release.
 
 Busso et al., "IEMOCAP: Interactive emotional dyadic motion capture database", Language Resources and Evaluation 2008.
-For research, on request from the University of Southern California. Read are, below ``Session1`` to ``Session5``:
+Licence: research use, on request from the University of Southern California. Read are, below ``Session1`` to
+``Session5``:
 
     dialog/transcriptions/Ses01F_impro01.txt   ``Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.``
     dialog/EmoEvaluation/Ses01F_impro01.txt    ``[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]``
@@ -22,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import NEGATIVE, NEUTRAL, POSITIVE, Absent, LabelSet, Utterance
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Dialogues, Line, existing, existing_folder
 from adapters.datasets.tables import clean
 from adapters.errors import AdapterError
@@ -53,10 +55,8 @@ def load(folder: Path, split: str) -> Dialogues:
         split: ``train``, ``dev`` or ``test``.
 
     Raises:
-        AdapterError: A session is missing, or there is no such split.
+        AdapterError: A session is missing.
     """
-    if split not in _SESSIONS:
-        raise AdapterError(f"IEMOCAP has no split {split!r}: take {', '.join(_SESSIONS)}")
     refused: Counter[str] = Counter()
     dialogues: list[tuple[Line, ...]] = []
     for number in _SESSIONS[split]:
@@ -67,7 +67,7 @@ def load(folder: Path, split: str) -> Dialogues:
             lines = _dialogue(path, session, labels, refused)
             if lines:
                 dialogues.append(lines)
-    return Dialogues(tuple(dialogues), refused, LABELS)
+    return Dialogues(tuple(dialogues), refused)
 
 
 def _labels(path: Path, refused: Counter[str]) -> dict[str, str]:
@@ -112,3 +112,14 @@ def _lines(path: Path) -> list[str]:
         raise AdapterError(f"{path} is a folder: a text is wanted there") from error
     except UnicodeDecodeError as error:
         raise AdapterError(f"{path} is not text in UTF-8: {error}") from error
+
+
+CORPUS = Corpus(
+    name="iemocap",
+    title="IEMOCAP",
+    licence="research use, on request",
+    kind=Dialogues,
+    labels=LABELS,
+    splits={"train": "sessions 1-3", "dev": "session 4", "test": "session 5"},
+    load=load,
+)

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS, Absent, Utterance
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Dialogues, Line, existing
 from adapters.datasets.tables import clean, read_rows
 
@@ -83,4 +84,15 @@ def load(folder: Path, split: str) -> Dialogues:
         clip = clip_of(media, row["Dialogue_ID"], row["Utterance_ID"])
         line = Line(Utterance(clean(row["Speaker"]), text), MELD_LABELS.labels.index(row["Emotion"]), clip)
         dialogues.setdefault(row["Dialogue_ID"], []).append(line)
-    return Dialogues(tuple(map(tuple, dialogues.values())), refused, MELD_LABELS)
+    return Dialogues(tuple(map(tuple, dialogues.values())), refused)
+
+
+CORPUS = Corpus(
+    name="meld",
+    title="MELD",
+    licence="GPL-3.0",
+    kind=Dialogues,
+    labels=MELD_LABELS,
+    splits=dict.fromkeys(("train", "dev", "test"), ""),
+    load=load,
+)

@@ -1,7 +1,8 @@
 """nEMO: nine Polish actors speak ninety sentences in six emotions.
 
 Christop, "nEMO: Dataset of Emotional Speech in Polish", LREC-COLING 2024. CC BY-NC-SA 4.0. ``data.tsv`` names file,
-emotion and speaker; 4481 clips, no official split, no disgust. Quirk: the files may be in another format than the
+emotion and speaker; 4481 clips. Labels: MELD's, without disgust. Splits: the release has none; here ``train`` is
+without speaker MP0, ``dev`` is speaker MP0, and ``all`` is both. Quirk: the files may be in another format than the
 ``.wav`` that ``data.tsv`` names.
 """
 
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Clip, Clips, existing
 from adapters.datasets.tables import read_rows
 
@@ -24,8 +26,8 @@ _EMOTIONS = {
 }
 
 
-def load(folder: Path) -> Clips:
-    """Read all speakers.
+def load(folder: Path, split: str) -> Clips:
+    """Read one split.
 
     Raises:
         AdapterError: ``data.tsv`` is missing, or has other columns.
@@ -42,5 +44,16 @@ def load(folder: Path) -> Clips:
             refused[f"emotion {row['emotion']}"] += 1
         else:
             label = MELD_LABELS.labels.index(_EMOTIONS[row["emotion"]])
-            clips.append(Clip(path, label, row["speaker_id"], "nemo"))
-    return Clips(tuple(clips), refused)
+            clips.append(Clip(path, label, row["speaker_id"], row["speaker_id"] == "MP0"))
+    return Clips(tuple(clips), refused).split(split)
+
+
+CORPUS = Corpus(
+    name="nemo",
+    title="nEMO",
+    licence="CC BY-NC-SA 4.0",
+    kind=Clips,
+    labels=MELD_LABELS,
+    splits={"train": "without speaker MP0", "dev": "speaker MP0", "all": ""},
+    load=load,
+)

@@ -1,26 +1,22 @@
 """Neutral talk: telephone, meetings and read speech, taken as neutral so that a voice does not invent emotions.
 
 Windows of 3 s, a new one every 1.5 s, from recordings that carry no emotion labels: AMI meetings trn03 to trn05 (CC BY
-4.0), a telephone call (pyannote.audio's sample) and two LibriSpeech utterances (CC BY 4.0). The first 18 s of the call
-and of each meeting may be trained on; the rest, and LibriSpeech as a whole, is held out. Quirk: that the talk is
-neutral is an assumption, and people do laugh in it.
+4.0), a telephone call (pyannote.audio's sample, MIT) and two LibriSpeech utterances (CC BY 4.0). Labels: neutral. The
+folder holds ``telephone``, ``meetings`` and ``librispeech_pair``, 75 windows. Splits: ``train`` (44 windows), the first
+18 s of the call and of each meeting; ``dev`` (31), the rest, and LibriSpeech as a whole; ``all``. No window spans the
+border. Quirk: that the talk is neutral is an assumption, and people do laugh in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import soundfile
-from jaxtyping import Float32
+from adapters.contract import NEUTRAL, LabelSet
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Clip, Clips, existing
+from adapters.datasets.sound import RATE_HZ, read_mono
 
-from adapters.datasets.records import existing
-from adapters.errors import AdapterError
-
-_RATE_HZ = 16_000
-_WINDOW_S, _STEP_S, _TRAIN_S, _LEAST_S = 3.0, 1.5, 18.0, 2.0
+_WINDOW, _STEP, _TRAIN, _LEAST = (round(seconds * RATE_HZ) for seconds in (3.0, 1.5, 18.0, 2.0))
 _RECORDINGS = {
     "telephone/sample.flac": True,
     "meetings/trn03.flac": True,
@@ -31,51 +27,29 @@ _RECORDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of neutral talk.
-
-    Attributes:
-        recording: Where it is from.
-        held_out: Whether it must not be trained on.
-        samples: 16 kHz.
-    """
-
-    recording: str
-    held_out: bool
-    samples: Float32[np.ndarray, " samples"]
-
-
-def read_mono(path: Path) -> Float32[np.ndarray, " samples"]:
-    """The samples of a mono sound file of 16 kHz.
+def load(folder: Path, split: str) -> Clips:
+    """Read one split.
 
     Raises:
-        AdapterError: It is something else, or damaged.
+        AdapterError: A recording is missing, damaged, or no mono sound of 16 kHz.
     """
-    try:
-        samples, rate = soundfile.read(path, dtype="float32")
-    except (soundfile.SoundFileError, TypeError, MemoryError) as error:  # also of a .raw and of a length made up
-        raise AdapterError(f"{path} is damaged or no sound file, copy it again or take it out: {error}") from error
-    if rate != _RATE_HZ or samples.ndim != 1 or len(samples) == 0:
-        raise AdapterError(f"{path} has {rate} Hz and shape {samples.shape}: convert it to 16 kHz mono")
-    mono: Float32[np.ndarray, " samples"] = samples
-    return mono
-
-
-def windows(data: Path) -> Iterator[Window]:
-    """All windows; none spans the border between training and held-out time.
-
-    Args:
-        data: Folder with ``telephone``, ``meetings`` and ``librispeech_pair``.
-
-    Raises:
-        AdapterError: A recording is missing.
-    """
+    clips: list[Clip] = []
     for name, trainable in _RECORDINGS.items():
-        samples = read_mono(existing(data / name, "neutral talk"))
-        border = int(_TRAIN_S * _RATE_HZ) if trainable else 0
-        for held_out, part in ((False, samples[:border]), (True, samples[border:])):
-            for start in range(0, len(part), int(_STEP_S * _RATE_HZ)):
-                window = part[start : start + int(_WINDOW_S * _RATE_HZ)]
-                if len(window) >= _LEAST_S * _RATE_HZ:
-                    yield Window(name, held_out, window)
+        path = existing(folder / name, "neutral talk")
+        length = len(read_mono(path))
+        border = min(_TRAIN, length) if trainable else 0
+        for held_out, begin, end in ((False, 0, border), (True, border, length)):
+            for start in range(begin, end - _LEAST + 1, _STEP):
+                clips.append(Clip(path, 0, name, held_out, (start, min(start + _WINDOW, end))))
+    return Clips(tuple(clips)).split(split)
+
+
+CORPUS = Corpus(
+    name="neutral-talk",
+    title="AMI meetings trn03-05, a pyannote.audio telephone call and LibriSpeech, as neutral",
+    licence="CC BY 4.0; MIT",
+    kind=Clips,
+    labels=LabelSet.of("neutral-talk", {"neutral": NEUTRAL}),
+    splits={"train": "first 18 s of each but LibriSpeech", "dev": "the rest", "all": ""},
+    load=load,
+)

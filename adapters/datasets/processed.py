@@ -5,7 +5,7 @@ label}``; labels are names: MELD's, or CHERMA's in Chinese (`CHERMA_LABELS`). Wi
 CHERMA 1024, 2048. MMSA (Mao et al., "M-SENA", ACL 2022): one dict of splits ``train``, ``valid`` and ``test``, each
 with ``raw_text``, ``audio``, ``vision``, ``regression_labels``, ``audio_lengths`` and ``vision_lengths``: MOSEI as
 ``unaligned_50.pkl`` (74, 35; 16326 / 1871 / 4659 rows; scores in [-3, 3]) and SIMS-V2 as ``ch-simsv2s.pkl`` (25, 177;
-2722 / 647 / 1034; [-1, 1]). Licences are those of the sets: MELD GPL-3.0; CHERMA, MOSEI and SIMS-V2 for research.
+2722 / 647 / 1034; [-1, 1]). Licences are those of the sets: MELD GPL-3.0; CHERMA, MOSEI and SIMS-V2 research use.
 Quirks: frames are padded at the end; here each sequence is cut to its own length. MMSA's acoustic features hold minus
 infinity (the logarithm of silence) and its faces not-a-number (nothing tracked): both become zero, as in MMSA. Rows
 with fields missing, a length of no frames or more than there are, other numbers that are not finite, or no usable label
@@ -25,6 +25,7 @@ import zipfile  # noqa: F401  # numpy needs it where no module can be opened any
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +34,7 @@ from jaxtyping import Float32
 
 from adapters.contract import MELD_LABELS, NEGATIVE, NEUTRAL, POSITIVE, SURPRISE, LabelSet
 from adapters.datasets.cache import clean_up, training_folder
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.unpickle import Unpickler, convert, limited
 from adapters.errors import AdapterError
 
@@ -79,6 +81,9 @@ class Samples:
     samples: tuple[Sample, ...]
     refused: Counter[str]
 
+    def __len__(self) -> int:
+        return len(self.samples)
+
 
 class _Room:
     """How many numbers a file may still come to: a small file may name one row a thousand times."""
@@ -94,33 +99,24 @@ class _Room:
         return True
 
 
-def load_mse(folder: Path, name: str, split: str) -> Samples:
-    """Read MSE-Adapter's file of one split.
+def file_of(name: str, split: str) -> str:
+    """The name of a set's file; MMSA's hold all splits."""
+    return {"mosei": "unaligned_50.pkl", "sims-v2": "ch-simsv2s.pkl"}.get(name, f"{name}_{split}.pkl")
+
+
+def load(name: str, place: Path, split: str) -> Samples:
+    """Read one split.
 
     Args:
-        folder: Where the files are.
-        name: ``meld`` or ``cherma``, as the file's name has it.
-        split: ``train``, ``valid`` or ``test``.
-
-    Raises:
-        AdapterError: There is no such file or set, or it is something else.
-    """
-    if name not in _NAMES:
-        raise AdapterError(f"unknown set {name!r} of MSE-Adapter's: take {', '.join(_NAMES)}")
-    return _converted(folder / f"{name}_{split}.pkl", name, split)
-
-
-def load_mmsa(path: Path, split: str) -> Samples:
-    """Read one split of an MMSA file.
-
-    Args:
-        path: For example ``unaligned_50.pkl``.
+        name: ``meld``, ``cherma``, ``mosei`` or ``sims-v2``.
+        place: The folder with the set's files, or its file.
         split: ``train``, ``valid`` or ``test``.
 
     Raises:
         AdapterError: There is no such file or split, or it is something else.
     """
-    return _converted(path, _MMSA, split)
+    path = place if place.is_file() else place / file_of(name, split)
+    return _converted(path, name if name in _NAMES else _MMSA, split)
 
 
 def _converted(path: Path, name: str, split: str) -> Samples:
@@ -332,6 +328,45 @@ def _convert(size: int) -> None:
     found = Unpickler(sys.stdin.buffer).load()
     samples = read_mmsa(found, split, size) if name == _MMSA else read_mse(found, name, size)
     _save(samples, sys.stdout.buffer)
+
+
+_SPLITS = dict.fromkeys(("train", "valid", "test"), "")
+MELD = Corpus(
+    name="meld-processed",
+    title="MELD, features of MSE-Adapter",
+    licence="GPL-3.0",
+    kind=Samples,
+    labels=MELD_LABELS,
+    splits=_SPLITS,
+    load=partial(load, "meld"),
+)
+CHERMA = Corpus(
+    name="cherma",
+    title="CHERMA, features of MSE-Adapter",
+    licence="research use",
+    kind=Samples,
+    labels=CHERMA_LABELS,
+    splits=_SPLITS,
+    load=partial(load, "cherma"),
+)
+MOSEI = Corpus(
+    name="mosei",
+    title="CMU-MOSEI, features of MMSA",
+    licence="research use",
+    kind=Samples,
+    labels=None,
+    splits=_SPLITS,
+    load=partial(load, "mosei"),
+)
+SIMS_V2 = Corpus(
+    name="sims-v2",
+    title="CH-SIMS v2.0, features of MMSA",
+    licence="research use",
+    kind=Samples,
+    labels=None,
+    splits=_SPLITS,
+    load=partial(load, "sims-v2"),
+)
 
 
 if __name__ == "__main__":

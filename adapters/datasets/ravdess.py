@@ -1,8 +1,9 @@
 """RAVDESS: 24 actors speak two sentences in eight emotions.
 
 Livingstone & Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song", PLoS ONE 2018. CC BY-NC-SA 4.0.
-Files ``actor_NN/03-01-EE-II-SS-RR-NN.*``: EE is the emotion, NN the actor; 60 clips per actor, 1440 in all. There is no
-official split: here actors 17 and above are kept out of training. Quirk: "calm" is counted as neutral.
+Files ``actor_NN/03-01-EE-II-SS-RR-NN.*``: EE is the emotion, NN the actor; 60 clips per actor, 1440 in all. Labels:
+MELD's. Splits: the release has none; here ``train`` is actors 01 to 16, ``dev`` the others, and ``all`` is both. Quirk:
+"calm" is counted as neutral.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Clip, Clips, existing_folder
 
-FIRST_HELD_OUT_ACTOR = 17
+_FIRST_HELD_OUT = 17
 _EMOTIONS = {
     "01": "neutral",
     "02": "neutral",
@@ -26,8 +28,8 @@ _EMOTIONS = {
 }
 
 
-def load(folder: Path) -> Clips:
-    """Read all actors.
+def load(folder: Path, split: str) -> Clips:
+    """Read one split.
 
     Raises:
         AdapterError: The folder is missing, or is a file.
@@ -39,10 +41,17 @@ def load(folder: Path) -> Clips:
         if len(fields) != 7 or fields[2] not in _EMOTIONS or not fields[6].isdecimal():
             refused["not a name of RAVDESS"] += 1
             continue
-        clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[fields[2]]), fields[6], "ravdess"))
-    return Clips(tuple(clips), refused)
+        held_out = int(fields[6]) >= _FIRST_HELD_OUT
+        clips.append(Clip(path, MELD_LABELS.labels.index(_EMOTIONS[fields[2]]), fields[6], held_out))
+    return Clips(tuple(clips), refused).split(split)
 
 
-def held_out(clip: Clip) -> bool:
-    """Whether a clip is of an actor who is kept out of training."""
-    return int(clip.speaker) >= FIRST_HELD_OUT_ACTOR
+CORPUS = Corpus(
+    name="ravdess",
+    title="RAVDESS",
+    licence="CC BY-NC-SA 4.0",
+    kind=Clips,
+    labels=MELD_LABELS,
+    splits={"train": "actors 01-16", "dev": "actors 17 on", "all": ""},
+    load=load,
+)

@@ -1,4 +1,7 @@
-"""What the data sets give: labelled dialogues, labelled voice clips, and the rows that were refused."""
+"""What is read of a data set: dialogues, voice clips or faces, and how many rows were refused for which reason.
+
+Letters: ``n`` faces.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.contract import MELD_LABELS, Absent, LabelSet, Utterance
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from adapters.contract import Absent, Utterance
 from adapters.errors import AdapterError
 
 _NO_MEDIA = Absent("no recordings")
@@ -29,17 +35,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Dialogues:
-    """A split of a text corpus.
-
-    Attributes:
-        dialogues: Each with its turns in order.
-        refused: Rows left out, counted by reason.
-        label_set: What the class ids stand for.
-    """
+    """Dialogues, each with its turns in order."""
 
     dialogues: tuple[tuple[Line, ...], ...]
     refused: Counter[str] = field(default_factory=Counter)
-    label_set: LabelSet = MELD_LABELS
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     @property
     def labels(self) -> list[int]:
@@ -57,24 +59,51 @@ class Clip:
     """One recorded utterance.
 
     Attributes:
-        path: A mono sound file.
-        label: Class id among the labels of MELD.
-        speaker: Unique within its corpus.
-        corpus: The corpus's name.
+        path: A mono sound file of 16 kHz.
+        label: Class id.
+        speaker: Unique within its data set; the recording where the speaker is unknown.
+        held_out: Whether training must not use it.
+        span: First sample, and the one after the last; None for the whole file.
     """
 
     path: Path
     label: int
     speaker: str
-    corpus: str
+    held_out: bool
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """A voice corpus; ``refused`` counts the files left out by reason."""
+    """Voice clips."""
 
     clips: tuple[Clip, ...]
     refused: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def labels(self) -> list[int]:
+        """The class id of each clip."""
+        return [clip.label for clip in self.clips]
+
+    def split(self, name: str) -> Clips:
+        """The clips that training may use (``train``), the others (``dev``), or ``all``."""
+        held_out = {"train": (False,), "dev": (True,), "all": (False, True)}[name]
+        return Clips(tuple(clip for clip in self.clips if clip.held_out in held_out), self.refused)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Pictures of faces, grey."""
+
+    images: UInt8[np.ndarray, "n 48 48"]
+    labels: Int64[np.ndarray, " n"]
+    refused: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 def existing(path: Path, what: str) -> Path:

@@ -1,8 +1,9 @@
 """URDU: spontaneous speech from Urdu talk shows, four emotions.
 
-Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", FIT 2018. For research use. One
-folder per emotion, ``SPEAKER_FILE_NUMBER.*``; 400 clips of 38 speakers, no official split. Quirk: most speakers bring
-one emotion only, so that a voice may give its class away.
+Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", FIT 2018. Licence: research use.
+One folder per emotion, ``SPEAKER_FILE_NUMBER.*``; 400 clips of 38 speakers. Labels: MELD's neutral, sadness, joy and
+anger. Splits: the release has none; here ``train`` is without speaker SM3, ``dev`` is speaker SM3, and ``all`` is both.
+Quirk: most speakers bring one emotion only, so that a voice may give its class away.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.contract import MELD_LABELS
+from adapters.datasets.corpus import Corpus
 from adapters.datasets.records import Clip, Clips, existing_folder
 
 _EMOTIONS = {"angry": "anger", "happy": "joy", "neutral": "neutral", "sad": "sadness"}
 
 
-def load(folder: Path) -> Clips:
-    """Read all speakers.
+def load(folder: Path, split: str) -> Clips:
+    """Read one split.
 
     Raises:
         AdapterError: The folder is missing, or is a file.
@@ -29,5 +31,17 @@ def load(folder: Path) -> Clips:
         if emotion is None:
             refused[f"folder {path.parent.name}"] += 1
             continue
-        clips.append(Clip(path, MELD_LABELS.labels.index(emotion), path.stem.split("_")[0], "urdu"))
-    return Clips(tuple(clips), refused)
+        speaker = path.stem.split("_")[0]
+        clips.append(Clip(path, MELD_LABELS.labels.index(emotion), speaker, speaker == "SM3"))
+    return Clips(tuple(clips), refused).split(split)
+
+
+CORPUS = Corpus(
+    name="urdu",
+    title="URDU talk shows",
+    licence="research use",
+    kind=Clips,
+    labels=MELD_LABELS,
+    splits={"train": "without speaker SM3", "dev": "speaker SM3", "all": ""},
+    load=load,
+)

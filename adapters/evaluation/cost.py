@@ -17,6 +17,7 @@ from typing import Annotated
 import torch
 import typer
 
+from adapters.contract import MELD_LABELS
 from adapters.datasets import meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
@@ -59,7 +60,15 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
     silent = torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
 
     def epoch() -> None:
-        fit_pseudo(pseudo, backbone, read_dialogues(corpus, backbone, prompter), labels, lambda _: silent, spec)
+        fit_pseudo(
+            pseudo,
+            backbone,
+            read_dialogues(corpus, backbone, prompter),
+            labels,
+            len(MELD_LABELS),
+            lambda _: silent,
+            spec,
+        )
 
     return epoch
 
@@ -75,7 +84,7 @@ def main(
     if recipe.pseudo is None:
         raise AdapterError(f"{config} trains no pseudo tokens, there is nothing to compare")
     spec = replace(recipe.pseudo, epochs=1)
-    corpus = meld.load(data / "meld", "train")
+    corpus = meld.CORPUS.read(data, "train")
     some = Dialogues(corpus.dialogues[:dialogues])
     ways = {"whole_sequences": whole_sequences(some, recipe, batch), "suffixes": suffixes(some, recipe, spec)}
     minutes: dict[str, float] = {}

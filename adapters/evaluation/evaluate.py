@@ -14,10 +14,10 @@ import numpy as np
 import typer
 
 from adapters import recogniser
-from adapters.contract import MELD_LABELS, EmotionScores, Features, LabelSet, TurnInput, Utterance
-from adapters.datasets import emodb, emorynlp, fer2013, iemocap, meld, nemo, ravdess, urdu
-from adapters.datasets.neutral_talk import read_mono, windows
-from adapters.datasets.records import Clip, Clips, Dialogues
+from adapters.contract import EmotionScores, Features, TurnInput, Utterance
+from adapters.datasets.corpus import Corpus, find
+from adapters.datasets.records import Clips, Dialogues, Faces
+from adapters.datasets.sound import read_clip
 from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SpeechEncoder
@@ -26,104 +26,61 @@ from adapters.recogniser import LlmRecogniser, LlmState
 from adapters.training.metrics import compute_metrics
 from adapters.training.progress import progress
 
-DIALOGUES: dict[str, Callable[[Path, str], Dialogues]] = {
-    "meld": meld.load,
-    "emorynlp": emorynlp.load,
-    "iemocap": iemocap.load,
-}
-VOICES: dict[str, Callable[[Path], Clips]] = {
-    "ravdess": ravdess.load,
-    "emodb": emodb.load,
-    "nemo": nemo.load,
-    "urdu": urdu.load,
-}
-OTHERS = ("neutral-talk", "fer2013")
 
-
-def folder_of(data: Path, dataset: str) -> Path:
-    """Where a data set is: in the folder of its name, or right in the folder that was given."""
-    return data / dataset if (data / dataset).is_dir() else data
-
-
-def dialogue_turns(dialogues: Dialogues) -> tuple[list[TurnInput], list[int]]:
+def dialogue_turns(dialogues: Dialogues) -> list[TurnInput]:
     """Every labelled turn with the turns before it, by words alone."""
-    turns, labels = [], []
+    turns = []
     for dialogue in dialogues.dialogues:
         history: list[Utterance] = []
         for line in dialogue:
             if line.label is not None:
                 turns.append(TurnInput(line.utterance, tuple(history)))
-                labels.append(line.label)
             history.append(line.utterance)
-    return turns, labels
+    return turns
 
 
-def clips_of(clips: tuple[Clip, ...], split: str) -> tuple[Clip, ...]:
-    """The clips of a split: ``all`` of a voice corpus, or ``dev``, RAVDESS's actors who are not trained on."""
-    if split == "all":
-        return clips
-    return tuple(clip for clip in clips if (clip.corpus, split) == ("ravdess", "dev") and ravdess.held_out(clip))
-
-
-def voice_turns(clips: tuple[Clip, ...], encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
+def voice_turns(clips: Clips, encoder: SpeechEncoder) -> list[TurnInput]:
     """Every clip, by voice alone."""
-    turns = [TurnInput(Utterance(c.speaker, ""), audio=encoder.encode(read_mono(c.path)).features) for c in clips]
-    return turns, [clip.label for clip in clips]
-
-
-def neutral_talk_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInput], list[int]]:
-    """The windows of neutral talk that are not trained on, by voice alone, all taken as neutral."""
-    turns = [
-        TurnInput(Utterance("Speaker 1", ""), audio=encoder.encode(window.samples).features)
-        for window in windows(data)
-        if window.held_out
+    return [
+        TurnInput(Utterance(clip.speaker, ""), audio=encoder.encode(read_clip(clip)).features) for clip in clips.clips
     ]
-    return turns, [MELD_LABELS.labels.index("neutral")] * len(turns)
 
 
-def face_turns(faces: fer2013.Faces, encoder: FaceEncoder) -> tuple[list[TurnInput], list[int]]:
+def face_turns(faces: Faces, encoder: FaceEncoder) -> list[TurnInput]:
     """Every picture, by the face alone, as a turn of one frame."""
     frames = encoder(faces.images)
-    turns = [TurnInput(Utterance("Speaker 1", ""), video=Features(visual.SPEC, frame[None])) for frame in frames]
-    return turns, faces.labels.tolist()
+    return [TurnInput(Utterance("Speaker 1", ""), video=Features(visual.SPEC, frame[None])) for frame in frames]
 
 
 def read_turns(
+    corpus: Corpus[Any],
     data: Path,
-    dataset: str,
     split: str,
-    encoder: Callable[[], SpeechEncoder],
-    expressions: Callable[[], FaceEncoder],
-) -> tuple[list[TurnInput], list[int], LabelSet, Counter[str]]:
-    """Turns of one split, their class ids, what those stand for, and the rows that were refused.
+    voices: Callable[[], SpeechEncoder],
+    faces: Callable[[], FaceEncoder],
+) -> tuple[list[TurnInput], list[int], Counter[str]]:
+    """Turns of one split, their class ids, and the rows that were refused.
+
+    Args:
+        corpus: What to read.
+        data: Folder with one folder per data set, or of the data set itself.
+        split: Its name.
+        voices: Loads the encoder of voices.
+        faces: Loads the encoder of faces.
 
     Raises:
-        AdapterError: The data set is unknown, or it has no such split.
+        AdapterError: There is no such split, or the data set holds no turns.
     """
-    folder = folder_of(data, dataset)
-    if dataset in DIALOGUES:
-        dialogues = DIALOGUES[dataset](folder, split)
-        turns, labels = dialogue_turns(dialogues)
-        known, refused = dialogues.label_set, dialogues.refused
-    elif dataset in VOICES:
-        clips = VOICES[dataset](folder)
-        chosen = clips_of(clips.clips, split)
-        if not chosen:
-            raise AdapterError(f"{dataset} in {folder} has no clips in split {split!r}: take all, or dev of ravdess")
-        turns, labels = voice_turns(chosen, encoder())
-        known, refused = MELD_LABELS, clips.refused
-    elif dataset == "fer2013":
-        faces = fer2013.load(folder, split)
-        turns, labels = face_turns(faces, expressions())
-        known, refused = MELD_LABELS, faces.refused
-    elif dataset == "neutral-talk":
-        turns, labels = neutral_talk_turns(data, encoder())
-        known, refused = MELD_LABELS, Counter()
-    else:
-        raise AdapterError(f"unknown data set {dataset!r}: take {', '.join((*DIALOGUES, *VOICES, *OTHERS))}")
-    if not turns:
-        raise AdapterError(f"{dataset} {split} in {folder} has no turns to evaluate; refused: {dict(refused)}")
-    return turns, labels, known, refused
+    match corpus.read(data, split):
+        case Dialogues() as found:
+            turns = dialogue_turns(found)
+        case Clips() as found:
+            turns = voice_turns(found, voices())
+        case Faces() as found:
+            turns = face_turns(found, faces())
+        case _:
+            raise AdapterError(f"{corpus.name} holds processed features: take python -m adapters published evaluate")
+    return turns, list(map(int, found.labels)), found.refused
 
 
 def set_metrics(model: LlmRecogniser, scored: list[EmotionScores], labels: list[int]) -> dict[str, Any]:
@@ -144,8 +101,6 @@ def set_metrics(model: LlmRecogniser, scored: list[EmotionScores], labels: list[
 
 def evaluate(model: LlmRecogniser, turns: list[TurnInput], labels: list[int]) -> dict[str, Any]:
     """All metrics of a checkpoint on some turns; the keys do not depend on the data."""
-    if not turns:
-        raise AdapterError("no turns to evaluate: this data set has no such split")
     begun = time.monotonic()
     scored: list[EmotionScores] = []
     state = LlmState()
@@ -176,8 +131,8 @@ def evaluate(model: LlmRecogniser, turns: list[TurnInput], labels: list[int]) ->
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set, or of the data set itself.")],
-    dataset: Annotated[str, typer.Option(help=f"One of {', '.join((*DIALOGUES, *VOICES, *OTHERS))}.")] = "meld",
-    split: Annotated[str, typer.Option(help="train, dev or test; all for voices; FER2013's own names.")] = "dev",
+    dataset: Annotated[str, typer.Option(help="One that python -m adapters corpora lists.")] = "meld",
+    split: Annotated[str, typer.Option(help="One of the data set's, such as train, dev or test.")] = "dev",
     checkpoint: Annotated[
         str, typer.Option(help="Folder of the adapter, the name of one that ships, or hf:owner/name.")
     ] = "default",
@@ -191,12 +146,14 @@ def main(
     def encoder() -> SpeechEncoder:
         return SpeechEncoder(threads=threads or 0)
 
+    corpus = find(dataset)
     model = recogniser.load(checkpoint, backbone, threads=threads, dtype=dtype, abstain_below=abstain_below)
-    turns, labels, known, refused = read_turns(data, dataset, split, encoder, FaceEncoder)
-    if model.card.labels != known:
+    turns, labels, refused = read_turns(corpus, data, split, encoder, FaceEncoder)
+    predicted = model.labels.labels
+    if not set(corpus.names()) <= set(predicted):
         raise AdapterError(
-            f"{model.adapter_id} predicts {', '.join(model.card.labels.labels)}, "
-            f"but {dataset} is labelled with {', '.join(known.labels)}"
+            f"{model.adapter_id} predicts {', '.join(predicted)}, "
+            f"but {dataset} is labelled with {', '.join(corpus.names())}"
         )
-    result = evaluate(model, turns, labels)
+    result = evaluate(model, turns, [predicted.index(corpus.names()[label]) for label in labels])
     typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))

@@ -1,6 +1,6 @@
 """What voice and face add to the words, and what they spoil where they contradict.
 
-Adapters are evaluated on MELD dev with simulated voices and faces (see `adapters.training.simulate`), each with several
+Adapters are evaluated on dev with simulated voices and faces (see `adapters.training.simulate`), each with several
 draws. Late fusion is fitted anew on one half of dev and evaluated on the other, so that no turn is evaluated by weights
 that were fitted to it. A Markdown table on stdout; the models' outputs come from the cache, so it takes a minute.
 """
@@ -19,8 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from adapters.checkpoint import store
-from adapters.contract import MELD_LABELS
-from adapters.datasets import meld
+from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import FaceEncoder
@@ -29,13 +28,15 @@ from adapters.llm.presets import backbone_source
 from adapters.readout.fusion import LateFusion
 from adapters.readout.head import EmotionHead
 from adapters.recogniser import llm_of, locate
-from adapters.training.faces import FaceTurns, turns_with_faces
-from adapters.training.feature_cache import VoiceRows, voice_rows, word_rows
+from adapters.training.faces import FaceTurns
+from adapters.training.feature_cache import VoiceRows, word_rows
 from adapters.training.fit_pseudo import read_dialogues
 from adapters.training.fusion import DRAWS, fit_fusion
 from adapters.training.metrics import compute_metrics
 from adapters.training.modality_scores import SimulatedScores, Split, face_pool, simulate_scores, voice_pool
+from adapters.training.recipe import RECIPES, read_recipe
 from adapters.training.simulate import CONFLICT
+from adapters.training.sources import Encoders, Sources, read_faces, read_voices, sources_of
 
 _METRICS: tuple[Literal["weighted_f1", "macro_f1", "accuracy", "ece"], ...] = (
     *("weighted_f1", "macro_f1", "accuracy", "ece"),
@@ -93,8 +94,8 @@ CASES = (
 
 def part(scores: SimulatedScores, rows: slice) -> SimulatedScores:
     """The scores of some of the turns."""
-    face = None if scores.face is None else scores.face[rows]
-    return SimulatedScores(scores.words[rows], scores.words_with_voice[rows], scores.voice[rows], face)
+    voice, face = (None if one is None else one[rows] for one in (scores.voice, scores.face))
+    return SimulatedScores(scores.words[rows], scores.words_with_voice[rows], voice, face)
 
 
 def table_rows(
@@ -102,6 +103,7 @@ def table_rows(
     matching: SimulatedScores,
     conflicting: SimulatedScores,
     labels: Int[Tensor, " turns"],
+    names: tuple[str, ...],
 ) -> Iterator[tuple[str, Float[np.ndarray, " metrics"]]]:
     """Metrics of each case, each half of the turns fused by weights that were fitted on the other.
 
@@ -110,14 +112,15 @@ def table_rows(
         matching: A draw to evaluate.
         conflicting: One in which voices and faces contradict.
         labels: Class ids of the turns.
+        names: The classes.
     """
     middle = len(labels) // 2
     halves = slice(0, middle), slice(middle, len(labels))
-    fusions = [LateFusion(len(MELD_LABELS)) for _ in halves]
+    fusions = [LateFusion(len(names)) for _ in halves]
     for fusion, rows in zip(fusions, halves, strict=True):
         fit_fusion(fusion, [part(scores, rows) for scores in drawn], labels[rows])
     for case in CASES:
-        if case.present[2] and matching.face is None:
+        if (case.present[1] and matching.voice is None) or (case.present[2] and matching.face is None):
             continue
         evaluated = []
         for fusion, rows in zip(fusions, reversed(halves), strict=True):
@@ -126,29 +129,34 @@ def table_rows(
             with torch.no_grad():
                 evaluated.append(fusion(scores.masked(*present)).exp())
         probabilities = torch.cat(evaluated[::-1]).double().numpy()
-        result = compute_metrics(probabilities, labels.numpy(), MELD_LABELS.labels)
+        result = compute_metrics(probabilities, labels.numpy(), names)
         yield case.name, np.array([result[name] for name in _METRICS])
 
 
 def evaluate_adapter(
-    name: str, data: Path, voices: VoiceRows, faces: FaceTurns, seeds: int
+    name: str, data: Path, sources: Sources, voices: VoiceRows | None, faces: FaceTurns | None, seeds: int
 ) -> Iterator[tuple[str, Float[np.ndarray, " metrics"]]]:
     """The metrics of one adapter, for every draw."""
     head, card = store.load(locate(name), acoustic.SPEC, visual.SPEC)
+    if card.labels != sources.labels:
+        raise AdapterError(
+            f"{name} has the labels of {card.labels.name}, the recipe's data those of {sources.labels.name}"
+        )
     source = backbone_source(card.backbone.name)
     backbone, prompter = llm_of(card, source, dtype="bfloat16")  # as in training, whose output is in the cache
-    corpus = meld.load(data / "meld", "dev")
+    corpus = sources.dialogues.read(data, list(sources.dialogues.splits)[1])
     chunks = read_dialogues(corpus, backbone, prompter) if head.pseudo is not None else []
-    dev = Split(word_rows(corpus, backbone, prompter, card.prompt), chunks)
+    dev = Split(word_rows(corpus, card.labels, backbone, prompter, card.prompt), chunks)
     for seed in range(_APART, _APART * (seeds + 1), _APART):
         drawn, conflicting = _draws(head, backbone, dev, voices, faces, seed)
-        yield from table_rows(drawn[:-1], drawn[-1], conflicting, dev.rows.labels)
+        yield from table_rows(drawn[:-1], drawn[-1], conflicting, dev.rows.labels, card.labels.labels)
 
 
 def _draws(
-    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows, faces: FaceTurns, seed: int
+    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows | None, faces: FaceTurns | None, seed: int
 ) -> tuple[list[SimulatedScores], SimulatedScores]:
-    voice_draws, face_draws = voice_pool(head, voices, seed), face_pool(head, faces)
+    voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
+    face_draws = face_pool(head.face, faces) if head.face and faces else None
     drawn = [simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + step) for step in range(DRAWS + 1)]
     return drawn, simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + DRAWS, CONFLICT)
 
@@ -159,14 +167,17 @@ def main(
         list[str] | None, typer.Option(help="Folder or name of an adapter; may be given several times.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Draws of voices and faces for each adapter.", min=1)] = 1,
+    config: Annotated[Path, typer.Option(help="The recipe whose data are read.")] = RECIPES / "default.toml",
 ) -> None:
     """Print the table: mean and standard deviation over adapters and draws."""
     found: dict[str, list[Float[np.ndarray, " metrics"]]] = {}
-    rows = voice_rows(data, SpeechEncoder)
-    voices = rows.where(rows.held_out.numpy())
-    _, faces = turns_with_faces(data, FaceEncoder, _TURNS_PER_LABEL, seed=_APART)
+    recipe = read_recipe(config)
+    sources = sources_of(recipe)
+    encoders = Encoders(SpeechEncoder, FaceEncoder)
+    _, voices = read_voices(sources, data, encoders)
+    _, faces = read_faces(sources, data, encoders, _TURNS_PER_LABEL, seed=_APART)
     for name in checkpoint or ["default"]:
-        for case, values in evaluate_adapter(name, data, voices, faces, seeds):
+        for case, values in evaluate_adapter(name, data, sources, voices, faces, seeds):
             found.setdefault(case, []).append(values)
     typer.echo("| simulated dev | weighted F1 | macro F1 | accuracy | ECE |\n|---|---|---|---|---|")
     for case, draws in found.items():

@@ -17,6 +17,8 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from adapters.contract import MELD_LABELS
+from adapters.datasets import fer2013
 from adapters.features.visual import CHANNELS, FaceEncoder
 from adapters.training.faces import FaceRows, face_rows
 
@@ -46,5 +48,5 @@ def _metrics(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dic
 
 def main(data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")]) -> None:
     """Probe the features."""
-    rows = face_rows(data, FaceEncoder)
+    rows = face_rows(fer2013.CORPUS, MELD_LABELS, data, FaceEncoder)
     typer.echo(json.dumps(probe(rows), indent=2))

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from adapters.datasets import meld
-from adapters.datasets.processed import Samples, load_mmsa, load_mse
+from adapters.datasets import meld, processed
+from adapters.datasets.processed import Samples, file_of
 from adapters.datasets.records import Dialogues, Line
 from adapters.errors import AdapterError
 from adapters.llm.prompt import anonymise
@@ -127,13 +127,13 @@ def load_both(name: str, data: Path, dialogues: int = 0, dev_dialogues: int = 0)
 
 def _processed(name: str, dataset: Emotions | Sentiment, data: Path, split: str) -> tuple[Path, Samples] | None:
     """The processed file of a split and its rows, or None where MELD has none and may have tables."""
-    file = dataset.file if isinstance(dataset, Sentiment) else f"{name}_{split}.pkl"
+    file = file_of(name, split)
     places = [data] if data.is_file() else [folder / file for folder in (data / name, data)]
     path = next((place for place in places if place.is_file()), None)
     if isinstance(dataset, Emotions) and data.is_file():
         raise AdapterError(f"{data} is a file: for {name}, give the folder that holds {file}")
     if path is not None:
-        return path, load_mmsa(path, split) if isinstance(dataset, Sentiment) else load_mse(path.parent, name, split)
+        return path, processed.load(name, path, split)
     if name == "meld":
         return None
     raise AdapterError(f"no {file} in {data}: give the folder that holds the processed files of {name}")

@@ -59,11 +59,10 @@ class Emotions:
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:
-    """Intensities; ``measure`` compares predicted with true ones, ``file`` is MMSA's with the features."""
+    """Intensities; ``measure`` compares predicted with true ones."""
 
     task: Task
     measure: Callable[[Values, Values], MoseiMetrics | SimsMetrics]
-    file: str
 
     @property
     def limit(self) -> float:
@@ -82,8 +81,8 @@ class Sentiment:
 SETS: Mapping[str, Emotions | Sentiment] = {
     "meld": Emotions(TASKS["meld"], MELD_LABELS.labels),
     "cherma": Emotions(TASKS["cherma"], CHERMA_LABELS.labels),
-    "mosei": Sentiment(TASKS["mosei"], mosei_metrics, "unaligned_50.pkl"),
-    "sims-v2": Sentiment(TASKS["sims-v2"], sims_metrics, "ch-simsv2s.pkl"),
+    "mosei": Sentiment(TASKS["mosei"], mosei_metrics),
+    "sims-v2": Sentiment(TASKS["sims-v2"], sims_metrics),
 }
 
 

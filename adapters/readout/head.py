@@ -29,7 +29,7 @@ class HeadShape:
         classes: How many.
         members: Networks of each ensemble: of words, of faces and of each view of a voice.
         words_hidden: Hidden width of the words' networks.
-        voice_hidden: Hidden width of the voice's networks.
+        voice_hidden: Hidden width of the voice's networks, or None where voices are not read.
         pseudo: Pseudo tokens behind the turn, or None where the LLM reads the dialogue only.
         face_hidden: Hidden width of the face's networks, or None where faces are not read.
     """
@@ -39,7 +39,7 @@ class HeadShape:
     classes: int
     members: int = 5
     words_hidden: int = 128
-    voice_hidden: int = 48
+    voice_hidden: int | None = 48
     pseudo: PseudoShape | None = None
     face_hidden: int | None = None
 
@@ -59,7 +59,7 @@ class HeadInput:
         voice: Summary of each turn's voice.
         before: Sum of the summaries of the speaker's earlier turns.
         turns: How many those are.
-        has_voice: Which turns have a voice.
+        has_voice: Which turns have a voice; none of them where voices are not read.
         face: Summary of each turn's face.
         has_face: Which turns have a face; none of them where faces are not read.
     """
@@ -94,7 +94,9 @@ class EmotionHead(nn.Module):
         super().__init__()
         words_dim = len(shape.layers) * shape.parts * shape.width
         self.words = Ensemble(words_dim, shape.words_hidden, shape.members, shape.classes, words_dropout)
-        self.voice = VoiceClassifier(shape.voice_hidden, shape.members, shape.classes, voice_dropout)
+        self.voice: VoiceClassifier | None = None
+        if shape.voice_hidden is not None:
+            self.voice = VoiceClassifier(shape.voice_hidden, shape.members, shape.classes, voice_dropout)
         self.fusion = LateFusion(shape.classes)
         self.pseudo = PseudoTokens(shape.width, shape.pseudo, voice_dropout[0]) if shape.pseudo else None
         self.face: FaceClassifier | None = None
@@ -105,8 +107,9 @@ class EmotionHead(nn.Module):
     def forward(self, batch: HeadInput) -> Float[Tensor, "b classes"]:
         """Calibrated log probabilities."""
         words = mean_log_probs(self.words(batch.words.flatten(1)))
-        voice = self.voice(self.voice.normalise(batch.voice, batch.before, batch.turns))
-        face = self.face(batch.face) if self.face else torch.zeros_like(words)
+        nothing = torch.zeros_like(words)
+        voice = self.voice(self.voice.normalise(batch.voice, batch.before, batch.turns)) if self.voice else nothing
+        face = self.face(batch.face) if self.face else nothing
         scores = ModalityScores(words, batch.has_words, voice, batch.has_voice, face, batch.has_face)
         fused: Tensor = self.fusion(scores)
         return fused

@@ -22,8 +22,9 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
-from adapters.contract import MELD_LABELS
-from adapters.datasets import fer2013
+from adapters.contract import LabelSet
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Faces
 from adapters.features.visual import SIZE, SPEC
 from adapters.readout.face import FaceClassifier, summarise_face
 from adapters.training.feature_cache import cached
@@ -34,7 +35,6 @@ from adapters.training.recipe import FitSpec
 VERSION = 1  # raised whenever the same pictures would give other rows
 STRENGTHS = (0.4, 1.0)  # each picture is there as it is, and as one camera and a worse one see it
 _MOST_PER_LABEL = 1500  # of the fitting split; disgust has 436
-_NEUTRAL = MELD_LABELS.labels.index("neutral")
 _READ_AT_ONCE = 100
 
 
@@ -53,15 +53,17 @@ class FaceRows:
         features: Of each picture as it is, then of its other variants.
         labels: Class ids.
         held_out: Which ones are not trained on.
+        label_set: What the class ids stand for.
     """
 
     features: Float[Tensor, "faces variants dim"]
     labels: Int[Tensor, " faces"]
     held_out: Bool[Tensor, " faces"]
+    label_set: LabelSet
 
     def where(self, rows: Bool[Tensor, " faces"]) -> FaceRows:
         """Some of the pictures."""
-        return FaceRows(self.features[rows], self.labels[rows], self.held_out[rows])
+        return FaceRows(self.features[rows], self.labels[rows], self.held_out[rows], self.label_set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,21 +104,29 @@ def degrade(faces: UInt8[np.ndarray, "faces 48 48"], strength: float, seed: int)
     return degraded
 
 
-def face_rows(data: Path, encoder: Callable[[], PictureEncoder]) -> FaceRows:
-    """Encode FER2013: Training up to a bound per label, and all of PublicTest, which is held out.
+def face_rows(
+    corpus: Corpus[Faces], label_set: LabelSet, data: Path, encoder: Callable[[], PictureEncoder]
+) -> FaceRows:
+    """Encode the first split of a data set up to a bound per label, and all of the second, which is held out.
 
     Args:
-        data: Folder with one folder per corpus.
+        corpus: The data set.
+        label_set: The labels that are learned; faces of others are left out.
+        data: Folder with one folder per data set.
         encoder: Loads the face network, if something is not in the cache.
+
+    Raises:
+        AdapterError: The data set is missing or damaged.
     """
-    splits = [fer2013.load(data / "fer2013", split) for split in ("Training", "PublicTest")]
+    fitting, held = (corpus.read(data, split) for split in list(corpus.splits)[:2])
+    ids = np.array([label_set.labels.index(name) if name in label_set.labels else -1 for name in corpus.names()])
+    known = [ids[faces.labels] for faces in (fitting, held)]
     chosen = np.sort(
-        np.concatenate(
-            [np.flatnonzero(splits[0].labels == label)[:_MOST_PER_LABEL] for label in range(len(MELD_LABELS))]
-        )
+        np.concatenate([np.flatnonzero(known[0] == label)[:_MOST_PER_LABEL] for label in range(len(label_set))])
     )
-    images = np.concatenate([splits[0].images[chosen], splits[1].images])
-    labels = np.concatenate([splits[0].labels[chosen], splits[1].labels])
+    also = np.flatnonzero(known[1] >= 0)
+    images = np.concatenate([fitting.images[chosen], held.images[also]])
+    labels = np.concatenate([known[0][chosen], known[1][also]])
 
     def make() -> Tensor:
         loaded = encoder()
@@ -128,7 +138,7 @@ def face_rows(data: Path, encoder: Callable[[], PictureEncoder]) -> FaceRows:
     pixels = hashlib.sha256(images.tobytes()).hexdigest()
     features = cached("faces", (SPEC, VERSION, STRENGTHS, len(chosen), pixels), make).float()
     held_out = torch.arange(len(images)) >= len(chosen)
-    return FaceRows(features, torch.from_numpy(labels), held_out)
+    return FaceRows(features, torch.from_numpy(labels), held_out, label_set)
 
 
 def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
@@ -143,14 +153,14 @@ def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
     """
     random = np.random.default_rng(seed)
     labels = rows.labels.numpy()
-    pools = [np.flatnonzero(labels == label) for label in range(len(MELD_LABELS))]
-    features = rows.features.numpy()
+    pools = [np.flatnonzero(labels == label) for label in range(len(rows.label_set))]
+    features, neutral_id = rows.features.numpy(), rows.label_set.labels.index("neutral")
     summaries = []
     for pool in pools:
         for _ in range(per_label):
             frames = int(random.integers(1, 31))
             moments = random.choice(pool, int(random.integers(1, 5)))
-            calm = random.choice(pools[_NEUTRAL], 2)
+            calm = random.choice(pools[neutral_id], 2)
             neutral = random.random(frames) < random.uniform(0.0, 0.6)
             neutral[random.integers(frames)] = False  # its own expression shows at least once
             shown = np.where(neutral, random.choice(calm, frames), random.choice(moments, frames))
@@ -158,11 +168,8 @@ def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
     return FaceTurns(torch.from_numpy(np.stack(summaries)), torch.arange(len(pools)).repeat_interleave(per_label))
 
 
-def turns_with_faces(
-    data: Path, encoder: Callable[[], PictureEncoder], per_label: int, seed: int
-) -> tuple[FaceTurns, FaceTurns]:
+def turns_with_faces(rows: FaceRows, per_label: int, seed: int) -> tuple[FaceTurns, FaceTurns]:
     """Turns to fit the face classifier to, and a fifth as many of pictures that are held out."""
-    rows = face_rows(data, encoder)
     fitting, held_out = rows.where(~rows.held_out), rows.where(rows.held_out)
     return face_turns(fitting, per_label, seed), face_turns(held_out, per_label // 5, seed)
 

@@ -21,21 +21,17 @@ from jaxtyping import Bool, Float, Float32, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters.contract import MELD_LABELS, Utterance
-from adapters.datasets import emodb, nemo, ravdess, urdu
+from adapters.contract import LabelSet, Utterance
 from adapters.datasets.cache import clean_up, training_folder
-from adapters.datasets.neutral_talk import read_mono, windows
-from adapters.datasets.records import Clip, Dialogues
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Clip, Clips, Dialogues
+from adapters.datasets.sound import read_clip
 from adapters.features.acoustic import SPEC, Encoded
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.ensemble import pool
 from adapters.readout.voice_summary import VERSION, summarise
 from adapters.training.progress import progress
-
-_CORPORA = (emodb, nemo, ravdess, urdu)
-_HELD_OUT = {"emodb": "16", "nemo": "MP0", "urdu": "SM3"}  # one speaker each who is never trained on
-_NEUTRAL = MELD_LABELS.labels.index("neutral")
 
 
 class Encoder(Protocol):
@@ -52,6 +48,7 @@ class WordRows:
     states: Float[Tensor, "turns read parts d"]
     labels: Int[Tensor, " turns"]
     dialogues: Int[Tensor, " turns"]
+    label_set: LabelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,10 @@ class VoiceRows:
     Attributes:
         summaries: Their vectors.
         labels: Class ids.
-        corpora: Where each is from; ``neutral-talk`` for unlabelled talk, taken as neutral.
-        speakers: Who speaks; the recording where the speaker is unknown.
+        corpora: The data set that each is from.
+        speakers: Who speaks.
         held_out: Which ones are not trained on.
+        label_set: What the class ids stand for.
     """
 
     summaries: Float[Tensor, "turns summary"]
@@ -71,12 +69,18 @@ class VoiceRows:
     corpora: np.ndarray
     speakers: np.ndarray
     held_out: Bool[Tensor, " turns"]
+    label_set: LabelSet
 
     def where(self, rows: np.ndarray) -> VoiceRows:
         """Some of the rows."""
         chosen = torch.from_numpy(rows)
         return VoiceRows(
-            self.summaries[chosen], self.labels[chosen], self.corpora[rows], self.speakers[rows], self.held_out[chosen]
+            self.summaries[chosen],
+            self.labels[chosen],
+            self.corpora[rows],
+            self.speakers[rows],
+            self.held_out[chosen],
+            self.label_set,
         )
 
 
@@ -125,7 +129,9 @@ def chunks(dialogue: Sequence[Utterance], prompter: Prompter) -> list[Chunk]:
     return [*chunks(dialogue[: len(dialogue) - len(spans)], prompter), Chunk(layout.ids, spans)]
 
 
-def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
+def word_rows(
+    corpus: Dialogues, label_set: LabelSet, backbone: Backbone, prompter: Prompter, spec: PromptSpec
+) -> WordRows:
     """Read a text corpus with the LLM: one pass per dialogue."""
 
     def make() -> Tensor:
@@ -141,51 +147,80 @@ def word_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: P
     key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
     states = cached("words", key, make)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
-    return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.dialogue_ids))
+    return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.dialogue_ids), label_set)
 
 
-def voice_rows(data: Path, encoder: Callable[[], Encoder]) -> VoiceRows:
-    """Encode all voice corpora and neutral talk.
+@dataclass(frozen=True, slots=True)
+class VoiceClips:
+    """Clips of several data sets.
+
+    Attributes:
+        clips: The clips.
+        corpora: The name of each one's data set.
+        labels: Class ids in the label set that is learned.
+        label_set: What these stand for.
+    """
+
+    clips: tuple[Clip, ...]
+    corpora: tuple[str, ...]
+    labels: tuple[int, ...]
+    label_set: LabelSet
+
+    def rows(self, summaries: Float[Tensor, "turns summary"]) -> VoiceRows:
+        """The clips with what was made of them."""
+        named = list(zip(self.corpora, self.clips, strict=True))
+        return VoiceRows(
+            summaries,
+            torch.tensor(self.labels),
+            np.array(self.corpora),
+            np.array([f"{corpus} {clip.speaker}" for corpus, clip in named]),
+            torch.tensor([clip.held_out for clip in self.clips]),
+            self.label_set,
+        )
+
+
+def voice_clips(corpora: Iterable[Corpus[Clips]], label_set: LabelSet, data: Path) -> VoiceClips:
+    """The clips of some data sets whose labels, by name, are among those that are learned."""
+    found = [
+        (clip, corpus.name, label_set.labels.index(corpus.names()[clip.label]))
+        for corpus in corpora
+        for clip in corpus.read(data, "all").clips
+        if corpus.names()[clip.label] in label_set.labels
+    ]
+    clips, names, labels = zip(*found, strict=True)
+    return VoiceClips(clips, names, labels, label_set)
+
+
+def voice_rows(
+    corpora: Iterable[Corpus[Clips]], label_set: LabelSet, data: Path, encoder: Callable[[], Encoder]
+) -> VoiceRows:
+    """Encode the clips of some data sets.
 
     Args:
-        data: Folder with one folder per corpus.
+        corpora: Which ones.
+        label_set: The labels that are learned; clips of others are left out.
+        data: Folder with one folder per data set.
         encoder: Loads the speech encoder, if something is not in the cache.
+
+    Raises:
+        AdapterError: A data set is missing or damaged.
     """
-    clips = [clip for corpus in _CORPORA for clip in corpus.load(data / corpus.__name__.rpartition(".")[2]).clips]
-    talk = list(windows(data))
+    chosen = voice_clips(corpora, label_set, data)
 
     def make() -> Tensor:
         loaded = encoder()
-        sounds = ((read_mono(clip.path)) for clip in clips)
-        encoded = [_summary(loaded, samples) for samples in progress(sounds, "encoding voices", total=len(clips))]
-        encoded += [_summary(loaded, window.samples) for window in talk]
-        return torch.from_numpy(np.stack(encoded))
+        return torch.from_numpy(
+            np.stack([_summary(loaded, read_clip(clip)) for clip in progress(chosen.clips, "encoding voices")])
+        )
 
-    files = contents(clips)
-    talk_digests = [_digest(window.samples.tobytes()) for window in talk]
-    summaries = cached("voices", (SPEC, VERSION, files, talk_digests), make)
-    return VoiceRows(
-        summaries,
-        torch.tensor([clip.label for clip in clips] + [_NEUTRAL] * len(talk)),
-        np.array([clip.corpus for clip in clips] + ["neutral-talk"] * len(talk)),
-        np.array([f"{clip.corpus} {clip.speaker}" for clip in clips] + [window.recording for window in talk]),
-        torch.tensor([held_out(clip) for clip in clips] + [window.held_out for window in talk]),
-    )
+    return chosen.rows(cached("voices", (SPEC, VERSION, contents(chosen.clips)), make))
 
 
-def contents(clips: Sequence[Clip]) -> list[str]:
-    """What is in the clips' files, as a cache's key."""
-    return [_digest(clip.path.read_bytes()) for clip in clips]
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def contents(clips: Sequence[Clip]) -> list[object]:
+    """What is in the clips, as a cache's key."""
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in {clip.path for clip in clips}}
+    return [(digests[clip.path], clip.span) for clip in clips]
 
 
 def _summary(encoder: Encoder, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " summary"]:
     return summarise(encoder.encode(samples).features.values)
-
-
-def held_out(clip: Clip) -> bool:
-    """Whether a clip is of a speaker who is kept out of training."""
-    return ravdess.held_out(clip) if clip.corpus == "ravdess" else clip.speaker == _HELD_OUT[clip.corpus]

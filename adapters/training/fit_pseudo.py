@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from adapters.contract import MELD_LABELS
 from adapters.datasets.records import Dialogues
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Prefix
@@ -89,6 +88,7 @@ def fit_pseudo(
     backbone: Backbone,
     corpus: Sequence[CachedChunk],
     labels: Int[Tensor, " turns"],
+    classes: int,
     draw: Callable[[int], TurnVoices],
     spec: PseudoSpec,
 ) -> LearningCurves:
@@ -99,13 +99,13 @@ def fit_pseudo(
         backbone: The frozen LLM.
         corpus: The dialogues that it has read.
         labels: Class ids.
+        classes: How many there are.
         draw: Voices for an epoch.
         spec: How.
 
     Returns:
         The mean loss of each epoch.
     """
-    classes = len(MELD_LABELS)
     classifier = AnswerClassifier(len(backbone.read) * backbone.width, classes, spec.dropout)
     offset = spec.adjust * log_prior(labels, torch.ones(len(labels)), classes)
     weights = [*pseudo.parameters(), *classifier.parameters()]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from adapters.checkpoint import conformal
 from adapters.checkpoint.conformal import EmotionSets, case_of
-from adapters.contract import MELD_LABELS
 from adapters.readout.fusion import LateFusion, ModalityScores
 from adapters.training.fit import fit_weights
 from adapters.training.metrics import Metrics, compute_metrics
@@ -26,8 +25,8 @@ DRAWS = 6  # of voices and faces that fusion is fitted to; with one draw alone i
 def cases_of(scores: SimulatedScores) -> dict[str, ModalityScores]:
     """The same turns with every combination of modalities, by name."""
     yes = torch.ones(len(scores.words), dtype=torch.bool)
-    faces = (False, True) if scores.face is not None else (False,)
-    cases = product((True, False), (False, True), faces)
+    voices, faces = ((False,) if part is None else (False, True) for part in (scores.voice, scores.face))
+    cases = product((True, False), voices, faces)
     return {
         name: scores.masked(yes & words, yes & voice, yes & face)
         for words, voice, face in cases
@@ -46,6 +45,7 @@ def evaluate_cases(
     scores: SimulatedScores,
     conflicting: SimulatedScores,
     labels: Int[Tensor, " turns"],
+    names: tuple[str, ...],
     seed: int,
 ) -> tuple[dict[str, Metrics], EmotionSets]:
     """Metrics of each combination of modalities, and conformal sets.
@@ -55,6 +55,7 @@ def evaluate_cases(
         scores: A draw that it was not fitted to.
         conflicting: One in which voices and faces show any emotion, whatever the words.
         labels: Class ids of the turns.
+        names: The classes.
         seed: Of what is absent where any modality may be.
     """
     true = labels.numpy()
@@ -66,8 +67,9 @@ def evaluate_cases(
     sets = EmotionSets(COVERAGE, {name: conformal.fit(row, true, COVERAGE) for name, row in rows.items()})
     random = np.random.default_rng(seed)
     present = (torch.from_numpy(random.random(len(true)) < share) for share in PRESENT.values())
-    every = case_of(True, True, scores.face is not None)
-    rows[f"{every}, any of them absent"] = probabilities(scores.masked(*present))
-    rows[f"{every}, in conflict"] = probabilities(cases_of(conflicting)[str(every)])
+    every = case_of(True, scores.voice is not None, scores.face is not None)
+    if every != "words":
+        rows[f"{every}, any of them absent"] = probabilities(scores.masked(*present))
+        rows[f"{every}, in conflict"] = probabilities(cases_of(conflicting)[str(every)])
     named = {name if name == "words" else f"{name} (simulated)": row for name, row in rows.items()}
-    return {name: compute_metrics(row, true, MELD_LABELS.labels) for name, row in named.items()}, sets
+    return {name: compute_metrics(row, true, names) for name, row in named.items()}, sets

@@ -17,8 +17,10 @@ from torch import Tensor
 
 from adapters.llm.backbone import Backbone
 from adapters.readout.ensemble import mean_log_probs
+from adapters.readout.face import FaceClassifier
 from adapters.readout.fusion import ModalityScores
 from adapters.readout.head import EmotionHead
+from adapters.readout.voice import VoiceClassifier
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.faces import FaceTurns
 from adapters.training.feature_cache import VoiceRows, WordRows
@@ -59,13 +61,13 @@ class SimulatedScores:
     Attributes:
         words: From the words without the voice.
         words_with_voice: From the words with the voice's pseudo tokens behind them.
-        voice: From the voice.
+        voice: From the voice, or None where the adapter reads no voices.
         face: From the face, or None where the adapter reads no faces.
     """
 
     words: Float[Tensor, "turns classes"]
     words_with_voice: Float[Tensor, "turns classes"]
-    voice: Float[Tensor, "turns classes"]
+    voice: Float[Tensor, "turns classes"] | None
     face: Float[Tensor, "turns classes"] | None
 
     def masked(
@@ -73,8 +75,10 @@ class SimulatedScores:
     ) -> ModalityScores:
         """The scores where some modalities are absent from some turns."""
         text = torch.where(voice[:, None], self.words_with_voice, self.words)
-        shown, has_face = (torch.zeros_like(text), face & False) if self.face is None else (self.face, face)
-        return ModalityScores(text, words, self.voice, voice, shown, has_face)
+        nothing = torch.zeros_like(text)
+        heard, has_voice = (nothing, voice & False) if self.voice is None else (self.voice, voice)
+        shown, has_face = (nothing, face & False) if self.face is None else (self.face, face)
+        return ModalityScores(text, words, heard, has_voice, shown, has_face)
 
 
 def no_voices(labels: Int[Tensor, " turns"]) -> TurnVoices:
@@ -93,16 +97,16 @@ def word_states(
 
 
 @torch.no_grad()
-def voice_pool(head: EmotionHead, rows: VoiceRows, seed: int) -> VoicePool:
+def voice_pool(classifier: VoiceClassifier, rows: VoiceRows, seed: int) -> VoicePool:
     """Voices with the scores of a fitted classifier."""
-    summaries = torch.stack([normalised(head.voice, rows, turns, seed) for turns in TURNS_BEFORE])
-    return VoicePool(summaries, torch.stack([head.voice(moment) for moment in summaries]), rows.labels)
+    summaries = torch.stack([normalised(classifier, rows, turns, seed) for turns in TURNS_BEFORE])
+    return VoicePool(summaries, torch.stack([classifier(moment) for moment in summaries]), rows.labels)
 
 
 @torch.no_grad()
-def face_pool(head: EmotionHead, turns: FaceTurns) -> FacePool | None:
-    """Faces with the scores of a fitted classifier, or None where the adapter reads no faces."""
-    return None if head.face is None else FacePool(head.face(turns.summaries), turns.labels)
+def face_pool(classifier: FaceClassifier, turns: FaceTurns) -> FacePool:
+    """Faces with the scores of a fitted classifier."""
+    return FacePool(classifier(turns.summaries), turns.labels)
 
 
 @torch.no_grad()
@@ -110,7 +114,7 @@ def simulate_scores(
     head: EmotionHead,
     backbone: Backbone,
     split: Split,
-    voices: VoicePool,
+    voices: VoicePool | None,
     faces: FacePool | None,
     seed: int,
     shares: Mapping[str, float] = SHARES,
@@ -121,21 +125,21 @@ def simulate_scores(
         head: Its classifiers are fitted.
         backbone: The LLM.
         split: The dialogues.
-        voices: Drawn from.
+        voices: Drawn from; None where the adapter reads no voices.
         faces: Likewise.
         seed: Of the draws.
         shares: How many match, are neutral, and contradict.
     """
-    labels = split.rows.labels
-    moments = torch.from_numpy(np.random.default_rng([seed, 1]).integers(len(TURNS_BEFORE), size=len(labels)))
-    voice = moments, draw(labels, voices.labels, seed, shares)
-    with_voice = voices.summaries[voice], torch.ones(len(labels), dtype=torch.bool)
+    labels, known = split.rows.labels, split.rows.label_set
     words = mean_log_probs(head.words(word_states(head, backbone, split, no_voices(labels)).flatten(1)))
-    return SimulatedScores(
-        words=words,
-        words_with_voice=words
-        if head.pseudo is None
-        else mean_log_probs(head.words(word_states(head, backbone, split, with_voice).flatten(1))),
-        voice=voices.scores[voice],
-        face=None if faces is None else faces.scores[draw(labels, faces.labels, seed + 10_000, shares)],
-    )
+    with_voice, voice, face = words, None, None
+    if voices is not None:
+        moments = torch.from_numpy(np.random.default_rng([seed, 1]).integers(len(TURNS_BEFORE), size=len(labels)))
+        drawn = moments, draw(labels, voices.labels, known, seed, shares)
+        voice = voices.scores[drawn]
+        if head.pseudo is not None:
+            every = voices.summaries[drawn], torch.ones(len(labels), dtype=torch.bool)
+            with_voice = mean_log_probs(head.words(word_states(head, backbone, split, every).flatten(1)))
+    if faces is not None:
+        face = faces.scores[draw(labels, faces.labels, known, seed + 10_000, shares)]
+    return SimulatedScores(words, with_voice, voice, face)

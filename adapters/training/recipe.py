@@ -80,6 +80,21 @@ class PseudoSpec:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class DataSpec:
+    """What is read: names that ``python -m adapters corpora`` lists.
+
+    Attributes:
+        dialogues: The data set whose words and labels are learned.
+        voices: Data sets of voices. They are left out where they lack one of the labels.
+        faces: Likewise, one data set of faces.
+    """
+
+    dialogues: str
+    voices: tuple[str, ...] = ()
+    faces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Recipe:
     """One training run.
 
@@ -94,7 +109,8 @@ class Recipe:
         words_hidden: Hidden width of the words' networks.
         voice_hidden: Hidden width of the voice's networks.
         words: How the words' ensemble is fitted.
-        voice: How the voice's ensembles are fitted.
+        data: What is read.
+        voice: How the voice's ensembles are fitted; without it voices are not read.
         pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
         face_hidden: Hidden width of the face's networks.
         face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
@@ -113,15 +129,27 @@ class Recipe:
     max_tokens: Count
     members: Count
     words_hidden: Count
-    voice_hidden: Count
     words: FitSpec
-    voice: FitSpec
+    data: DataSpec
+    voice_hidden: Count = 48
+    voice: FitSpec | None = None
     pseudo: PseudoSpec | None = None
     face_hidden: Count = 48
     face_turns: Annotated[int, Field(ge=5)] = 1500
     face: FitSpec | None = None
     asr_words: NotNegative = 0.0
     soft_targets: Share = 0.0
+
+    @property
+    def voice_spec(self) -> FitSpec:
+        """How the voice's ensembles are fitted.
+
+        Raises:
+            AdapterError: Voices are not read.
+        """
+        if self.voice is None:
+            raise AdapterError(f"the recipe {self.name} reads no voices: add a section [voice]")
+        return self.voice
 
 
 def read_recipe(path: Path) -> Recipe:

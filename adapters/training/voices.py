@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from adapters.contract import MELD_LABELS
 from adapters.readout.ensemble import Ensemble
 from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import VoiceRows
@@ -27,7 +26,7 @@ def balanced_weights(rows: VoiceRows) -> Float[Tensor, " b"]:
     """Weights under which every class of every corpus counts the same."""
     weights = torch.zeros(len(rows.labels))
     for corpus in sorted(set(rows.corpora.tolist())):
-        for label in range(len(MELD_LABELS)):
+        for label in rows.labels.unique():
             cell = torch.from_numpy(rows.corpora == corpus) & (rows.labels == label)
             weights[cell] = 1.0 / max(1, int(cell.sum()))
     return weights / weights.mean()

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.datasets import meld
+from adapters.contract import MELD_LABELS, LabelSet
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.evaluation.ablate import pseudo, table, voice, words
@@ -25,6 +25,7 @@ from adapters.training.feature_cache import word_rows
 from adapters.training.fit_pseudo import read_dialogues
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
+from adapters.training.sources import sources_of
 
 Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")]
 Config = Annotated[Path, typer.Option(help="The recipe.")]
@@ -33,9 +34,12 @@ Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 t
 DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
 
 
-def _meld(data: Path, split: str, dialogues: int) -> Dialogues:
-    corpus = meld.load(data / "meld", split)
-    return replace(corpus, dialogues=corpus.dialogues[: dialogues or None])
+def _splits(recipe: Recipe, data: Path, train: int, dev: int = 0) -> tuple[LabelSet, list[Dialogues]]:
+    """The labels, and the first two splits of the recipe's dialogues, so many of each (0 takes all)."""
+    sources = sources_of(recipe)
+    read = [sources.dialogues.read(data, split) for split in list(sources.dialogues.splits)[:2]]
+    some = [replace(one, dialogues=one.dialogues[: most or None]) for one, most in zip(read, (train, dev), strict=True)]
+    return sources.labels, some
 
 
 def _llm(recipe: Recipe) -> tuple[Backbone, Prompter, PromptSpec]:
@@ -54,10 +58,8 @@ def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogue
     if recipe.asr_words:
         raise AdapterError(f"{config} learns from ASR words, too, and only written ones are read: leave out asr_words")
     backbone, prompter, prompt = _llm(recipe)
-    fitting, dev = (
-        words.contexts(_meld(data, split, some), backbone, prompter, prompt)
-        for split, some in (("train", dialogues), ("dev", 0))
-    )
+    labels, splits = _splits(recipe, data, dialogues)
+    fitting, dev = (words.contexts(split, labels, backbone, prompter, prompt) for split in splits)
     variants = words.variants(recipe)
     _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.evaluate(one, fitting, dev, seed), seeds))
 
@@ -65,7 +67,7 @@ def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogue
 def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
     """The voice classifier: pooling, prosody, speaker normalisation."""
     recipe = read_recipe(config)
-    clips, frames = voice.load(data, SpeechEncoder)
+    clips, frames = voice.load(data, MELD_LABELS, SpeechEncoder)
 
     def evaluate(one: voice.Variant, seed: int) -> tuple[float, float]:
         return voice.evaluate(one, recipe, clips, frames, seed)
@@ -88,17 +90,19 @@ def ablate_pseudo(
         raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
     backbone, prompter, prompt = _llm(recipe)
 
-    def split(name: str, some: int) -> Split:
-        corpus = _meld(data, name, some)
-        return Split(word_rows(corpus, backbone, prompter, prompt), read_dialogues(corpus, backbone, prompter))
+    labels, splits = _splits(recipe, data, dialogues, dev_dialogues)
+    fitting, dev = (
+        Split(word_rows(split, labels, backbone, prompter, prompt), read_dialogues(split, backbone, prompter))
+        for split in splits
+    )
 
     bench = pseudo.Bench(
         recipe=recipe,
         spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
         backbone=backbone,
         question=backbone.embed(prompter.ids(recipe.pseudo.question)),
-        fitting=split("train", dialogues),
-        dev=split("dev", dev_dialogues),
-        voices=voice.load(data, SpeechEncoder)[0],
+        fitting=fitting,
+        dev=dev,
+        voices=voice.load(data, labels, SpeechEncoder)[0],
     )
     _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))

@@ -1,7 +1,7 @@
 """What each part of the pseudo tokens adds, trained through the frozen LLM on the first few dialogues.
 
 A variant swaps a module of `adapters.readout.pseudo.PseudoTokens` for a simpler one; the classifiers behind them are
-fitted as the recipe fits them. Metrics are on the first dialogues of MELD dev, with and without simulated voices, from
+fitted as the recipe fits them. Metrics are on the first dialogues of dev, with and without simulated voices, from
 the LLM's states alone; late fusion with the voice classifier is left to `adapters.evaluation.modalities`.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``words`` of a turn.
@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from adapters.contract import MELD_LABELS
 from adapters.llm.backbone import Backbone
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
@@ -194,7 +193,7 @@ class AnswerStates:
 
 def _pool(bench: Bench, seed: int, *, held_out: bool) -> tuple[Float[Tensor, "pool summary"], Int[Tensor, " pool"]]:
     """Voices normalised by all turns of their speakers, and their labels."""
-    classifier = VoiceClassifier(1, 1, len(MELD_LABELS), (0.0, 0.0))  # for the mean voice alone
+    classifier = VoiceClassifier(1, 1, len(bench.voices.label_set), (0.0, 0.0))  # for the mean voice alone
     classifier.mean_voice.copy_(mean_voice(bench.voices.where(~bench.voices.held_out.numpy())))
     some = bench.voices.where(bench.voices.held_out.numpy() == held_out)
     return normalised(classifier, some, TURNS_BEFORE[-1], seed), some.labels
@@ -204,7 +203,7 @@ def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool) -> TurnVoi
     """A voice for every turn."""
     pool, pool_labels = _pool(bench, seed, held_out=held_out)
     labels = split.rows.labels
-    return pool[draw(labels, pool_labels, seed)], torch.ones(len(labels), dtype=torch.bool)
+    return pool[draw(labels, pool_labels, split.rows.label_set, seed)], torch.ones(len(labels), dtype=torch.bool)
 
 
 @cache
@@ -212,14 +211,15 @@ def train_tokens(bench: Bench, alter: Alter, seed: int) -> AnswerStates:
     """Train pseudo tokens with something taken away, and run them; done once for all rows of the table."""
     spec = bench.spec
     shape = PseudoShape(spec.tokens, len(bench.question))
-    pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice.dropout[0], bench.question, seed)
+    pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice_spec.dropout[0], bench.question, seed)
     pseudo.measure(_pool(bench, seed, held_out=False)[0])
 
     def some(epoch: int) -> TurnVoices:
         voices, every = _voices(bench, bench.fitting, seed + epoch, held_out=False)
         return voices, torch.rand(len(every)) < spec.voices
 
-    fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, bench.fitting.rows.labels, some, spec)
+    rows = bench.fitting.rows
+    fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, rows.labels, len(rows.label_set), some, spec)
 
     def states(split: Split, voices: TurnVoices) -> Float[Tensor, "turns read parts d"]:
         return torch.cat(
@@ -242,13 +242,13 @@ def evaluate(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, f
         states = AnswerStates((fitting, fitting), (dev, dev))
     inputs, *evaluated = (one[:, :, list(variant.parts)].flatten(1) for one in (torch.cat(states.fitting), *states.dev))
     torch.manual_seed(seed)
-    recipe, labels = bench.recipe, bench.fitting.rows.labels.repeat(2)
-    ensemble = Ensemble(inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
+    recipe, labels, names = bench.recipe, bench.fitting.rows.labels.repeat(2), bench.fitting.rows.label_set.labels
+    ensemble = Ensemble(inputs.shape[1], recipe.words_hidden, recipe.members, len(names), recipe.words.dropout)
     fit_ensemble(ensemble, inputs, labels, torch.ones(len(labels)), recipe.words)
     found: list[float] = []
     for rows in evaluated:
         with torch.no_grad():
             probabilities = mean_log_probs(ensemble(rows)).exp().numpy()
-        result = compute_metrics(probabilities, bench.dev.rows.labels.numpy(), MELD_LABELS.labels)
+        result = compute_metrics(probabilities, bench.dev.rows.labels.numpy(), names)
         found += [result["weighted_f1"], result["macro_f1"]]
     return found[0], found[1], found[2], found[3]

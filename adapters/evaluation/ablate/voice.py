@@ -22,14 +22,14 @@ from sklearn.metrics import recall_score
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from adapters.contract import MELD_LABELS
+from adapters.contract import LabelSet
 from adapters.datasets import emodb, ravdess
-from adapters.datasets.neutral_talk import read_mono
+from adapters.datasets.sound import read_clip
 from adapters.features.acoustic import SPEC, STATES
 from adapters.readout.ensemble import Ensemble, Standardiser, mean_log_probs
 from adapters.readout.voice import View, VoiceClassifier
 from adapters.readout.voice_summary import MOVEMENT, PROSODY, summarise
-from adapters.training.feature_cache import Encoder, VoiceRows, cached_tensors, contents, held_out
+from adapters.training.feature_cache import Encoder, VoiceRows, cached_tensors, contents, voice_clips
 from adapters.training.fit import fit_ensemble
 from adapters.training.progress import progress
 from adapters.training.recipe import Recipe
@@ -57,31 +57,26 @@ class Frames:
         return own
 
 
-def load(data: Path, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]:
+def load(data: Path, label_set: LabelSet, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]:
     """Encode RAVDESS and EMO-DB, or take the frames from the cache.
 
     Args:
         data: Folder with one folder per corpus.
+        label_set: The labels that are learned.
         encoder: Loads the speech encoder, if there is something to hear.
     """
-    clips = [*emodb.load(data / "emodb").clips, *ravdess.load(data / "ravdess").clips]
+    chosen = voice_clips((emodb.CORPUS, ravdess.CORPUS), label_set, data)
 
     def make() -> dict[str, Tensor]:
         loaded = encoder()
-        encoded = [loaded.encode(read_mono(clip.path)).features.values for clip in progress(clips, "encoding voices")]
+        encoded = [loaded.encode(read_clip(clip)).features.values for clip in progress(chosen.clips, "encoding voices")]
         lengths = torch.tensor([len(values) for values in encoded])
         return {"frames": torch.from_numpy(np.concatenate(encoded)).half(), "lengths": lengths}
 
-    found = cached_tensors("frames", (SPEC, contents(clips)), make)
+    found = cached_tensors("frames", (SPEC, contents(chosen.clips)), make)
     frames = Frames(found["frames"], found["lengths"])
-    rows = VoiceRows(
-        torch.from_numpy(np.stack([summarise(clip.float().numpy()) for clip in frames.clips()])),
-        torch.tensor([clip.label for clip in clips]),
-        np.array([clip.corpus for clip in clips]),
-        np.array([f"{clip.corpus} {clip.speaker}" for clip in clips]),
-        torch.tensor([held_out(clip) for clip in clips]),
-    )
-    return rows, frames
+    summaries = np.stack([summarise(clip.float().numpy()) for clip in frames.clips()])
+    return chosen.rows(torch.from_numpy(summaries)), frames
 
 
 class AttentivePool(Standardiser):
@@ -170,11 +165,11 @@ def fit(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed:
     """Fit a variant to the clips that are not held out."""
     torch.manual_seed(seed)
     kind = VoiceClassifier if variant.by_speaker else MeanVoiceOnly
-    sizes = recipe.voice_hidden, recipe.members, len(MELD_LABELS), recipe.voice.dropout
+    sizes = recipe.voice_hidden, recipe.members, len(rows.label_set), recipe.voice_spec.dropout
     classifier = kind(*sizes, *([variant.views] if variant.views else []))
     if variant.pooling == "attentive":
         return _fit_attentive(classifier, recipe, rows, frames, seed)
-    fit_voice(classifier, rows.where(~rows.held_out.numpy()), recipe.voice, seed)
+    fit_voice(classifier, rows.where(~rows.held_out.numpy()), recipe.voice_spec, seed)
     return lambda turns: classifier(normalised(classifier, rows, turns, seed))
 
 
@@ -195,7 +190,8 @@ def _fit_attentive(
 
     rows_in = torch.cat([inputs(fitting, trained, turns, seed + step) for step, turns in enumerate(TURNS_BEFORE)])
     times = len(TURNS_BEFORE)
-    fit_ensemble(ensemble, rows_in, fitting.labels.repeat(times), balanced_weights(fitting).repeat(times), recipe.voice)
+    labels, weights = fitting.labels.repeat(times), balanced_weights(fitting).repeat(times)
+    fit_ensemble(ensemble, rows_in, labels, weights, recipe.voice_spec)
     every = torch.arange(len(rows.labels))
 
     def score(turns: int) -> Float[Tensor, "clips classes"]:

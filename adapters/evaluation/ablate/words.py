@@ -1,7 +1,7 @@
 """What each part of the words' classifier adds.
 
 Each variant takes one thing away from the recipe and is fitted anew with several seeds on states that the LLM has read
-once; metrics are on MELD dev, uncalibrated.
+once; metrics are on dev, uncalibrated.
 
 Letters: ``b`` turns, ``read`` layers, ``parts`` states of each layer (mean and last), ``d`` the LLM's width.
 """
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from adapters.contract import MELD_LABELS, Utterance
+from adapters.contract import LabelSet, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
@@ -43,7 +43,9 @@ def unattributed(corpus: Dialogues) -> Dialogues:
     return replace(corpus, dialogues=tuple(tuple(map(_anonymous, dialogue)) for dialogue in corpus.dialogues))
 
 
-def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> WordRows:
+def alone_rows(
+    corpus: Dialogues, label_set: LabelSet, backbone: Backbone, prompter: Prompter, spec: PromptSpec
+) -> WordRows:
     """Every labelled turn read as a dialogue of its own: the intro once, turns of the same length side by side."""
     lines = [line for dialogue in corpus.dialogues for line in dialogue if line.label is not None]
 
@@ -65,15 +67,18 @@ def alone_rows(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: 
         return rows.half()
 
     key = (backbone.weights_digest, backbone.read, spec, [line.utterance.text for line in lines])
-    return WordRows(cached("alone", key, make).float(), torch.tensor(corpus.labels), torch.tensor(corpus.dialogue_ids))
+    labels, dialogues = torch.tensor(corpus.labels), torch.tensor(corpus.dialogue_ids)
+    return WordRows(cached("alone", key, make).float(), labels, dialogues, label_set)
 
 
-def contexts(corpus: Dialogues, backbone: Backbone, prompter: Prompter, spec: PromptSpec) -> dict[str, WordRows]:
+def contexts(
+    corpus: Dialogues, label_set: LabelSet, backbone: Backbone, prompter: Prompter, spec: PromptSpec
+) -> dict[str, WordRows]:
     """A corpus by what the LLM reads before a turn."""
     return {
-        "attributed": word_rows(corpus, backbone, prompter, spec),
-        "unattributed": word_rows(unattributed(corpus), backbone, prompter, spec),
-        "alone": alone_rows(corpus, backbone, prompter, spec),
+        "attributed": word_rows(corpus, label_set, backbone, prompter, spec),
+        "unattributed": word_rows(unattributed(corpus), label_set, backbone, prompter, spec),
+        "alone": alone_rows(corpus, label_set, backbone, prompter, spec),
     }
 
 
@@ -132,12 +137,12 @@ class LayerMix(Standardiser):
         return torch.einsum("l,blw->bw", self.scores.softmax(0), layers)
 
 
-def classifier(variant: Variant, states: Float[Tensor, "b read parts d"]) -> Ensemble:
+def classifier(variant: Variant, states: Float[Tensor, "b read parts d"], classes: int) -> Ensemble:
     """A fresh ensemble for what a variant picks of the states."""
     picked, recipe = variant.pick(states), variant.recipe
     layers, width = picked.shape[1], picked[0, 0].numel()
     dim = width if variant.mixed else layers * width
-    ensemble = Ensemble(dim, recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
+    ensemble = Ensemble(dim, recipe.words_hidden, recipe.members, classes, recipe.words.dropout)
     if variant.mixed:
         ensemble.standardise = LayerMix(layers, width)
     return ensemble
@@ -156,10 +161,10 @@ def evaluate(
     """
     torch.manual_seed(seed)
     train, held_out = fitting[variant.context], dev[variant.context]
-    ensemble = classifier(variant, train.states)
+    ensemble = classifier(variant, train.states, len(train.label_set))
     rows, held_out_rows = (variant.pick(split.states).flatten(1) for split in (train, held_out))
     fit_ensemble(ensemble, rows, train.labels, torch.ones(len(rows)), variant.recipe.words)
     with torch.no_grad():
         probabilities = mean_log_probs(ensemble(held_out_rows)).exp().numpy()
-    result = compute_metrics(probabilities, held_out.labels.numpy(), MELD_LABELS.labels)
+    result = compute_metrics(probabilities, held_out.labels.numpy(), held_out.label_set.labels)
     return result["weighted_f1"], result["macro_f1"]

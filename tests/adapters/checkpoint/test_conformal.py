@@ -88,14 +88,14 @@ def test_cases() -> None:
 )
 def test_a_card_with_odd_sets(raw: object, faces: bool) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
-        read(raw, 2, faces)
+        read(raw, 2, voices=True, faces=faces)
 
 
 def test_a_card_with_sets_and_one_without() -> None:
     limits = {case: (0.5, 1.0) for case in CASES}
-    assert read({"coverage": 0.9, "limits": limits}, 2, faces=True) == EmotionSets(0.9, limits)
+    assert read({"coverage": 0.9, "limits": limits}, 2, voices=True, faces=True) == EmotionSets(0.9, limits)
     before = {case: limits[case] for case in ("words", "words and voice", "voice")}
-    assert read({"coverage": 0.9, "limits": before}, 2, faces=False) == EmotionSets(0.9, before)
+    assert read({"coverage": 0.9, "limits": before}, 2, voices=True, faces=False) == EmotionSets(0.9, before)
     with pytest.raises(KeyError, match="face"):
-        read({"coverage": 0.9, "limits": before}, 2, faces=True)
-    assert read(None, 2, faces=True) is None
+        read({"coverage": 0.9, "limits": before}, 2, voices=True, faces=True)
+    assert read(None, 2, voices=True, faces=True) is None

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from adapters.contract import MELD_LABELS, Utterance
-from adapters.datasets import emodb, meld, nemo, neutral_talk, ravdess, urdu
+from adapters.datasets import emodb, meld, nemo, neutral_talk, ravdess, sound, urdu
 from adapters.errors import AdapterError
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
@@ -62,15 +62,16 @@ def test_ravdess(tmp_path: Path) -> None:
         tmp_path / "actor_17/notes.txt",
         tmp_path / "actor_xx/03-01-05-01-01-01-xx.wav",
     )
-    corpus = ravdess.load(tmp_path)
+    corpus = ravdess.load(tmp_path, "all")
     assert _labels(corpus) == ["neutral", "surprise"]
-    assert [ravdess.held_out(clip) for clip in corpus.clips] == [False, True]
+    assert [clip.held_out for clip in corpus.clips] == [False, True]
+    assert [_labels(ravdess.load(tmp_path, split)) for split in ("train", "dev")] == [["neutral"], ["surprise"]]
     assert corpus.refused == {"not a name of RAVDESS": 2}
 
 
 def test_emodb(tmp_path: Path) -> None:
     _touch(tmp_path / "03a01Wa.flac", tmp_path / "16b02Lb.wav", tmp_path / "README")
-    corpus = emodb.load(tmp_path)
+    corpus = emodb.load(tmp_path, "all")
     assert _labels(corpus) == ["anger"]
     assert corpus.refused == {"emotion L": 1, "not a name of EMO-DB": 1}
 
@@ -79,7 +80,7 @@ def test_nemo(tmp_path: Path) -> None:
     _touch(tmp_path / "AB0_fear_1.flac")
     rows = ["emotion\tspeaker_id\tfile_id", "fear\tAB0\tAB0_fear_1.wav", "fear\tCD0\tCD0_fear_2.wav", "fear"]
     (tmp_path / "data.tsv").write_text("\n".join(rows), encoding="utf-8")
-    corpus = nemo.load(tmp_path)
+    corpus = nemo.load(tmp_path, "all")
     assert _labels(corpus) == ["fear"]
     assert corpus.refused == {"no such file": 1, "more or fewer cells than columns": 1}
 
@@ -94,13 +95,13 @@ def test_nemo(tmp_path: Path) -> None:
 def test_nemo_with_another_table(tmp_path: Path, table: bytes, reason: str) -> None:
     (tmp_path / "data.tsv").write_bytes(table)
     with pytest.raises(AdapterError, match=reason):
-        nemo.load(tmp_path)
+        nemo.load(tmp_path, "all")
 
 
 def test_urdu(tmp_path: Path) -> None:
     _touch(tmp_path / "Happy/SM1_F2_H03.wav", tmp_path / "odd/SM1_F2_X03.wav")
-    corpus = urdu.load(tmp_path)
-    assert [(clip.speaker, clip.corpus) for clip in corpus.clips] == [("SM1", "urdu")]
+    corpus = urdu.load(tmp_path, "all")
+    assert [clip.speaker for clip in corpus.clips] == ["SM1"]
     assert corpus.refused == {"folder odd": 1}
 
 
@@ -108,7 +109,7 @@ def test_urdu(tmp_path: Path) -> None:
 def test_a_missing_corpus_is_named(tmp_path: Path, load: object) -> None:
     assert callable(load)
     with pytest.raises(AdapterError, match="nowhere"):
-        load(tmp_path / "nowhere")
+        load(tmp_path / "nowhere", "all")
 
 
 @pytest.mark.parametrize("load", [ravdess.load, emodb.load, nemo.load, urdu.load])
@@ -116,7 +117,7 @@ def test_a_file_in_place_of_a_corpus_is_named(tmp_path: Path, load: object) -> N
     assert callable(load)
     (tmp_path / "clips.zip").touch()
     with pytest.raises(AdapterError, match=r"clips\.zip.*give the folder"):
-        load(tmp_path / "clips.zip")
+        load(tmp_path / "clips.zip", "all")
 
 
 def test_windows_of_ordinary_talk_keep_training_and_held_out_time_apart(tmp_path: Path) -> None:
@@ -127,18 +128,18 @@ def test_windows_of_ordinary_talk_keep_training_and_held_out_time_apart(tmp_path
         path.parent.mkdir(exist_ok=True)
         seconds = np.arange(16_000 * (22 if "trn" in name or "tele" in name else 3)) / 16_000 / 100
         soundfile.write(path, seconds, 16_000)
-    heard = list(neutral_talk.windows(tmp_path))
+    heard = neutral_talk.CORPUS.read(tmp_path, "all").clips
     for window in heard:
-        begin, end = window.samples[[0, -1]] * 100  # each sample says when it was
-        if "librispeech" not in window.recording:
+        begin, end = sound.read_clip(window)[[0, -1]] * 100  # each sample says when it was
+        if "librispeech" not in window.speaker:
             assert (begin >= 17.9) if window.held_out else (end < 18.1)
-    assert {window.recording for window in heard if window.held_out} == {f"{name}.flac" for name in names}
+    assert {window.speaker for window in heard if window.held_out} == {f"{name}.flac" for name in names}
 
 
 def test_a_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", np.zeros(800), 8_000)
     with pytest.raises(AdapterError, match="8000 Hz"):
-        neutral_talk.read_mono(tmp_path / "x.wav")
+        sound.read_mono(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_sound_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AdapterError, match=rf"{name} is damaged or no sound file"):
-        neutral_talk.read_mono(tmp_path / name)
+        sound.read_mono(tmp_path / name)
 
 
 def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
     for damaged in (whole[: len(whole) // 2], whole[:21] + longest + whole[26:]):
         path.write_bytes(damaged)
         with pytest.raises(AdapterError, match=r"x\.flac is damaged or no sound file"):
-            neutral_talk.read_mono(path)
+            sound.read_mono(path)
 
 
 @pytest.mark.data

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.contract import Absent, Utterance
+from adapters.contract import Absent, LabelSet, Utterance
 from adapters.datasets import emorynlp, iemocap, meld
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
@@ -18,8 +18,8 @@ def _said(dialogues: meld.Dialogues) -> list[list[Utterance]]:
     return [[line.utterance for line in dialogue] for dialogue in dialogues.dialogues]
 
 
-def _names(dialogues: meld.Dialogues) -> list[str]:
-    return [dialogues.label_set.labels[label] for label in dialogues.labels]
+def _names(dialogues: meld.Dialogues, labels: LabelSet) -> list[str]:
+    return [labels.labels[label] for label in dialogues.labels]
 
 
 def test_meld_clips(tmp_path: Path) -> None:
@@ -92,8 +92,7 @@ def test_emorynlp(tmp_path: Path) -> None:
         [Utterance("Rachel Green", "Coffee."), Utterance("Joey Tribbiani and Monica Geller", "Hey, “you”!")],
         [Utterance("Phoebe's Assistant", "Hi.")],
     ]
-    assert corpus.label_set == emorynlp.LABELS
-    assert _names(corpus) == ["neutral", "joyful", "mad"]
+    assert _names(corpus, emorynlp.LABELS) == ["neutral", "joyful", "mad"]
     assert corpus.refused == {
         "speakers are not a list of names": 2,
         "unknown emotion 'Bored'": 1,
@@ -169,7 +168,7 @@ def test_iemocap(tmp_path: Path) -> None:
             Utterance("F", "Is there a problem?"),
         ]
     ]
-    assert _names(corpus) == ["neutral", "frustrated"]
+    assert _names(corpus, iemocap.LABELS) == ["neutral", "frustrated"]
     assert [line.label is None for line in corpus.dialogues[0]] == [False, False, True, True]
     assert [line.media for line in corpus.dialogues[0]][:2] == [clip, Absent("no clip Ses05F_impro01_M000")]
     assert corpus.refused == {
@@ -235,4 +234,4 @@ def test_iemocap_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no IEMOCAP session 1"):
         iemocap.load(tmp_path, "train")
     with pytest.raises(AdapterError, match="no split 'valid'"):
-        iemocap.load(tmp_path, "valid")
+        iemocap.CORPUS.read(tmp_path, "valid")

@@ -120,7 +120,7 @@ def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no FER2013 split"):
         fer2013.load(tmp_path, "PublicTest")
     with pytest.raises(AdapterError, match="no split 'test'"):
-        fer2013.load(tmp_path, "test")
+        fer2013.CORPUS.read(tmp_path, "test")
 
 
 @pytest.mark.data

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from adapters.datasets.processed import Samples, load_mmsa, load_mse, read_mse
+from adapters.datasets.processed import Samples, load, read_mse
 from adapters.datasets.unpickle import Unpickler
 from adapters.errors import AdapterError
 
@@ -29,7 +29,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _read(content: bytes, folder: Path) -> Samples:
     """Read it as a file of MSE-Adapter's, as a user does."""
     (folder / "meld_train.pkl").write_bytes(content)
-    return load_mse(folder, "meld", "train")
+    return load("meld", folder, "train")
 
 
 def _write(path: Path, value: Any) -> Path:
@@ -50,7 +50,7 @@ def _mse_row(**changes: Any) -> dict[str, Any]:
 
 def test_mse_rows_are_cut_to_their_length(tmp_path: Path) -> None:
     _write(tmp_path / "meld_valid.pkl", [_mse_row()])
-    (sample,) = load_mse(tmp_path, "meld", "valid").samples
+    (sample,) = load("meld", tmp_path, "valid").samples
     assert (sample.text, sample.label) == ("Hi.", "joy")
     assert (sample.audio.shape, sample.video.shape) == ((2, 3), (5, 2))
 
@@ -71,7 +71,7 @@ def test_bad_mse_rows_are_counted_and_named(tmp_path: Path) -> None:
         "joy",
         *({**_mse_row(), "label": label} for label in (None, float("nan"), "bored", 7, 10**400, True, ["joy"])),
     ]
-    split = load_mse(_write(tmp_path / "meld_test.pkl", rows).parent, "meld", "test")
+    split = load("meld", _write(tmp_path / "meld_test.pkl", rows).parent, "test")
     assert not split.samples
     assert split.refused == {
         "audio: a length of no frames, or of more than there are": 3,
@@ -88,13 +88,8 @@ def test_bad_mse_rows_are_counted_and_named(tmp_path: Path) -> None:
 
 def test_chermas_labels_are_read_by_name_and_by_id(tmp_path: Path) -> None:
     rows = [{**_mse_row(), "label": label} for label in ("愤怒", "惊奇", np.str_("平静"), 3, np.int64(4))]
-    split = load_mse(_write(tmp_path / "cherma_train.pkl", rows).parent, "cherma", "train")
+    split = load("cherma", _write(tmp_path / "cherma_train.pkl", rows).parent, "train")
     assert [sample.label for sample in split.samples] == ["anger", "surprise", "neutral", "joy", "neutral"]
-
-
-def test_an_unknown_set(tmp_path: Path) -> None:
-    with pytest.raises(AdapterError, match="unknown set 'mosi'"):
-        load_mse(tmp_path, "mosi", "train")
 
 
 @given(
@@ -122,18 +117,18 @@ def _columns(**changes: Any) -> dict[str, Any]:
 
 def test_mmsa(tmp_path: Path) -> None:
     path = _write(tmp_path / "unaligned_50.pkl", {"valid": _columns()})
-    split = load_mmsa(path, "valid")
+    split = load("mosei", path, "valid")
     assert [(sample.text, sample.label, len(sample.audio)) for sample in split.samples] == [
         ("good", 1.5, 4),
         ("bad", -2.0, 1),
     ]
     with pytest.raises(AdapterError, match="no split 'test'"):
-        load_mmsa(path, "test")
+        load("mosei", path, "test")
 
 
 def test_mmsa_without_a_column(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no audio, vision"):
-        load_mmsa(_write(tmp_path / "x.pkl", {"train": {"raw_text": []}}), "train")
+        load("mosei", _write(tmp_path / "x.pkl", {"train": {"raw_text": []}}), "train")
 
 
 def test_silence_and_lost_faces_are_zero_in_mmsa(tmp_path: Path) -> None:
@@ -141,7 +136,7 @@ def test_silence_and_lost_faces_are_zero_in_mmsa(tmp_path: Path) -> None:
     audio[0, 1] = -np.inf
     vision[0, 0] = np.nan
     path = _write(tmp_path / "ch-simsv2s.pkl", {"test": _columns(audio=audio, vision=vision)})
-    first, _ = load_mmsa(path, "test").samples
+    first, _ = load("mosei", path, "test").samples
     assert first.audio[1].tolist() == [0.0, 0.0, 0.0]
     assert first.video[0].tolist() == [0.0, 0.0]
 
@@ -150,25 +145,25 @@ def test_bad_mmsa_rows_are_counted_and_named(tmp_path: Path) -> None:
     audio = np.ones((2, 4, 3))
     audio[1, 0] = np.inf
     columns = _columns(audio=audio, regression_labels=np.array([np.nan, 1.0]))
-    split = load_mmsa(_write(tmp_path / "x.pkl", {"train": columns}), "train")
+    split = load("mosei", _write(tmp_path / "x.pkl", {"train": columns}), "train")
     assert split.refused == {"no usable label": 1, "audio: numbers that are not finite": 1}
 
 
 def test_mmsa_columns_of_different_lengths(tmp_path: Path) -> None:
     path = _write(tmp_path / "x.pkl", {"train": _columns(audio_lengths=[4])})
     with pytest.raises(AdapterError, match="'audio_lengths': 1"):
-        load_mmsa(path, "train")
+        load("mosei", path, "train")
 
 
 def test_mmsa_columns_that_are_none(tmp_path: Path) -> None:
     path = _write(tmp_path / "x.pkl", {"train": _columns(audio=np.array(1.0))})
     with pytest.raises(AdapterError, match="'audio': -1"):
-        load_mmsa(path, "train")
+        load("mosei", path, "train")
 
 
 def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
     path = _write(tmp_path / "x.pkl", {"train": _columns(regression_labels=[10**400, "1.5"])})
-    assert load_mmsa(path, "train").refused == {"no usable label": 2}
+    assert load("mosei", path, "train").refused == {"no usable label": 2}
 
 
 def test_a_small_list_that_comes_to_gigabytes_is_refused(tmp_path: Path) -> None:
@@ -178,7 +173,7 @@ def test_a_small_list_that_comes_to_gigabytes_is_refused(tmp_path: Path) -> None
     for _ in range(30):
         deep = [deep, deep]
     rows = [_mse_row(audio=[row] * 2**14), _mse_row(audio=deep)]
-    split = load_mse(_write(tmp_path / "meld_train.pkl", rows).parent, "meld", "train")
+    split = load("meld", _write(tmp_path / "meld_train.pkl", rows).parent, "train")
     assert (tmp_path / "meld_train.pkl").stat().st_size < 2**18
     assert split.refused == {"audio: not a table of numbers with a length": 2}
 
@@ -200,21 +195,21 @@ def test_a_row_that_comes_again_and_again_is_refused(tmp_path: Path, name: str) 
         vision_lengths=columns["video_len"],
     )
     path = _write(tmp_path / name, rows if name == "meld_train.pkl" else {"train": mmsa})
-    split = load_mse(tmp_path, "meld", "train") if name == "meld_train.pkl" else load_mmsa(path, "train")
+    split = load("meld", tmp_path, "train") if name == "meld_train.pkl" else load("mosei", path, "train")
     assert path.stat().st_size < 2**23
     assert 0 < len(split.samples) < 30
     assert split.refused["audio: not a table of numbers with a length"] == 200 - len(split.samples)
 
 
 def test_frames_without_numbers_are_refused(tmp_path: Path) -> None:
-    split = load_mse(_write(tmp_path / "meld_train.pkl", [_mse_row(audio=np.ones((4, 0)))]).parent, "meld", "train")
+    split = load("meld", _write(tmp_path / "meld_train.pkl", [_mse_row(audio=np.ones((4, 0)))]), "train")
     assert split.refused == {"audio: frames without numbers": 1}
 
 
 def test_something_else_than_a_list(tmp_path: Path) -> None:
     _write(tmp_path / "meld_train.pkl", {"a": 1})
     with pytest.raises(AdapterError, match="holds a dict"):
-        load_mse(tmp_path, "meld", "train")
+        load("meld", tmp_path, "train")
 
 
 class Bomb:
@@ -323,16 +318,16 @@ def test_whoever_reads_can_do_nothing_else(tmp_path: Path, does: str, says: str)
 
 def test_a_file_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path / "meld_train.pkl", [_mse_row(), _mse_row(text=None)])
-    (first,) = (once := load_mse(tmp_path, "meld", "train")).samples
+    (first,) = (once := load("meld", tmp_path, "train")).samples
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "run", None)
-        (second,) = (again := load_mse(tmp_path, "meld", "train")).samples
+        (second,) = (again := load("meld", tmp_path, "train")).samples
     assert once.refused == again.refused == {"the text is a NoneType": 1}
     np.testing.assert_equal(second.audio, first.audio)
     (kept,) = (tmp_path / "cache" / "training").iterdir()
     assert kept.suffix == ".npz"
     _write(tmp_path / "meld_train.pkl", [_mse_row(text="Other.")])
-    assert load_mse(tmp_path, "meld", "train").samples[0].text == "Other."
+    assert load("meld", tmp_path, "train").samples[0].text == "Other."
 
 
 def test_what_is_refused_is_not_kept(tmp_path: Path) -> None:
@@ -374,7 +369,7 @@ def test_damaged_pickles_are_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_missing_pickle(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="no pickle at"):
-        load_mse(tmp_path, "meld", "train")
+        load("meld", tmp_path, "train")
 
 
 @pytest.mark.parametrize("value", [np.arange(3), np.float32(2), {"a": [1, "b", None, (2.0, b"c")]}])

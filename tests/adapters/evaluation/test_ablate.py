@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from adapters.contract import Absent, Features, Utterance
+from adapters.contract import MELD_LABELS, Absent, Features, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.evaluation.ablate import pseudo, table, voice
 from adapters.features.acoustic import SPEC, STATES, Encoded
@@ -131,7 +131,7 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
     backbone, prompter = Backbone.load(llm, (1, 2), dtype="float32"), Prompter.load(llm, spec)
     line = tuple(Line(Utterance("Ann", text), label, Absent("none")) for label, text in enumerate("abcdefg"))
     corpus = Dialogues((line, line))
-    split = Split(word_rows(corpus, backbone, prompter, spec), read_dialogues(corpus, backbone, prompter))
+    split = Split(word_rows(corpus, MELD_LABELS, backbone, prompter, spec), read_dialogues(corpus, backbone, prompter))
     assert recipe.pseudo is not None
     question = backbone.embed(prompter.ids("Is?"))
     how = replace(recipe.pseudo, epochs=2, batch=1, tokens=TOKENS)

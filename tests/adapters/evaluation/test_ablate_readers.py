@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from adapters.contract import Absent, Utterance
+from adapters.contract import MELD_LABELS, Absent, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.evaluation.ablate import voice, words
 from adapters.features.acoustic import SPEC, STATES
@@ -48,10 +48,10 @@ def test_contexts_change_what_is_before_a_turn_and_no_turn(tmp_path: Path, monke
     llm, spec = write_backbone(tmp_path / "llm"), PromptSpec("Read:\n")
     backbone, prompter = Backbone.load(llm, (1, 2), dtype="float32"), Prompter.load(llm, spec)
     corpus = _corpus()
-    rows = words.contexts(corpus, backbone, prompter, spec)
+    rows = words.contexts(corpus, MELD_LABELS, backbone, prompter, spec)
     assert all(context.labels.tolist() == corpus.labels for context in rows.values())
     single = Dialogues(tuple((line,) for dialogue in corpus.dialogues for line in dialogue))
-    expected = word_rows(single, backbone, prompter, spec).states
+    expected = word_rows(single, MELD_LABELS, backbone, prompter, spec).states
     torch.testing.assert_close(rows["alone"].states, expected, atol=2e-3, rtol=2e-3)
     others = rows["attributed"].states, rows["unattributed"].states, expected
     first, second, third = (torch.stack([states[turn] for states in others]) for turn in (0, 1, 2))
@@ -74,7 +74,7 @@ def test_a_fresh_mix_is_the_mean_of_the_standardised_layers() -> None:
 
 def test_each_reader_of_words_sees_what_its_row_says(recipe: Recipe) -> None:
     states = torch.randn(5, 3, 2, D)
-    seen = {one.name: words.classifier(one, states) for one in words.variants(recipe)}
+    seen = {one.name: words.classifier(one, states, 7) for one in words.variants(recipe)}
     widths = {name: members.inner.in_features for name, members in seen.items()}
     whole = 3 * 2 * D
     assert widths["the recipe"] == widths["the turn alone"] == whole
@@ -90,14 +90,14 @@ def test_a_mix_is_learned_and_a_row_reads_its_own_context(recipe: Recipe) -> Non
     torch.manual_seed(0)
     labels = torch.arange(7).repeat(6)
     told = torch.randn(7, 3, 2, D)[labels]
-    useful = WordRows(told + 0.1 * torch.randn_like(told), labels, labels)
-    useless = WordRows(torch.randn_like(told), labels, labels)
+    useful = WordRows(told + 0.1 * torch.randn_like(told), labels, labels, MELD_LABELS)
+    useless = WordRows(torch.randn_like(told), labels, labels, MELD_LABELS)
     given = {"attributed": useful, "unattributed": useless, "alone": useless}
     rows = {one.name: one for one in words.variants(replace(recipe, words=replace(FIT, epochs=40)))}
     for name in ("the recipe", "a learned mix of the layers", "mean of the words only"):
         assert words.evaluate(rows[name], given, given, seed=0)[0] > 0.9, name
     assert words.evaluate(rows["the turn alone"], given, {**given, "alone": useful}, seed=0)[0] < 0.9
-    members = words.classifier(rows["a learned mix of the layers"], told)
+    members = words.classifier(rows["a learned mix of the layers"], told, 7)
     members(told.flatten(1)).square().sum().backward()
     assert isinstance(members.standardise, words.LayerMix)
     assert members.standardise.scores.grad is not None
@@ -122,6 +122,7 @@ def made_up_voices() -> tuple[VoiceRows, voice.Frames]:
         np.array(["ravdess"] * count),
         speakers,
         torch.from_numpy(speakers == "ravdess 2"),
+        MELD_LABELS,
     )
     return rows, frames
 

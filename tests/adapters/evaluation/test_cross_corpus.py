@@ -25,7 +25,7 @@ def rows() -> VoiceRows:
     torch.manual_seed(0)
     summaries = torch.randn(len(labels), SUMMARY_DIM)
     speakers = np.array([f"{corpus} {turn % 2}" for turn, corpus in enumerate(corpora)])
-    return VoiceRows(summaries, labels, corpora, speakers, torch.zeros(len(labels), dtype=torch.bool))
+    return VoiceRows(summaries, labels, corpora, speakers, torch.zeros(len(labels), dtype=torch.bool), MELD_LABELS)
 
 
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb"])

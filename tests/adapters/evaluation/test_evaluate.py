@@ -83,9 +83,9 @@ def test_abstaining_is_counted(meld: Path, options: list[str]) -> None:
     ("words", "message"),
     [
         (["--split", "train"], r"train_sent_emo\.csv"),
-        (["--dataset", "mled"], "unknown data set 'mled'"),
+        (["--dataset", "mled"], "unknown data set 'mled': take cherma, emodb, emorynlp"),
         (["--dataset", "emorynlp"], "EmoryNLP dev split"),
-        (["--dataset", "ravdess", "--split", "test"], "no clips in split 'test'"),
+        (["--dataset", "ravdess", "--split", "test"], "ravdess has no split 'test': take train, dev, all"),
         (["--checkpoint", "nowhere"], "no adapter at nowhere"),
         (["--dtype", "int3"], "unknown number format"),
         (["--abstain-below", "2"], "abstain_below is 2"),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import Result
 
 from adapters.contract import Absent, Utterance
+from adapters.datasets.processed import file_of
 from adapters.datasets.records import Line
 from adapters.errors import AdapterError
 from adapters.llm.backbone import digest
@@ -65,7 +66,7 @@ def write_set(folder: Path, name: str, widths: tuple[int, int] = (5, 3)) -> Path
         "audio_lengths": lengths,
         "vision_lengths": [4] * len(SAID),
     }
-    path = folder / SETS[name].file
+    path = folder / file_of(name, "train")
     path.write_bytes(pickle.dumps(dict.fromkeys(("train", "valid", "test"), columns)))
     return folder
 

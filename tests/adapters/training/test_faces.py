@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from adapters.assets import asset_folder
+from adapters.contract import MELD_LABELS
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.readout.face import FACE_DIM, FaceClassifier, summarise_face
 from adapters.training.faces import STRENGTHS, FaceRows, degrade, face_turns, fit_face
@@ -19,7 +20,7 @@ def rows(faces: int = 70) -> FaceRows:
     features = torch.zeros(faces, 1 + len(STRENGTHS), SPEC.dim)
     features[:, :, 0] = torch.arange(faces)[:, None]
     features[:, :, CHANNELS:] = (4.0 * torch.eye(7)[labels]).log_softmax(-1)[:, None]
-    return FaceRows(features, labels, torch.zeros(faces, dtype=torch.bool))
+    return FaceRows(features, labels, torch.zeros(faces, dtype=torch.bool), MELD_LABELS)
 
 
 def test_a_turn_is_the_mean_of_its_frames_and_the_peak_of_each_class() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from adapters.contract import MELD_LABELS
 from adapters.evaluation.modalities import CASES, part, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
@@ -43,7 +44,7 @@ def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> Simula
     """Words that are right in 60 %, and voices and faces that are read rightly in 80 %, but show what was drawn."""
     pool = torch.arange(7)
     words = (classified(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
-    voice, face = (classified(draw(turns, pool, seed + k, shares), 0.8, seed + k) for k in (10, 20))
+    voice, face = (classified(draw(turns, pool, MELD_LABELS, seed + k, shares), 0.8, seed + k) for k in (10, 20))
     return SimulatedScores(words, words, voice, face)
 
 
@@ -126,7 +127,7 @@ def test_it_learns_that_a_neutral_voice_says_little(fitted: tuple[LateFusion, Te
 
 def test_every_modality_helps_and_none_spoils_the_others(fitted: tuple[LateFusion, Tensor]) -> None:
     fusion, turns = fitted
-    results, sets = evaluate_cases(fusion, drawn(turns, 7), drawn(turns, 7, CONFLICT), turns, 0)
+    results, sets = evaluate_cases(fusion, drawn(turns, 7), drawn(turns, 7, CONFLICT), turns, MELD_LABELS.labels, 0)
     brier = {name.removesuffix(" (simulated)"): figures["brier"] for name, figures in results.items()}
     alone = brier["words"]
     assert alone > brier["words and voice"] > brier["words, voice and face"]
@@ -147,14 +148,16 @@ def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
     own = LateFusion(7)
     fit_fusion(own, [part(said, slice(0, 140))], turns[:140])
     assert float(own.weights[1, 0].detach()) > 0.5
-    (accuracy,) = [values[2] for name, values in table_rows([said], said, said, turns) if name == "T"]
+    (accuracy,) = [
+        values[2] for name, values in table_rows([said], said, said, turns, MELD_LABELS.labels) if name == "T"
+    ]
     assert accuracy < 0.3
 
 
 def test_the_table_of_modalities() -> None:
     turns = torch.multinomial(PRIOR, 400, True, generator=torch.Generator().manual_seed(1))
     mean_voice, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
-    table = dict(table_rows([drawn(turns, 0)], mean_voice, conflicting, turns))
+    table = dict(table_rows([drawn(turns, 0)], mean_voice, conflicting, turns, MELD_LABELS.labels))
     assert list(table) == [case.name for case in CASES]
     accuracy = {name: values[2] for name, values in table.items()}
     assert accuracy["T+A+V, both in conflict"] < accuracy["T+A+V, every face in conflict"] < accuracy["T+A+V"]
@@ -163,7 +166,7 @@ def test_the_table_of_modalities() -> None:
 def test_adapters_that_read_no_faces_have_no_rows_for_them() -> None:
     turns = torch.arange(70) % 7
     blind = replace(drawn(turns, 0), face=None)
-    names = [name for name, _ in table_rows([blind], blind, blind, turns)]
+    names = [name for name, _ in table_rows([blind], blind, blind, turns, MELD_LABELS.labels)]
     assert names == ["T", "A", "T+A", "T+A, every voice in conflict"]
 
 
@@ -172,7 +175,7 @@ def test_a_probe_of_faces() -> None:
     features = torch.randn(140, 1, SPEC.dim, generator=torch.Generator().manual_seed(0))
     features[:, 0, :7] += 6 * torch.eye(7)[labels]
     features[:, 0, CHANNELS:] = torch.eye(7)[(labels + 1) % 7]
-    result = probe(FaceRows(features, labels, torch.arange(140) >= 70))
+    result = probe(FaceRows(features, labels, torch.arange(140) >= 70, MELD_LABELS))
     assert (result["fitted_to"], result["evaluated_on"]) == (70, 70)
     assert result["linear_probe"]["accuracy"] > 0.8
     assert result["own_classes"] == {"accuracy": 0.0, "uar": 0.0}

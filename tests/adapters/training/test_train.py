@@ -17,6 +17,7 @@ import torch
 
 from adapters import recogniser
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
+from adapters.datasets import fer2013
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
@@ -26,14 +27,15 @@ from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.fusion import LateFusion
 from adapters.readout.head import EmotionHead
 from adapters.training.faces import face_rows
-from adapters.training.feature_cache import WordRows, voice_rows
+from adapters.training.feature_cache import VoiceRows, WordRows, voice_rows
 from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
 from adapters.training.modality_scores import SimulatedScores
 from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
-from adapters.training.train import Encoders, _together, fit_head, train, train_seeds
+from adapters.training.sources import Encoders, sources_of
+from adapters.training.train import _together, fit_head, train, train_seeds
 from tests.support.tiny import write_backbone
 
 FIT = FitSpec(
@@ -63,6 +65,11 @@ def look(crops: np.ndarray) -> np.ndarray:
 
 def encoders(encoder: StillEncoder | None = None) -> Encoders:
     return Encoders(lambda: encoder or StillEncoder(), lambda: look)
+
+
+def all_voices(data: Path, encoder: StillEncoder) -> VoiceRows:
+    sources = sources_of(read_recipe(RECIPES / "default.toml"))
+    return voice_rows(sources.voices, sources.labels, data, lambda: encoder)
 
 
 @pytest.fixture(params=["default", "pseudo"])
@@ -229,7 +236,7 @@ def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None
 
 def test_a_turn_and_what_was_heard_of_it_are_of_one_dialogue() -> None:
     """Or teachers would see the turn's dialogue through its other copy."""
-    written = WordRows(torch.zeros(3, 1, 2, 4), torch.tensor([0, 1, 2]), torch.tensor([0, 0, 5]))
+    written = WordRows(torch.zeros(3, 1, 2, 4), torch.tensor([0, 1, 2]), torch.tensor([0, 0, 5]), MELD_LABELS)
     heard = replace(written, states=torch.ones(3, 1, 2, 4))
     inputs, labels, weights, dialogues = _together([written, written], heard, 0.7)
     assert labels.tolist() == [0, 1, 2] * 3
@@ -250,10 +257,10 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
         fit_fusion(fusion, drawn, labels)
 
     def watched_figures(
-        fusion: LateFusion, scores: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
+        fusion: LateFusion, scores: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, *others: Any
     ) -> Any:
         judged.extend((scores, conflicting))
-        return evaluate_cases(fusion, scores, conflicting, labels, seed)
+        return evaluate_cases(fusion, scores, conflicting, labels, *others)
 
     monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
     monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)
@@ -285,7 +292,7 @@ def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_p
 
 def test_what_was_heard_once_is_kept(data: Path) -> None:
     encoder = StillEncoder()
-    first, second = (voice_rows(data, lambda: encoder) for _ in range(2))
+    first, second = (all_voices(data, encoder) for _ in range(2))
     assert encoder.heard == len(first.labels)
     torch.testing.assert_close(first.summaries, second.summaries)
     assert set(first.corpora) == {"ravdess", "emodb", "urdu", "nemo", "neutral-talk"}
@@ -295,23 +302,23 @@ def test_what_was_heard_once_is_kept(data: Path) -> None:
 def test_what_sounds_otherwise_is_heard_again(data: Path, name: str) -> None:
     """Also under the same name, and as long."""
     encoder = StillEncoder()
-    first = voice_rows(data, lambda: encoder)
+    first = all_voices(data, encoder)
     samples, rate = soundfile.read(data / name)
     soundfile.write(data / name, -0.5 * samples[::-1], rate)
-    second = voice_rows(data, lambda: encoder)
+    second = all_voices(data, encoder)
     assert encoder.heard == 2 * len(first.labels)
     assert not torch.equal(first.summaries, second.summaries)
 
 
 def test_pictures_that_look_otherwise_are_seen_again(data: Path) -> None:
     path = data / "fer2013" / "Training.npz"
-    before = face_rows(data, lambda: look)
+    before = face_rows(fer2013.CORPUS, MELD_LABELS, data, lambda: look)
     with np.load(path) as kept:
         images, labels = kept["images"].copy(), kept["labels"]
     images[1] = images[1].T[::-1]
     images[1, 0, 0] ^= 255
     np.savez(path, images=images, labels=labels)
-    assert not torch.equal(before.features, face_rows(data, lambda: look).features)
+    assert not torch.equal(before.features, face_rows(fer2013.CORPUS, MELD_LABELS, data, lambda: look).features)
 
 
 def test_members_learn_what_can_be_learned() -> None:
@@ -414,11 +421,11 @@ def test_prior_counts_weights() -> None:
 def test_what_is_drawn_matches_is_neutral_or_contradicts() -> None:
     turns = torch.full((4000,), 6)
     pool = torch.arange(7).repeat(3)
-    shares = torch.bincount(pool[draw(turns, pool, seed=0)], minlength=7) / len(turns)
+    shares = torch.bincount(pool[draw(turns, pool, MELD_LABELS, seed=0)], minlength=7) / len(turns)
     assert shares[6] == pytest.approx(0.5 + 0.1 / 7, abs=0.03)
     assert shares[0] == pytest.approx(0.4 + 0.1 / 7, abs=0.03)
-    assert draw(turns, pool, seed=0).equal(draw(turns, pool, seed=0))
-    conflicting = torch.bincount(pool[draw(turns, pool, 0, CONFLICT)], minlength=7) / len(turns)
+    assert draw(turns, pool, MELD_LABELS, seed=0).equal(draw(turns, pool, MELD_LABELS, seed=0))
+    conflicting = torch.bincount(pool[draw(turns, pool, MELD_LABELS, 0, CONFLICT)], minlength=7) / len(turns)
     torch.testing.assert_close(conflicting, torch.full((7,), 1 / 7), atol=0.03, rtol=0)
 
 
