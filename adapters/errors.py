@@ -3,3 +3,15 @@
 
 class AdapterError(Exception):
     """A checkpoint, a backbone, features or data do not fit; the message says which, and what to do."""
+
+
+def extra_needed(what: str, extra: str, error: ImportError) -> str:
+    """A sentence about a package that is not installed.
+
+    Args:
+        what: A command, a setting or a call.
+        extra: Installs it, of ``pyproject.toml``.
+        error: Why it cannot be imported.
+    """
+    package = (error.name or "").partition(".")[0]
+    return f"{what} needs {package}, which is not installed: pip install 'emotion-tracker[{extra}]'"
