@@ -127,6 +127,7 @@ def read_card(folder: Path) -> Card:
             about=raw["about"],
             sets=conformal.read(raw.get("sets"), len(raw["labels"]["labels"]), faces=video is not None),
             video=None if video is None else FeatureSpec(**video),
+            format=raw["format"],
         )
         _assert_kinds(card)
         _assert_sizes(card)
@@ -143,7 +144,10 @@ def _shape(raw: dict[str, Any]) -> HeadShape:
 
 
 def _labels(raw: dict[str, Any]) -> LabelSet:
-    return LabelSet(raw["name"], _listed(raw["labels"]), tuple(Polarity(**one) for one in raw["polarity"]))
+    names = raw["labels"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"labels must be a list of texts, not {names!r}")
+    return LabelSet(raw["name"], tuple(names), tuple(Polarity(**one) for one in raw["polarity"]))
 
 
 def _listed(raw: Any) -> Any:

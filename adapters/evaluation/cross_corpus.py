@@ -55,7 +55,7 @@ def _recalls(classifier: VoiceClassifier, evaluated: VoiceRows, classes: list[in
         with torch.no_grad():
             scores = classifier(normalised(classifier, evaluated, turns, seed))[:, classes]
         guesses = np.array(classes)[scores.argmax(1).numpy()]
-        recalls[name] = float(recall_score(evaluated.labels, guesses, mean_log_probs="macro"))
+        recalls[name] = float(recall_score(evaluated.labels, guesses, average="macro"))
     return recalls
 
 

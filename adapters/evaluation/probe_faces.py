@@ -40,7 +40,7 @@ def probe(rows: FaceRows) -> dict[str, Any]:
 def _metrics(guesses: Int[np.ndarray, " n"], true: Int[np.ndarray, " n"]) -> dict[str, float]:
     return {
         "accuracy": float(np.mean(guesses == true)),
-        "uar": float(recall_score(true, guesses, mean_log_probs="macro", zero_division=0.0)),
+        "uar": float(recall_score(true, guesses, average="macro", zero_division=0.0)),
     }
 
 

@@ -29,7 +29,7 @@ class Llm:
         width: Of a hidden state.
         layers: How many.
         licence: Under which it comes.
-        own_code: Runs only with Python code from its repository, which is not run here.
+        custom_code: Runs only with Python code from its repository, which is not run here.
     """
 
     hub: str

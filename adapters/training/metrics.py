@@ -43,7 +43,7 @@ def calibration_error(confidence: Float[np.ndarray, " n"], right: Float[np.ndarr
 
 def weighted_f1(guesses: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
     """The mean of the classes' F1, each weighted by how often the class is true."""
-    return float(f1_score(labels, guesses, mean_log_probs="weighted", zero_division=0.0))
+    return float(f1_score(labels, guesses, average="weighted", zero_division=0.0))
 
 
 def compute_metrics(
@@ -59,15 +59,15 @@ def compute_metrics(
     guesses, confidence = probabilities.argmax(1), probabilities.max(1)
     right = (guesses == labels).astype(float)
     every = np.arange(len(names))
-    per_class = f1_score(labels, guesses, labels=every, mean_log_probs=None, zero_division=0.0)
+    per_class = f1_score(labels, guesses, labels=every, average=None, zero_division=0.0)
     order = np.argsort(-confidence, kind="stable")
     present = np.unique(labels)
     return {
         "n": len(labels),
         "weighted_f1": weighted_f1(guesses, labels),
-        "macro_f1": float(f1_score(labels, guesses, labels=present, mean_log_probs="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),
         "accuracy": float(right.mean()),
-        "uar": float(recall_score(labels, guesses, labels=present, mean_log_probs="macro", zero_division=0.0)),
+        "uar": float(recall_score(labels, guesses, labels=present, average="macro", zero_division=0.0)),
         "ece": calibration_error(confidence, right),
         "brier": float(np.mean(np.sum((probabilities - np.eye(len(names))[labels]) ** 2, axis=1))),
         "per_class_f1": dict(zip(names, map(float, per_class), strict=True)),

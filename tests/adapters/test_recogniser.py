@@ -126,7 +126,7 @@ def test_a_state_of_another_recogniser_is_refused(model: recogniser.LlmRecognise
 
 def test_neither_is_no_judgement(model: recogniser.LlmRecogniser) -> None:
     abstained = model.scores(turn("  ")).abstained
-    assert abstained == "nothing to model by: no words; turn under 0.8 s" + (
+    assert abstained == "nothing to judge by: no words; turn under 0.8 s" + (
         "; not given" if reads_faces(model) else ""
     )
 
@@ -299,10 +299,10 @@ def test_damaged_weights_are_refused(folders: tuple[Path, Path], tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"audio": {"name": "mfcc", "version": 1, "dim": 13, "rate_hz": 100.0}}, r"hears mfcc v1 .* extracts whisper"),
+        ({"audio": {"name": "mfcc", "version": 1, "dim": 13, "rate_hz": 100.0}}, r"reads mfcc v1 .* extracts whisper"),
         (
             {"video": {"name": "openface", "version": 1, "dim": 17, "rate_hz": 5.0}},
-            r"sees openface v1 .* extracts mini-xception",
+            r"reads openface v1 .* extracts mini-xception",
         ),
         ({"format": 99}, "format 99"),
         ({"labels": None}, "not a card"),

@@ -25,6 +25,7 @@ from tracker.dashboard.terminal import Terminal
 from tracker.errors import ConfigError, TrackerError, needs_extra, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
+from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
 from tracker.recordings.rerun import read_rerun
 from tracker.runtime.clock import SystemClock
@@ -79,14 +80,14 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
         AdapterError: The adapter cannot be used.
     """
     rerun = read_rerun(folder)
-    start, past = rerun.recorded.start, rerun.past
+    start = rerun.recorded.start
     config = load_again(config, start.config, sets)
     if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
-    source: Source = RecordedSource(past.source, rerun.tracks, start.channels, config.input.block_ms)
+    source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
         source = Paced(source, SystemClock())
-    prepared = check(Prepared(source, past.picture(folder), config, rerun=rerun), options.record)
+    prepared = check(Prepared(source, rerun.picture(folder), config, rerun=rerun), options.record)
     (last,) = run_all({"": prepared}, config, options)
     return last
 
@@ -116,6 +117,10 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         name or one.source.name: SessionMetrics for name, one in sessions.items()
     }
     summaries: list[str] = []
+    opened: list[Session] = []
+    if "" in sessions:  # the dashboard begins with the session's first event, before the session is at hand
+        terminal.show_status(lambda: opened[0].status() if opened else Status())
+        terminal.read_keys("live", lambda request: opened[0].request(request) if opened else None)
 
     async def run_one(name: str, broker: Broker, control: Control) -> SessionEnded:
         prepared, report = sessions[name], _named(name, terminal.say)
@@ -124,9 +129,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
             anyio.create_task_group() as group,
         ):
             metrics[name or prepared.source.name] = session.metrics
-            if not name:
-                terminal.show_status(session.status)
-                terminal.read_keys("live", session.request)
+            opened.append(session)
             group.start_soon(_pass_on, control, session, name="control")
             async for _ in session:
                 pass

@@ -212,5 +212,5 @@ def evaluate(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, 
     for turns in (TURNS_BEFORE[0], TURNS_BEFORE[-1]):
         with torch.no_grad():
             guesses = score(turns)[held].argmax(1).numpy()
-        recalls.append(float(recall_score(rows.labels[held].numpy(), guesses, mean_log_probs="macro")))
+        recalls.append(float(recall_score(rows.labels[held].numpy(), guesses, average="macro")))
     return recalls[0], recalls[1]

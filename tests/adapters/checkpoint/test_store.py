@@ -135,14 +135,14 @@ def test_a_size_that_would_not_fit_into_memory(folder: Path, name: str, size: in
     refused(folder, file, "its card wants|no adapter has the sizes")
 
 
-def test_a_judge_is_built_in_memory_only_where_its_weights_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_is_built_in_memory_only_where_its_weights_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
 
     def building(shape: HeadShape) -> EmotionHead:
         built.append(torch.get_default_device().type)
         return EmotionHead(shape)
 
-    monkeypatch.setattr(store, "Judge", building)
+    monkeypatch.setattr(store, "EmotionHead", building)
     load(folder)
     rewrite(folder, {"shape": {"words_hidden": 400}})
     refused(folder, "adapter.safetensors", r"weight words\.inner\.bias is \(8,\), its card wants \(800,\)")
@@ -186,13 +186,13 @@ def with_weights(folder: Path, tmp_path: Path, change: dict[str, Tensor]) -> Non
     ids=str,
 )
 def test_weights_in_an_unknown_number_format(folder: Path, tmp_path: Path, dtype: torch.dtype) -> None:
-    with_weights(folder, tmp_path, {"voice.usual": load(folder)[0].voice.mean_voice.to(dtype)})
-    refused(folder, "adapter.safetensors", rf"weight voice\.usual is in {dtype}")
+    with_weights(folder, tmp_path, {"voice.mean_voice": load(folder)[0].voice.mean_voice.to(dtype)})
+    refused(folder, "adapter.safetensors", rf"weight voice\.mean_voice is in {dtype}")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_weights_in_a_known_number_format(folder: Path, tmp_path: Path, dtype: torch.dtype) -> None:
-    with_weights(folder, tmp_path, {"voice.usual": torch.ones_like(load(folder)[0].voice.mean_voice).to(dtype)})
+    with_weights(folder, tmp_path, {"voice.mean_voice": torch.ones_like(load(folder)[0].voice.mean_voice).to(dtype)})
     assert load(folder)[0].voice.mean_voice.dtype == torch.float32
 
 

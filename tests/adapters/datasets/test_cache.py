@@ -8,7 +8,7 @@ import torch
 
 from adapters.datasets.cache import clean_up, training_bound, training_folder
 from adapters.errors import AdapterError
-from adapters.training.feature_cache import kept as kept_tensor
+from adapters.training.feature_cache import cached as cached_tensor
 from tests.support.program import adapters
 
 
@@ -57,17 +57,17 @@ def test_what_another_run_deletes_is_made_again(kept: Path, monkeypatch: pytest.
         return torch.arange(3)
 
     for _ in range(2):
-        assert kept_tensor("words", ("key",), make).tolist() == [0, 1, 2]
+        assert cached_tensor("words", ("key",), make).tolist() == [0, 1, 2]
         if gone:
             clean_up(0)
     assert len(made) == (2 if gone else 1)
 
 
 def test_what_is_used_counts_as_new(kept: Path) -> None:
-    kept_tensor("words", ("key",), lambda: torch.arange(3))
+    cached_tensor("words", ("key",), lambda: torch.arange(3))
     (path,) = kept.glob("words-*")
     os.utime(path, (1, 1))
-    kept_tensor("words", ("key",), lambda: torch.arange(3))
+    cached_tensor("words", ("key",), lambda: torch.arange(3))
     assert path.stat().st_mtime > 1
 
 

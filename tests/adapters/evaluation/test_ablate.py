@@ -144,21 +144,21 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
 
     monkeypatch.setattr(pseudo, "fit_pseudo", fit)
     rows = {one.name: one for one in pseudo.VARIANTS}
-    pooled = pseudo.judge(rows["pooled states alone, nothing asked"], bench, 0)
+    pooled = pseudo.evaluate(rows["pooled states alone, no question"], bench, 0)
     assert pooled[:2] == pooled[2:]  # a voice says nothing to states that were read without it
     assert not trained
-    first = pseudo.judge(rows["the whole"], bench, 0)
-    pseudo.judge(rows["the answer alone"], bench, 0)
+    first = pseudo.evaluate(rows["the whole"], bench, 0)
+    pseudo.evaluate(rows["the answer alone"], bench, 0)
     assert len(trained) == 1
-    assert pseudo.judge(rows["the whole"], bench, 0) == first
-    pseudo.judge(rows["without Text-Guide-Mixer"], bench, 0)
+    assert pseudo.evaluate(rows["the whole"], bench, 0) == first
+    pseudo.evaluate(rows["without Text-Guide-Mixer"], bench, 0)
     assert len(trained) == 2
     before = pseudo.build(pseudo.whole, D, PseudoShape(TOKENS, len(question)), recipe.voice.dropout[0], question, 0)
     changed = {name for name, value in before.named_parameters() if not value.equal(trained[0].get_parameter(name))}
     assert {"question", "no_voice", "voice.2.weight", "fusion.widen.weight"} <= changed
-    asked = pseudo.asked(bench, pseudo.whole, 0)
-    assert asked.judged[0].shape == (14, 2, 3, D)
-    assert asked.judged[0][:, :, :2].equal(split.rows.states)
+    states = pseudo.train_tokens(bench, pseudo.whole, 0)
+    assert states.dev[0].shape == (14, 2, 3, D)
+    assert states.dev[0][:, :, :2].equal(split.rows.states)
 
 
 # The command

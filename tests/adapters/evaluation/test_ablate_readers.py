@@ -95,8 +95,8 @@ def test_a_mix_is_learned_and_a_row_reads_its_own_context(recipe: Recipe) -> Non
     given = {"attributed": useful, "unattributed": useless, "alone": useless}
     rows = {one.name: one for one in words.variants(replace(recipe, words=replace(FIT, epochs=40)))}
     for name in ("the recipe", "a learned mix of the layers", "mean of the words only"):
-        assert words.judge(rows[name], given, given, seed=0)[0] > 0.9, name
-    assert words.judge(rows["the turn alone"], given, {**given, "alone": useful}, seed=0)[0] < 0.9
+        assert words.evaluate(rows[name], given, given, seed=0)[0] > 0.9, name
+    assert words.evaluate(rows["the turn alone"], given, {**given, "alone": useful}, seed=0)[0] < 0.9
     members = words.classifier(rows["a learned mix of the layers"], told)
     members(told.flatten(1)).square().sum().backward()
     assert isinstance(members.standardise, words.LayerMix)
@@ -183,8 +183,8 @@ def test_views_leave_out_what_their_rows_say(recipe: Recipe) -> None:
 
 def test_every_row_of_the_voices_table_is_judged_on_held_out_speakers(recipe: Recipe) -> None:
     rows, frames = made_up_voices()
-    results = {one.name: voice.judge(one, recipe, rows, frames, 0) for one in voice.VARIANTS}
+    results = {one.name: voice.evaluate(one, recipe, rows, frames, 0) for one in voice.VARIANTS}
     assert all(0 <= recall <= 1 for recalls in results.values() for recall in recalls)
     attentive = results["speech states alone, attentive mean and spread"]
-    assert attentive == voice.judge(voice.VARIANTS[-1], recipe, rows, frames, 0)  # a seed gives the same
+    assert attentive == voice.evaluate(voice.VARIANTS[-1], recipe, rows, frames, 0)  # a seed gives the same
     assert max(attentive) > 0.5  # of what can be learned, chance is 0.14

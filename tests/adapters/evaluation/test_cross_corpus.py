@@ -14,14 +14,14 @@ from adapters.training.feature_cache import VoiceRows
 from adapters.training.recipe import RECIPES, read_recipe
 from adapters.training.voices import fit_voice
 
-CORPORA = ("ravdess", "emodb", "ordinary")
+CORPORA = ("ravdess", "emodb", "neutral-talk")
 
 
 def rows() -> VoiceRows:
     """Each label twice in each corpus, ordinary talk neutral."""
     corpora = np.repeat(CORPORA, 14)
     labels = torch.arange(7).repeat(6)
-    labels[corpora == "ordinary"] = 0
+    labels[corpora == "neutral-talk"] = 0
     torch.manual_seed(0)
     summaries = torch.randn(len(labels), SUMMARY_DIM)
     speakers = np.array([f"{corpus} {turn % 2}" for turn, corpus in enumerate(corpora)])

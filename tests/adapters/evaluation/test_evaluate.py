@@ -25,7 +25,7 @@ KEYS = {
     *("dataset", "split", "refused", "n", "weighted_f1", "macro_f1", "accuracy", "uar", "ece", "brier"),
     *("per_class_f1", "risk_at_coverage", "abstained", "neutral_or_abstained", "predicted", "adapter", "backbone"),
     *("adapter_parameters", "parameters", "seconds", "ms_per_turn", "peak_memory_mib"),
-    *("sets_promise", "sets_coverage", "sets_coverage_per_class", "sets_mean_size"),
+    *("sets_target_coverage", "sets_coverage", "sets_coverage_per_class", "sets_mean_size"),
 }
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
 

@@ -11,12 +11,12 @@ from adapters.mse.adapter import PRESETS
 @pytest.mark.parametrize("name", LLMS)
 def test_the_middle_of_an_llm_is_inside_it(name: str) -> None:
     llm = LLMS[name]
-    assert list(llm.middle) == sorted(set(llm.middle))
-    assert 0 < llm.middle[0] < llm.middle[-1] < llm.layers
+    assert list(llm.middle_layers) == sorted(set(llm.middle_layers))
+    assert 0 < llm.middle_layers[0] < llm.middle_layers[-1] < llm.layers
 
 
 def test_the_middle_of_the_llm_that_it_was_measured_on() -> None:
-    assert LLMS["smollm2-135m"].middle == (11, 13, 15, 17)
+    assert LLMS["smollm2-135m"].middle_layers == (11, 13, 15, 17)
 
 
 @pytest.mark.parametrize(("llm", "dataset"), PAPER)

@@ -21,7 +21,7 @@ from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import TASKS, Task
 from adapters.published.checkpoint import CARD, WEIGHTS
 from adapters.published.data import FRAMES, Turn, load, text_of
-from adapters.published.fit import Fit, batch_of, epoch_of, fit, judge
+from adapters.published.fit import Fit, batch_of, epoch_of, fit, predict
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.sets import SETS
 from adapters.published.train import fit_of
@@ -127,16 +127,16 @@ def test_the_best_epoch_is_kept(name: str, llm: FrozenLlm, tmp_path: Path) -> No
 
     class Watched:
         task = asked.task
-        figures = staticmethod(asked.figures)
+        metrics = staticmethod(asked.metrics)
 
-        def score(self, figures: Any) -> float:
-            seen.append(figures["weighted_f1"] if name in NAMES else -figures["mae"])
-            return asked.score(figures)
+        def score(self, metrics: Any) -> float:
+            seen.append(metrics["weighted_f1"] if name in NAMES else -metrics["mae"])
+            return asked.score(metrics)
 
     model = beside(llm, asked.task)
     result = fit(model, Watched(), turns, turns, Fit(4, batch=3, learning_rate=1e-2, patience=4), seed=0)
     assert asked.score(result) == max(seen)
-    again = asked.figures(judge(model, asked, turns).double().numpy(), np.array([turn.value for turn in turns]))
+    again = asked.metrics(predict(model, asked, turns).double().numpy(), np.array([turn.value for turn in turns]))
     assert again == {figure: result[figure] for figure in again}
 
 
@@ -159,12 +159,12 @@ def test_training_stops_when_no_epoch_was_better_for_a_while(llm: FrozenLlm) -> 
     class Unmoved:
         task = asked.task
 
-        def figures(self, told: Any, true: Any) -> dict[str, Any]:
+        def metrics(self, told: Any, true: Any) -> dict[str, Any]:
             seen.append(len(true))
             return {"score": 0.5}
 
-        def score(self, figures: Any) -> float:
-            return float(figures["score"])
+        def score(self, metrics: Any) -> float:
+            return float(metrics["score"])
 
     model = beside(llm, asked.task)
     result = fit(model, Unmoved(), turns, turns, Fit(9, batch=4, learning_rate=1e-3, patience=2), seed=0)
@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_ends_training(llm: FrozenLlm) -> None:
     with pytest.raises(AdapterError, match="the training loss is nan"):
         fit(model, SETS["meld"], turns, turns, Fit(1, 1, 1e-3, 1), seed=0)
     with pytest.raises(AdapterError, match="answers are not numbers"):
-        judge(model, SETS["meld"], turns)
+        predict(model, SETS["meld"], turns)
 
 
 def test_a_seed_gives_the_same_adapter(llm: FrozenLlm) -> None:
@@ -379,9 +379,9 @@ def test_weights_in_the_authors_layout_are_judged(folder: Path, llm: FrozenLlm, 
     words = (path, "--data", data, "--dtype", "float32", "--device", "cpu")
     result = told(call("evaluate", *words, "--dataset", "cherma", "--backbone", folder))
     asked, turns = SETS["cherma"], load("cherma", data, "valid").turns
-    expected = judge(llm.beside(adapter, asked.task), asked, turns)
+    expected = predict(llm.beside(adapter, asked.task), asked, turns)
     assert result["accuracy"] == float(np.mean([turn.value for turn in turns] == expected.argmax(1).numpy()))
-    assert "say --dataset and --backbone" in refused(call("evaluate", *words))
+    assert "give --dataset and --backbone" in refused(call("evaluate", *words))
     save_file({name: value for name, value in official(adapter).items() if "projector" not in name}, path)
     said = refused(call("evaluate", *words, "--dataset", "cherma", "--backbone", folder))
     assert "fusion.spread.weight is missing" in said

@@ -26,12 +26,12 @@ PRIOR = torch.tensor([0.4, 0.15, 0.05, 0.1, 0.15, 0.05, 0.1])
 
 
 def sure(label: int, of: int = 7) -> Tensor:
-    """A reader that is all but certain of one class."""
+    """A classifier that is all but certain of one class."""
     return (20.0 * torch.eye(of)[[label]]).log_softmax(-1)
 
 
-def witness(labels: Tensor, right: float, seed: int) -> Tensor:
-    """A calibrated reader of balanced classes: right so often, with log probabilities that say so."""
+def classified(labels: Tensor, right: float, seed: int) -> Tensor:
+    """A calibrated classifier of balanced classes: right so often, with log probabilities that say so."""
     random = torch.Generator().manual_seed(seed)
     wrong = torch.rand(len(labels), generator=random) > right
     named = torch.where(wrong, (labels + torch.randint(1, 7, labels.shape, generator=random)) % 7, labels)
@@ -42,41 +42,41 @@ def witness(labels: Tensor, right: float, seed: int) -> Tensor:
 def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> SimulatedScores:
     """Words that are right in 60 %, and voices and faces that are read rightly in 80 %, but show what was drawn."""
     pool = torch.arange(7)
-    words = (witness(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
-    voice, face = (witness(draw(turns, pool, seed + k, shares), 0.8, seed + k) for k in (10, 20))
+    words = (classified(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
+    voice, face = (classified(draw(turns, pool, seed + k, shares), 0.8, seed + k) for k in (10, 20))
     return SimulatedScores(words, words, voice, face)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=7, max_size=7), st.floats(-4, 4), st.floats(0.2, 4))
-def test_a_belief_is_bounded_however_sure_the_reader(b: list[float], a: float, sharpness: float) -> None:
-    belief = ReliabilityModel(7)
+def test_evidence_is_bounded_however_confident_the_classifier(b: list[float], a: float, sharpness: float) -> None:
+    model = ReliabilityModel(7)
     with torch.no_grad():
-        belief.a.fill_(a)
-        belief.sharpness.fill_(sharpness)
-        belief.b.copy_(torch.tensor(b))
-        evidence = belief(sure(3))
+        model.noise.fill_(a)
+        model.inverse_temperature.fill_(sharpness)
+        model.noise_prior.copy_(torch.tensor(b))
+        evidence = model(sure(3))
     anyway = torch.tensor(b).softmax(0)[3].log() + torch.nn.functional.logsigmoid(torch.tensor(a))
     assert evidence.argmax() == 3
     assert float(evidence.max() - evidence.min()) <= float(torch.logaddexp(torch.tensor(0.0), -anyway)) + 1e-3
 
 
-def test_belief_by_hand() -> None:
-    belief = ReliabilityModel(2)
+def test_reliability_by_hand() -> None:
+    model = ReliabilityModel(2)
     with torch.no_grad():
-        belief.a.copy_(torch.tensor(0.25).logit())
-        belief.b.copy_(torch.tensor([0.8, 0.2]).log())
-        evidence = belief(torch.tensor([[0.1, 0.9]]).log()).exp()
+        model.noise.copy_(torch.tensor(0.25).logit())
+        model.noise_prior.copy_(torch.tensor([0.8, 0.2]).log())
+        evidence = model(torch.tensor([[0.1, 0.9]]).log()).exp()
     anyway = 0.25 * (0.8 * 0.1 + 0.2 * 0.9)
     torch.testing.assert_close(evidence, torch.tensor([[0.75 * 0.1 + anyway, 0.75 * 0.9 + anyway]]))
 
 
-def test_words_that_may_be_misread_leave_the_prior_its_share() -> None:
+def test_words_that_may_be_misrecognised_leave_the_prior_its_share() -> None:
     fusion = LateFusion(2)
     absent = torch.zeros(1, dtype=torch.bool)
     silent = torch.zeros(1, 2)
     prior = torch.tensor([0.8, 0.2])
     with torch.no_grad():
-        fusion.no_words.copy_(prior.log() + 3.0)  # any level: what counts is how the classes differ
+        fusion.text_prior.copy_(prior.log() + 3.0)  # any level: what counts is how the classes differ
         fusion.text_noise.copy_(torch.tensor(0.25).logit())
         fusion.weights[1, 0] = 2.0
         fused = fusion(ModalityScores(torch.tensor([[0.1, 0.9]]).log(), ~absent, silent, absent, silent, absent)).exp()
@@ -106,7 +106,7 @@ def test_cases_without_faces_have_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def weighed() -> tuple[LateFusion, Tensor]:
+def fitted() -> tuple[LateFusion, Tensor]:
     random = torch.Generator().manual_seed(0)
     turns = torch.multinomial(PRIOR, 800, True, generator=random)
     fusion = LateFusion(7)
@@ -114,9 +114,9 @@ def weighed() -> tuple[LateFusion, Tensor]:
     return fusion.requires_grad_(False), turns
 
 
-def test_it_learns_that_a_neutral_voice_says_little(weighed: tuple[LateFusion, Tensor]) -> None:
-    fusion, _ = weighed
-    shown_anyway = fusion.face.b.softmax(0)
+def test_it_learns_that_a_neutral_voice_says_little(fitted: tuple[LateFusion, Tensor]) -> None:
+    fusion, _ = fitted
+    shown_anyway = fusion.face.noise_prior.softmax(0)
     assert shown_anyway.argmax() == 0
     assert shown_anyway[0] > 0.5  # 0.83 was drawn
     evidence = fusion.face(torch.cat([sure(0), sure(4)]))
@@ -124,8 +124,8 @@ def test_it_learns_that_a_neutral_voice_says_little(weighed: tuple[LateFusion, T
     assert spread[0] < spread[1] / 2
 
 
-def test_every_witness_helps_and_none_spoils_the_others(weighed: tuple[LateFusion, Tensor]) -> None:
-    fusion, turns = weighed
+def test_every_modality_helps_and_none_spoils_the_others(fitted: tuple[LateFusion, Tensor]) -> None:
+    fusion, turns = fitted
     results, sets = evaluate_cases(fusion, drawn(turns, 7), drawn(turns, 7, CONFLICT), turns, 0)
     brier = {name.removesuffix(" (simulated)"): figures["brier"] for name, figures in results.items()}
     alone = brier["words"]
@@ -140,7 +140,7 @@ def test_every_witness_helps_and_none_spoils_the_others(weighed: tuple[LateFusio
 def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
     """Where the halves want opposite weights, weights that judge the other half do worse than chance would."""
     turns = torch.arange(7).repeat(40)
-    words = witness(turns, 0.9, 0)
+    words = classified(turns, 0.9, 0)
     words[140:] = words[140:].roll(1, dims=1)  # the second half is always told the class before
     silent = torch.zeros(len(turns), 7).log_softmax(-1)
     said = SimulatedScores(words, words, silent, None)

@@ -61,7 +61,7 @@ def look(crops: np.ndarray) -> np.ndarray:
     return np.concatenate([np.repeat(scores, 19, axis=1)[:, :CHANNELS], scores], axis=1)
 
 
-def readers(encoder: StillEncoder | None = None) -> Encoders:
+def encoders(encoder: StillEncoder | None = None) -> Encoders:
     return Encoders(lambda: encoder or StillEncoder(), lambda: look)
 
 
@@ -120,7 +120,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> None:
-    about = train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+    about = train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
     heard = {"words", "words and voice (simulated)", "voice (simulated)"}
     assert heard < about["dev"].keys()
     assert ("words, voice and face (simulated)" in about["dev"]) == (recipe.face is not None)
@@ -149,7 +149,11 @@ def test_words_as_heard_are_learned_where_the_recipe_says_so(data: Path, recipe:
     right = {}
     for weight in (0.0, 0.7):
         about = train(
-            replace(recipe, asr_words=weight, soft_targets=0.0), data, tmp_path / str(weight), seed=0, readers=readers()
+            replace(recipe, asr_words=weight, soft_targets=0.0),
+            data,
+            tmp_path / str(weight),
+            seed=0,
+            encoders=encoders(),
         )
         assert any("Whisper" in name for name in about["data"] if "MELD" in name) == bool(weight)
         right[weight] = judged_as_heard(tmp_path / str(weight), recipe)
@@ -162,7 +166,7 @@ def test_without_words_as_heard_the_answer_says_how_to_make_them(data: Path, rec
     with pytest.raises(
         AdapterError, match=r"ASR words.*tracker\.bench\.asr_copy --data .* --split train .* asr_words = 0"
     ):
-        train(replace(recipe, asr_words=1.0), data, tmp_path / "out", seed=0, readers=readers())
+        train(replace(recipe, asr_words=1.0), data, tmp_path / "out", seed=0, encoders=encoders())
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
@@ -174,7 +178,7 @@ def test_words_as_heard_are_of_the_dialogues_that_are_read(
     lines = table.read_text("utf-8").splitlines()
     table.write_text("\n".join([lines[0], *altered(lines[1:])]), "utf-8")
     with pytest.raises(AdapterError, match="is of other dialogues"):
-        train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+        train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
 
 
 @pytest.mark.parametrize(
@@ -253,7 +257,7 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
 
     monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
     monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)
-    train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+    train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
     assert len(fitted) == DRAWS
     assert len(judged) == 2
     assert not {id(one) for one in fitted} & {id(one) for one in judged}
@@ -269,12 +273,12 @@ def test_an_llm_that_changes_in_training_is_noticed(
 
     monkeypatch.setattr("adapters.training.train.fit_head", meddle)
     with pytest.raises(AdapterError, match="must stay frozen"):
-        train(recipe, data, tmp_path / "out", seed=0, readers=readers())
+        train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
 
 
 def test_training_twice_gives_the_same_weights(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     for out in ("one", "two"):
-        train(recipe, data, tmp_path / out, seed=3, readers=readers())
+        train(recipe, data, tmp_path / out, seed=3, encoders=encoders())
     first, second = ((tmp_path / out / "adapter.safetensors").read_bytes() for out in ("one", "two"))
     assert first == second
 
@@ -284,7 +288,7 @@ def test_what_was_heard_once_is_kept(data: Path) -> None:
     first, second = (voice_rows(data, lambda: encoder) for _ in range(2))
     assert encoder.heard == len(first.labels)
     torch.testing.assert_close(first.summaries, second.summaries)
-    assert set(first.corpora) == {"ravdess", "emodb", "urdu", "nemo", "ordinary"}
+    assert set(first.corpora) == {"ravdess", "emodb", "urdu", "nemo", "neutral-talk"}
 
 
 @pytest.mark.parametrize("name", ["emodb/03a01Wa.flac", "meetings/trn04.flac"])
@@ -355,7 +359,7 @@ def test_without_patience_a_score_changes_nothing() -> None:
 def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     encoder = StillEncoder()
     out = tmp_path / "runs"
-    summary = train_seeds(recipe, data, out, range(2), readers(encoder))
+    summary = train_seeds(recipe, data, out, range(2), encoders(encoder))
     assert {path.name for path in out.iterdir()} == {"seed-0", "seed-1", "summary.json"}
     files = {"adapter.safetensors", "card.json", "recipe.json", "metrics.json", "curves.png"}
     assert {path.name for path in (out / "seed-1").iterdir()} == files
@@ -364,7 +368,7 @@ def test_several_seeds(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     assert f1["values"] == [_metrics(out / f"seed-{n}")["dev"]["words"]["weighted_f1"] for n in range(2)]
     assert f1["mean"] == pytest.approx(sum(f1["values"]) / 2)
     written = (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns
-    assert train_seeds(recipe, data, out, range(2), readers(encoder)) == summary
+    assert train_seeds(recipe, data, out, range(2), encoders(encoder)) == summary
     assert (out / "seed-0" / "adapter.safetensors").stat().st_mtime_ns == written  # done is done
     assert finished(out / "seed-0", replace(recipe, members=3), 0) is None
     (out / "seed-0" / "adapter.safetensors").write_bytes(b"x")
@@ -379,7 +383,7 @@ def test_a_folder_that_cannot_be_is_told_before_training(data: Path, recipe: Rec
     (tmp_path / "out").write_text("a file", "utf-8")
     encoder = StillEncoder()
     with pytest.raises(AdapterError, match="give --out another one"):
-        train(recipe, data, tmp_path / "out", seed=0, readers=readers(encoder))
+        train(recipe, data, tmp_path / "out", seed=0, encoders=encoders(encoder))
     assert not encoder.heard
 
 
