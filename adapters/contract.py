@@ -1,4 +1,6 @@
-"""What training and live use must agree on: the labels, the features, one turn in, one judgement out.
+"""What training and live use must agree on: the labels, the features, one turn in, its emotion scores out.
+
+Where pulled models are and what errors are called is agreed on here, too, so that the tracker imports nothing else.
 
 Letters in shapes: ``time`` frames of a feature sequence, ``dim`` its width.
 """
@@ -13,6 +15,34 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
+
+from adapters.assets import asset_folder, cache_root
+from adapters.errors import AdapterError
+
+__all__ = [
+    "MELD_LABELS",
+    "MODALITIES",
+    "NEGATIVE",
+    "NEUTRAL",
+    "POSITIVE",
+    "SURPRISE",
+    "Absent",
+    "AdapterError",
+    "DialogueModel",
+    "DialogueState",
+    "EmotionScores",
+    "FeatureSpec",
+    "Features",
+    "LabelSet",
+    "Modality",
+    "Polarity",
+    "Recogniser",
+    "Sentiment",
+    "TurnInput",
+    "Utterance",
+    "asset_folder",
+    "cache_root",
+]
 
 Modality = Literal["text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "video")
@@ -137,7 +167,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Who said what. ``text`` is empty where no words were recognised."""
+    """A speaker and the words; ``text`` is empty where no words were recognised."""
 
     speaker: str
     text: str
@@ -162,7 +192,7 @@ class TurnInput:
 
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
-    """One judgement: calibrated class probabilities and what they rest on.
+    """Calibrated class probabilities of one turn, and the modalities that they rest on.
 
     Attributes:
         labels: The classes.

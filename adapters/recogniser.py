@@ -31,7 +31,7 @@ from adapters.contract import (
 )
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
-from adapters.llm.backbone import Backbone
+from adapters.llm.backbone import Backbone, choose_device, choose_dtype
 from adapters.llm.prefix import CachedDialogue
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter
@@ -40,6 +40,8 @@ from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.head import EmotionHead, HeadInput
 from adapters.readout.pseudo import query
 from adapters.readout.voice_summary import SUMMARY_DIM, VoiceProfile, summarise
+
+__all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_dtype", "llm_of", "load", "locate"]
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"

@@ -81,9 +81,9 @@ def neutral_talk_turns(data: Path, encoder: SpeechEncoder) -> tuple[list[TurnInp
     return turns, [MELD_LABELS.labels.index("neutral")] * len(turns)
 
 
-def face_turns(faces: fer2013.Faces, reader: FaceEncoder) -> tuple[list[TurnInput], list[int]]:
+def face_turns(faces: fer2013.Faces, encoder: FaceEncoder) -> tuple[list[TurnInput], list[int]]:
     """Every picture, by the face alone, as a turn of one frame."""
-    frames = reader(faces.images)
+    frames = encoder(faces.images)
     turns = [TurnInput(Utterance("Speaker 1", ""), video=Features(visual.SPEC, frame[None])) for frame in frames]
     return turns, faces.labels.tolist()
 

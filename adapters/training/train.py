@@ -62,8 +62,8 @@ FACES_USED = {
 ASR_WORDS = Path("asr/meld")  # in the data folder
 ASR_WORDS_USED = {"MELD train, spoken by espeak-ng and recognised by Whisper tiny.en (fitting words)": "GPL-3.0"}
 LIMITS = (
-    "English words. The voice is judged by what acted voices in three languages and talk shows in a fourth have in "
-    "common; the face by single pictures from an image search. How words, voice and face are weighed was fitted on "
+    "English words. The voice classifier learned from acted voices in three languages and talk shows in a fourth; the "
+    "face classifier from single pictures of an image search. The fusion of words, voice and face was fitted on "
     "simulated turns, because no conversational audio and video with labels was available. Says what a turn expresses, "
     "not what a person feels; not for decisions about people, and not for use at work or in education."
 )

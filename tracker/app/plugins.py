@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from adapters.contract import Recogniser, RecogniserOptions, TurnInput, Utterance
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError, Recogniser, RecogniserOptions, TurnInput, Utterance
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.sinks import Sink
 from tracker.sources.media import Source

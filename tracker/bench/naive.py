@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from adapters.contract import MELD_LABELS, Absent, DialogueState, EmotionScores, Modality, TurnInput
-from adapters.llm.backbone import choose_device, choose_dtype
+from adapters.recogniser import choose_device, choose_dtype
 from tracker.app.models import Models
 from tracker.app.models import steps as real_steps
 from tracker.config import Config

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tracker import config as settings
 from tracker.cli import assets as assets
 from tracker.cli import sessions

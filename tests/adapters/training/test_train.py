@@ -250,10 +250,10 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
         fit_fusion(fusion, drawn, labels)
 
     def watched_figures(
-        fusion: LateFusion, mean_voice: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
+        fusion: LateFusion, scores: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, seed: int
     ) -> Any:
-        judged.extend((mean_voice, conflicting))
-        return evaluate_cases(fusion, mean_voice, conflicting, labels, seed)
+        judged.extend((scores, conflicting))
+        return evaluate_cases(fusion, scores, conflicting, labels, seed)
 
     monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
     monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from jsonschema import Draft202012Validator
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tests.support.command import events_in
 from tests.support.sessions import conversation
 from tracker.cli import main
