@@ -12,8 +12,8 @@ from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.observed import FailedTurn, ObservedTurn
 from tracker.runtime.clock import Clock
-from tracker.runtime.memo import Once
-from tracker.runtime.threads import ModelThread, Sharing
+from tracker.runtime.memo import Memo
+from tracker.runtime.threads import FairLock, ModelThread
 from tracker.turns.turn import Turn
 
 
@@ -71,9 +71,9 @@ class Recognise:
         dialogue: Dialogue,
         clock: Clock,
         opening: Reading | None = None,
-        reader: Sharing | None = None,
+        reader: FairLock | None = None,
     ) -> None:
-        self._judge: Once[_Asked, tuple[EmotionScores, Reading | None]] = Once(
+        self._judge: Memo[_Asked, tuple[EmotionScores, Reading | None]] = Memo(
             lambda asked: recogniser.follow(*asked), key=lambda asked: asked
         )
         self._dialogue = dialogue

@@ -21,7 +21,7 @@ from tracker.recordings.diff import bare
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
-from tracker.runtime.memo import Once
+from tracker.runtime.memo import Memo
 from tracker.speculate import Ahead, AheadSteps, Tally
 from tracker.turns.turn import Turn
 
@@ -142,7 +142,7 @@ async def test_without_time_nothing_is_done(worker: Worker):
 
 def test_once_is_once():
     asked = []
-    once = Once(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
+    once = Memo(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
     assert [once(number) for number in (1, 2, 11, 1)] == [-1, -1, -11, -1]
     assert asked == [1, 11, 1]
 

@@ -23,7 +23,7 @@ from tracker.purpose import kept
 from tracker.recordings.recorder import Recorder
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.runtime.signals import with_signals
 from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
@@ -81,7 +81,7 @@ def listen_to_all(
             return [lines]
         return [NamedLines(name, terminal.say)] if config.terminal.enabled else []
 
-    load = Load(clock)
+    load = LoadMonitor(clock)
     made: dict[str, Session] = {}
 
     async def sessions(control: Control) -> list[SessionEnded]:

@@ -25,7 +25,7 @@ from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock
-from tracker.runtime.threads import Sharing
+from tracker.runtime.threads import FairLock
 from tracker.sources.media import RATE_HZ
 from tracker.speculate import AheadSteps
 from tracker.turns.activity import SpeakerActivity
@@ -47,9 +47,9 @@ _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(n
 class Shared:
     """One line per model, in which the sessions of the process wait for it."""
 
-    ears: Sharing = field(default_factory=Sharing)
-    voices: Sharing = field(default_factory=Sharing)
-    reader: Sharing = field(default_factory=Sharing)
+    ears: FairLock = field(default_factory=FairLock)
+    voices: FairLock = field(default_factory=FairLock)
+    reader: FairLock = field(default_factory=FairLock)
 
 
 @dataclass(frozen=True, slots=True)

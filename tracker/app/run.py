@@ -25,7 +25,7 @@ from tracker.recordings.recorder import Recorder
 from tracker.recordings.rerun import not_the_same, past_of, tracks_of
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.runtime.signals import with_signals
 from tracker.sources.camera import check_camera, opencv_opener
 from tracker.sources.media import Source
@@ -131,7 +131,7 @@ def _listen(
         for sentence in not_the_same(again.recorded, models.names):
             terminal.say(sentence)
     sinks = shown(config, wishes, terminal)
-    gauges = Gauges(Load(clock))
+    gauges = Gauges(LoadMonitor(clock))
     one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again, vision=vision)
 
     async def session(control: Control) -> SessionEnded:

@@ -114,7 +114,7 @@ class Session:
                 control,
                 again.past.asked if again else (),
                 ended_as="stopped" if again and again.past.stopped else "completed",
-                may_speculate=gauges.load.may_work_ahead if gauges.load else lambda: True,
+                may_speculate=gauges.load.may_speculate if gauges.load else lambda: True,
             )
 
     def _header(self, opened: Source) -> SessionHeader:

@@ -21,7 +21,7 @@ from tracker.pipeline import Outlets, Steps
 from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import Source
 from tracker.speculate import Tally
 from tracker.turns.turn import Turn
@@ -50,7 +50,9 @@ class Arrivals:
                 self.turns.append(Arrived(event, self._clock.now_ns()))
 
 
-async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: Load | None = None) -> Pass:
+async def measure(
+    source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: LoadMonitor | None = None
+) -> Pass:
     """Run one session to its end.
 
     Args:
@@ -65,11 +67,11 @@ async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: in
     """
     origin, arrivals = Origin(clock), Arrivals(clock)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
-    load = load or Load(clock)
+    load = load or LoadMonitor(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
     last = await pipeline.run(
-        Noted(source, origin), steps, outlets, header, stamp, clock, control, may_speculate=load.may_work_ahead
+        Noted(source, origin), steps, outlets, header, stamp, clock, control, may_speculate=load.may_speculate
     )
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
@@ -92,7 +94,7 @@ async def measure_all(
         All of them together. All at once, the processor time is the process's, counted once.
     """
     passes: list[Pass] = []
-    load = Load(clock)
+    load = LoadMonitor(clock)
 
     async def one(source: Source, wait_s: float) -> None:
         await anyio.sleep(wait_s)

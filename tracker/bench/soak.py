@@ -21,8 +21,8 @@ from tracker.metrics.gauges import Gauges
 from tracker.pipeline import Outlets, Steps
 from tracker.runtime.clock import NS_PER_S, Clock, SystemClock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
 from tracker.runtime.memory import rss_mb
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source
 
 MAY_GROW = 3.0
@@ -114,10 +114,10 @@ async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, wa
     Raises:
         SourceError: The source cannot be read.
     """
-    load = Load(clock)
+    load = LoadMonitor(clock)
     outlets = Outlets([watch], None, lambda _: None, Gauges(load))
     last = await pipeline.run(
-        Noted(source, watch.heard), steps, outlets, header, stamp, clock, Control(), may_speculate=load.may_work_ahead
+        Noted(source, watch.heard), steps, outlets, header, stamp, clock, Control(), may_speculate=load.may_speculate
     )
     watch.sample(last.media_ns / NS_PER_S)
 

@@ -43,7 +43,7 @@ def overload_words(level: Level) -> str:
     match level:
         case "normal":
             return "nothing is left out"
-        case "no_ahead":
+        case "no_speculation":
             return "no work ahead"
         case "no_partials":
             return "no work ahead, no partials"

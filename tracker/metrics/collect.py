@@ -81,7 +81,7 @@ class Metrics:
             ahead_wasted=gauges.ahead.wasted,
             ahead_wasted_ms=round(gauges.ahead.wasted_ms, 1),
             ahead_left_out=gauges.ahead.left_out,
-            overload=gauges.load.look() if gauges.load else "normal",
+            overload=gauges.load.update() if gauges.load else "normal",
             waiting_turns=gauges.load.waiting if gauges.load else 0,
             real_time_factor=round(cpu_s / media_s, 4) if media_s else 0.0,
             cpu_s=round(cpu_s, 2),

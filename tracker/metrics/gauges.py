@@ -15,7 +15,7 @@ import numpy as np
 from tracker.metrics.vitals import Vitals
 from tracker.observe.video.watch import VideoState
 from tracker.runtime.edges import Edge
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source
 from tracker.speculate import Tally
 from tracker.turns.turn import Turn
@@ -87,7 +87,7 @@ class Gauges:
         video: Tells how watching goes.
     """
 
-    def __init__(self, load: Load | None = None) -> None:
+    def __init__(self, load: LoadMonitor | None = None) -> None:
         self.load = load
         self.vitals: Callable[[], Vitals] | None = None
         self.paused = False
@@ -116,22 +116,22 @@ class Gauges:
     def over(self, turn: Turn) -> None:
         """A turn is over, and waits to be judged."""
         if self.load:
-            self.load.over(self, turn)
+            self.load.turn_decided(self, turn.number, turn.decided_at_ns)
 
     def published(self, turn: Turn) -> None:
         """What became of a turn is published."""
         if self.load:
-            self.load.published(self, turn)
+            self.load.turn_published(self, turn.number)
 
     def may_tell_partials(self) -> bool:
         """Whether there is time for turns that are not over."""
-        return self.load is None or self.load.may_tell_partials()
+        return self.load is None or self.load.may_publish_partials()
 
     def end(self) -> None:
         """The path has ended; that the edges close is as it should be."""
         self._ended = True
         if self.load:
-            self.load.leave(self)
+            self.load.session_ended(self)
 
     def queues(self) -> tuple[Queue, ...]:
         """Every edge, as it is now."""

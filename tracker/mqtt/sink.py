@@ -20,6 +20,7 @@ from tracker.mqtt.messages import metrics, partial
 from tracker.mqtt.outbox import Waiting
 from tracker.mqtt.payloads import Counters
 from tracker.mqtt.topics import Message, Topics, status
+from tracker.runtime.broadcast import Broadcast
 
 log = logging.getLogger(__name__)
 _GRACE_S = 3.0
@@ -101,7 +102,7 @@ class Mqtt:
         self._standing: dict[str, Message] = {}
         self._over = anyio.Event()
         self._away = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     @property
     def counters(self) -> Counters:
@@ -133,7 +134,7 @@ class Mqtt:
                 async for event in events:
                     if isinstance(event, TurnPartial):
                         self._partial = event
-                        self._notify()
+                        self._changed.notify()
                         continue
                     if isinstance(event, TurnEnded | TurnSkipped):
                         self._partial = None  # whatever it was about: the newest is known
@@ -142,9 +143,9 @@ class Mqtt:
                     self._session = event.session
                     self._turns += isinstance(event, TurnEnded)
                     self._outbox.put(event, self._away)
-                    self._notify()
+                    self._changed.notify()
                 self._over.set()
-                self._notify()
+                self._changed.notify()
                 group.cancel_scope.deadline = anyio.current_time() + self._last_words_s
         finally:
             self._sum_up()
@@ -226,7 +227,7 @@ class Mqtt:
         while True:
             while message := self._outbox.head:
                 await self._hand_over(link, self._outbox, message)
-                self._notify()
+                self._changed.notify()
             if self._partial:
                 shown, self._partial = partial(self._topics, self._partial, self._text), None
                 await link.publish(shown)
@@ -259,7 +260,7 @@ class Mqtt:
         if not self._away:
             self._away = True
             self._report(f"the broker at {self._address} cannot be reached ({lost}); trying again, messages are kept")
-        self._notify()
+        self._changed.notify()
 
     def _sum_up(self) -> None:
         """Say what subscribers have not got."""
@@ -271,7 +272,3 @@ class Mqtt:
             lost.append(f"{left} could not be delivered{silent}{later}")
         if lost:
             self._report(f"the broker at {self._address}: {' and '.join(lost)}")
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()

@@ -16,8 +16,8 @@ from tracker.observe.transcribe import Transcriber
 from tracker.observe.video.look import Glimpse
 from tracker.observe.video.seen import Seen
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
-from tracker.runtime.memo import Once
-from tracker.runtime.threads import ModelThread, Sharing, together
+from tracker.runtime.memo import Memo
+from tracker.runtime.threads import FairLock, ModelThread, gather
 from tracker.turns.turn import Turn
 
 
@@ -103,7 +103,7 @@ class VoiceNamer:
     """
 
     def __init__(self, embed: VoiceEmbedder, book: SpeakerBook) -> None:
-        self._embed: Once[Turn, Vector] = Once(lambda turn: embed(turn.samples), key=lambda turn: turn.span)
+        self._embed: Memo[Turn, Vector] = Memo(lambda turn: embed(turn.samples), key=lambda turn: turn.span)
         self._book = book
         self._changed = False
 
@@ -151,10 +151,10 @@ class Observer:
         name: Namer,
         clock: Clock,
         faces: Faces,
-        ears: Sharing | None = None,
-        voices: Sharing | None = None,
+        ears: FairLock | None = None,
+        voices: FairLock | None = None,
     ) -> None:
-        self._listen = Once(listen, key=lambda turn: turn.span)
+        self._listen = Memo(listen, key=lambda turn: turn.span)
         self._name = name
         self._clock = clock
         self._faces = faces
@@ -177,8 +177,8 @@ class Observer:
     ) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
-            (heard, speaker), glimpses = await together(
-                lambda: together(
+            (heard, speaker), glimpses = await gather(
+                lambda: gather(
                     lambda: self._ears.run(lambda: self._listen(turn), ahead),
                     lambda: self._voices.run(lambda: name(turn), ahead),
                 ),

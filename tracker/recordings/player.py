@@ -11,6 +11,7 @@ from tracker.dashboard.screen import Ask, Playing
 from tracker.dashboard.view import View, fold
 from tracker.events import Event
 from tracker.recordings.replay import moment_ns
+from tracker.runtime.broadcast import Broadcast
 from tracker.runtime.clock import Clock, seconds_to_ns
 
 _SLOWEST, _FASTEST = 1 / 8, 64.0
@@ -35,7 +36,7 @@ class Player:
         self._speed = speed
         self._at_ns, self._since_ns = 0, clock.now_ns()
         self._paused = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
         self._seen = 0  # events in the view
         self._view = View()
 
@@ -63,8 +64,7 @@ class Player:
             case "seek":
                 by_ns = -self.length_ns if ask.amount == float("-inf") else seconds_to_ns(ask.amount)
                 self._at_ns = min(self.length_ns, max(0, self._at_ns + by_ns))
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.notify()
 
     def look(self) -> tuple[View, Playing]:
         """What has been seen until now, and where that is."""
@@ -85,9 +85,8 @@ class Player:
 
     async def _wait(self, moment: int) -> None:
         """Return when a moment may have been reached, or something has changed."""
-        changed = self._changed
         if self._paused:
-            await changed.wait()
+            await self._changed.wait()
             return
         async with anyio.create_task_group() as group:
 
@@ -97,5 +96,5 @@ class Player:
                 group.cancel_scope.cancel()
 
             group.start_soon(sleep, name="replay pace")
-            await changed.wait()
+            await self._changed.wait()
             group.cancel_scope.cancel()

@@ -29,7 +29,7 @@ from tracker.mqtt.payloads import Counters
 from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ async def test_events_are_counted():
 
 
 async def test_a_session_tells_what_waits_and_what_it_heard():
-    load = Load(FakeClock())
+    load = LoadMonitor(FakeClock())
     gauges = Gauges(load)
     metrics = Metrics(gauges)
     control, outlets = Control(), Outlets([metrics], None, lambda _: None, gauges)
@@ -78,7 +78,7 @@ async def test_a_session_tells_what_waits_and_what_it_heard():
 
 @pytest.mark.parametrize("fate", ["judged", "deaf", "silent", "failed"])
 async def test_whatever_becomes_of_a_turn_it_waits_no_longer(fate):
-    load = Load(FakeClock())
+    load = LoadMonitor(FakeClock())
     outlets = Outlets([], None, lambda _: None, Gauges(load))
     seen = []
 

@@ -15,7 +15,7 @@ from tracker.observe.video.choose import FaceBook, by_track, choose
 from tracker.observe.video.look import Glimpse
 from tracker.observe.video.seen import Expression, Look, Seen
 from tracker.observe.video.sight import Sight
-from tracker.runtime.memo import Once
+from tracker.runtime.memo import Memo
 from tracker.turns.turn import Turn
 
 _SMOOTH = 2  # glimpses on each side over which an expression is averaged: one is easily mistaken
@@ -45,7 +45,7 @@ class FaceObserver:
         self._sight = sight
         self._unseen = unseen
         self._book = FaceBook()
-        self._once: Once[_Asked, Seen] = Once(self._seen, key=_Asked.key)
+        self._once: Memo[_Asked, Seen] = Memo(self._seen, key=_Asked.key)
 
     async def glimpses(self, turn: Turn) -> list[Glimpse]:
         """What was seen during a turn, once it has been seen to its end."""
