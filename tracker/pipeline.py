@@ -1,7 +1,7 @@
 """The page: the whole path of a session, in the order in which data moves.
 
     source ─chunks→ segment ─turns→ observe ─observed→ recognise ─judged→ publish ─events→ every sink
-    pictures ─watch→ sight ──────────┘
+    video ─watch→ frames ────────────┘
 
 Each arrow is a bounded edge. A turn's opening travels down the same edges as the turn itself, so the order of events
 depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was asked to,
@@ -22,9 +22,9 @@ import anyio
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
-from tracker.observe.observed import FailedTurn, ObservedTurn
-from tracker.observe.video.sight import Sight
-from tracker.observe.video.watch import NoWatcher, Watcher
+from tracker.observe.records import FailedTurn, ObservedTurn
+from tracker.observe.video.buffer import FrameBuffer
+from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
 from tracker.publish import Publisher, Record, SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import Clock
@@ -34,7 +34,7 @@ from tracker.runtime.threads import ModelThread
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Source
-from tracker.sources.resample import as_kept
+from tracker.sources.resample import as_recorded
 from tracker.speculate import Ahead, AheadSteps
 from tracker.steering import Steering
 from tracker.turns.segment import Cutter
@@ -56,16 +56,16 @@ class Steps:
         observe: What can be found out about a turn.
         recognise: The emotion that it expressed.
         ahead: The same before a turn is over; None where nothing is done ahead.
-        watcher: Looks at the session's pictures, beside its sound.
-        sight: Keeps what was seen until it is observed.
+        watcher: Reads the faces of the session's video, beside its audio.
+        frames: Keeps them until their turn is observed.
     """
 
     cutter: Cutter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
     ahead: AheadSteps | None = None
-    watcher: Watcher = field(default_factory=NoWatcher)
-    sight: Sight = field(default_factory=lambda: Sight(None))
+    watcher: VideoWatcher = field(default_factory=NoVideoWatcher)
+    frames: FrameBuffer = field(default_factory=lambda: FrameBuffer(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ async def run(
         dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
         if source.dropped:
             dropped["samples"] = source.dropped
-        if left_out := ready.watcher.state().dropped + ready.sight.dropped:
+        if left_out := ready.watcher.state().dropped + ready.frames.dropped:
             dropped["pictures"] = left_out
         error = sentence_of(path.failure) if path.failure else None
         last = await publisher.finish(path.outcome(control, ended_as), error, ready.cutter.media_ns, dropped)
@@ -230,10 +230,10 @@ class _Path:
         try:
             async for chunk in chunks:
                 await self._steering.listening()
-                chunk = as_kept(chunk)
+                chunk = as_recorded(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.hear(chunk)
-                self._steps.watcher.hear(chunk.end_ns)
+                self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
         except SourceError as lost:
@@ -251,7 +251,7 @@ class _Path:
 
         async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
             records = (await thread.run(lambda: cut(heard))).result
-            self._steps.sight.follow(records, cutter.media_ns)
+            self._steps.frames.follow(records, cutter.media_ns)
             for record in records:
                 await self._cut(record)
 

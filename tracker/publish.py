@@ -30,8 +30,8 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
-from tracker.observe.observed import FailedTurn
-from tracker.observe.video.seen import Look
+from tracker.observe.records import FailedTurn
+from tracker.observe.video.records import SpeakerFace
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
@@ -252,7 +252,7 @@ class Publisher:
             abstained_reason=scores.abstained,
             sentiment=sentiment(scores),
             modalities=modalities,
-            faces=_faces(observed.look) if observed.look else None,
+            faces=_faces(observed.face) if observed.face else None,
             latency_ms=Latency(
                 endpoint=(turn.decided_ns - turn.end_ns) / NS_PER_MS,
                 observe=took["observe"],
@@ -264,15 +264,15 @@ class Publisher:
         )
 
 
-def _faces(look: Look) -> Faces:
-    choice = look.choice
-    course = [Expression(at_ns=one.at_ns, label=one.label) for one in look.course]
+def _faces(face: SpeakerFace) -> Faces:
+    choice = face.choice
+    course = [Expression(at_ns=one.at_ns, label=one.label) for one in face.course]
     return Faces(
         face=choice.track,
         chosen_by=choice.by,
         confidence=choice.confidence,
-        seen=choice.seen,
-        pictures=look.frames,
+        seen=choice.faces,
+        pictures=face.frames,
         course=course,
     )
 

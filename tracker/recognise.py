@@ -10,7 +10,7 @@ from adapters.prefix import Reading
 from adapters.readout.voice_summary import remember
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.runtime.clock import Clock
 from tracker.runtime.memo import Memo
 from tracker.runtime.threads import FairLock, ModelThread

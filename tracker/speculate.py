@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge

@@ -12,7 +12,7 @@ import numpy as np
 from adapters.contract import MELD_LABELS, Absent, EmotionScores
 from tracker.errors import SinkError, SourceError
 from tracker.events import Event, Stamp
-from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.pipeline import Outlets, Steps
 from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn

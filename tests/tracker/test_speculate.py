@@ -11,10 +11,10 @@ from tracker import pipeline
 from tracker.dashboard.view import View, fold
 from tracker.dialogue import Dialogue
 from tracker.events import Event, TurnPartial, from_json, to_json
-from tracker.observe.observe import Heard, Observer, VoiceNamer
-from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
-from tracker.observe.speakers import SpeakerBook
-from tracker.observe.video.observe import blind
+from tracker.observe.observe import SpeechResult, TurnObserver, VoiceNamer
+from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import SpeakerRegistry
+from tracker.observe.video.faces import no_faces
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
 from tracker.recordings.diff import bare
@@ -183,7 +183,7 @@ class Follower:
 
 def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower]:
     """The steps as they are, on models that are not."""
-    clock, book, follower = FakeClock(), SpeakerBook(0.45, 8, 0.05, 0.1), Follower()
+    clock, registry, follower = FakeClock(), SpeakerRegistry(0.45, 8, 0.05, 0.1), Follower()
 
     def embed(samples):
         vector = np.zeros(4, np.float32)
@@ -191,11 +191,11 @@ def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower
         return vector
 
     def listen(turn):
-        return Heard(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
+        return SpeechResult(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
 
-    observe = Observer(listen, VoiceNamer(embed, book), clock, blind("no camera"))
+    observe = TurnObserver(listen, VoiceNamer(embed, registry), clock, no_faces("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
-    ahead = AheadSteps(observe.ahead, recognise.ahead, partials) if speculate else None
+    ahead = AheadSteps(observe.speculate, recognise.ahead, partials) if speculate else None
     return Steps(steps().cutter, observe, recognise, ahead), follower
 
 

@@ -11,7 +11,7 @@ import anyio
 from tracker.app.mqtt import external, open_broker
 from tracker.app.outputs import Wishes, terminal_of
 from tracker.app.session import Session, load_models
-from tracker.app.video import NoPicture, Picture, vision_of
+from tracker.app.video import session_video
 from tracker.config import Config
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.events import SessionEnded
@@ -29,7 +29,8 @@ from tracker.sinks import Sink
 from tracker.sinks.jsonl import JsonLines
 from tracker.sinks.named import NamedLines
 from tracker.sources.media import Source
-from tracker.sources.open import File, Stdin, parse_source
+from tracker.sources.open import FileInput, StdinInput, parse_source
+from tracker.sources.video import NoVideo, VideoSource
 
 
 def names_of(arguments: Sequence[str]) -> list[str]:
@@ -41,9 +42,15 @@ def names_of(arguments: Sequence[str]) -> list[str]:
     names: list[str] = []
     for argument in arguments:
         named = parse_source(argument)
-        if not isinstance(named, File) and argument in arguments[: len(names)]:
+        if not isinstance(named, FileInput) and argument in arguments[: len(names)]:
             raise ConfigError(f"{argument}: is named twice, but can be listened to by one session only")
-        stem = PurePath(named.path).stem if isinstance(named, File) else "stdin" if isinstance(named, Stdin) else "mic"
+        stem = (
+            PurePath(named.path).stem
+            if isinstance(named, FileInput)
+            else "stdin"
+            if isinstance(named, StdinInput)
+            else "mic"
+        )
         name, count = slug(stem), 1
         while name in names:
             count += 1
@@ -53,12 +60,12 @@ def names_of(arguments: Sequence[str]) -> list[str]:
 
 
 def listen_to_all(
-    sources: Mapping[str, tuple[Source, Picture]], config: Config, wishes: Wishes, clock: SystemClock
+    sources: Mapping[str, tuple[Source, VideoSource]], config: Config, wishes: Wishes, clock: SystemClock
 ) -> list[SessionEnded]:
     """Run a session for each source, all at once; one that fails does not end the others.
 
     Args:
-        sources: What is listened to and what is looked at, by name; the name is the session's
+        sources: The audio and video source of each session, by name; the name is the session's
             folder below the record's, and ends its node over MQTT.
         config: The settings that they share.
         wishes: What this run shall do.
@@ -73,7 +80,7 @@ def listen_to_all(
     terminal = terminal_of(config, wishes)
     external(config.mqtt)
     recorders = _recorders(list(sources), config, wishes, terminal.say)
-    models = load_models(config, any(not isinstance(picture, NoPicture) for _, picture in sources.values()))
+    models = load_models(config, any(not isinstance(video, NoVideo) for _, video in sources.values()))
     lines = JsonLines(sys.stdout) if wishes.json else None
 
     def sinks(name: str) -> list[Sink]:
@@ -86,9 +93,9 @@ def listen_to_all(
 
     async def sessions(control: Control) -> list[SessionEnded]:
         async with open_broker(config.mqtt) as broker:
-            for name, (source, picture) in sources.items():
+            for name, (source, video) in sources.items():
                 say, recorder = _named(terminal.say, name), recorders.get(name)
-                film = recorder.folder if recorder and config.record.video else None
+                folder = recorder.folder if recorder and config.record.video else None
                 made[name] = Session(
                     source,
                     on_its_own_node(config, name),
@@ -99,7 +106,7 @@ def listen_to_all(
                     say,
                     Gauges(load),
                     broker,
-                    vision=vision_of(picture, film, config.record.blur_faces, say),
+                    video=session_video(video, folder, config.record.blur_faces, say),
                 )
             with exposed(config.metrics.port, {name: session.look for name, session in made.items()}):
                 return await run_all(made, control, terminal.say)

@@ -12,21 +12,21 @@ import numpy as np
 from adapters import recogniser
 from adapters.contract import TurnInput, Utterance
 from adapters.features.acoustic import SpeechEncoder
-from tracker.app.eyes import eyes, looker
-from tracker.app.video import BLIND, Vision
+from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
-from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
-from tracker.observe.speakers import SpeakerBook
+from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechObserver, TurnObserver, VoiceNamer
+from tracker.observe.speakers import SpeakerRegistry
 from tracker.observe.transcribe import TextGate, Transcriber
-from tracker.observe.video.look import Looker
+from tracker.observe.video.reader import FaceReader
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock
 from tracker.runtime.threads import FairLock
 from tracker.sources.media import RATE_HZ
+from tracker.sources.video import NoVideo
 from tracker.speculate import AheadSteps
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.complete import Completeness
@@ -63,12 +63,12 @@ class Models:
     recogniser: recogniser.Recogniser
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
-    looker: Callable[[], Looker] | None = None
+    new_face_reader: Callable[[], FaceReader] | None = None
     wait: Wait | None = None
 
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
-    """The assets that a session with these settings loads, with those for faces where there is a picture."""
+    """The assets that a session with these settings loads, with those for faces where there is video."""
     return [
         *(config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
@@ -82,7 +82,7 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
     Args:
         config: Which ones, and on which device.
         folder: Where an asset lies, pulling it if need be.
-        faces: Whether a session has a picture.
+        faces: Whether a session has video.
 
     Raises:
         AssetError: A model is missing and cannot be had.
@@ -121,7 +121,9 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
             **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
             **({"endpoint": TURN_COMPLETENESS} if wait else {}),
         },
-        looker=looker(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px) if faces else None,
+        new_face_reader=face_readers(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px)
+        if faces
+        else None,
         wait=wait,
     )
 
@@ -135,7 +137,7 @@ def _load_hearing(config: Config, folder: Path) -> tuple[SpeechEncoder, Transcri
     return encoder, transcriber
 
 
-def steps(models: Models, config: Config, channels: int, clock: Clock, vision: Vision = BLIND) -> Steps:
+def steps(models: Models, config: Config, channels: int, clock: Clock, video: SessionVideo = NO_CAMERA) -> Steps:
     """The steps of one new session.
 
     Args:
@@ -143,22 +145,24 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
         config: The settings.
         channels: How many channels the source has; with more than one, each is a speaker of its own.
         clock: Times the steps.
-        vision: What is looked at.
+        video: Where the frames come from, and what of them is recorded.
     """
     one_voice_each, shared = channels > 1, models.shared
-    name: Namer = ChannelNamer()
+    name: SpeakerNamer = ChannelNamer()
     if not one_voice_each:
         speakers = config.speakers
-        book = SpeakerBook(speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity)
-        name = VoiceNamer(models.embed, book)
+        registry = SpeakerRegistry(
+            speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity
+        )
+        name = VoiceNamer(models.embed, registry)
     unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
-    listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
+    listen = SpeechObserver(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
-    vision, video = vision.without_faces(unused) if unused else vision, config.video
-    seeing = eyes(vision, models.looker, video.rate_hz, video.offset_ms, clock)
-    observe = Observer(listen, name, clock, seeing.faces, shared.ears, shared.voices)
+    video = SessionVideo(NoVideo(unused)) if unused else video
+    video_part = video_steps(video, models.new_face_reader, config.video.rate_hz, config.video.offset_ms, clock)
+    observe = TurnObserver(listen, name, clock, video_part.faces, shared.ears, shared.voices)
     recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
     return Steps(
         cutter=TurnCutter(
@@ -170,9 +174,9 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
         ),
         observe=observe,
         recognise=recognise,
-        ahead=AheadSteps(observe.ahead, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
-        watcher=seeing.watcher,
-        sight=seeing.sight,
+        ahead=AheadSteps(observe.speculate, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
+        watcher=video_part.watcher,
+        frames=video_part.buffer,
     )
 
 

@@ -12,7 +12,7 @@ from tracker.app.many import listen_to_all, names_of
 from tracker.app.mqtt import external
 from tracker.app.outputs import Wishes, shown, terminal_of
 from tracker.app.session import Again, Session, load_models, obey
-from tracker.app.video import CameraPicture, Picture, pictures_of, vision_of
+from tracker.app.video import session_video, video_sources
 from tracker.config import Config, load_again
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded
@@ -27,12 +27,13 @@ from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.runtime.overload import LoadMonitor
 from tracker.runtime.signals import with_signals
-from tracker.sources.camera import check_camera, opencv_opener
+from tracker.sources.camera import check_camera, opencv_capture
 from tracker.sources.media import Source
-from tracker.sources.open import Microphone, Pace, check, parse_source, source_from
+from tracker.sources.open import MicrophoneInput, Pace, check_source, create_source, parse_source
 from tracker.sources.opencv import load_opencv
-from tracker.sources.pacing import Paced
-from tracker.sources.recorded import RecordedSource
+from tracker.sources.pacing import PacedSource
+from tracker.sources.recorded_audio import RecordedSource
+from tracker.sources.video import CameraVideo, VideoSource
 
 
 def run(arguments: Sequence[str], config: Config, wishes: Wishes) -> list[SessionEnded]:
@@ -54,23 +55,23 @@ def run(arguments: Sequence[str], config: Config, wishes: Wishes) -> list[Sessio
     """
     clock = SystemClock()
     names = names_of(arguments)
-    pictures = pictures_of(
+    videos = video_sources(
         arguments,
         config.video.source,
         config.input.pace,
         words_only(config.session.purpose, config.session.exception),
     )
-    cameras = [picture for picture in pictures if isinstance(picture, CameraPicture)]
-    if cameras or any(isinstance(parse_source(argument), Microphone) for argument in arguments):
+    cameras = [video for video in videos if isinstance(video, CameraVideo)]
+    if cameras or any(isinstance(parse_source(argument), MicrophoneInput) for argument in arguments):
         refuse_undeclared(config.session.purpose, config.session.notice)
     for argument in arguments:
-        check(argument, sys.stdin.buffer, config.input.device)
+        check_source(argument, sys.stdin.buffer, config.input.device)
     for camera in cameras:
-        check_camera(camera.camera, opencv_opener(load_opencv()))
+        check_camera(camera.camera, opencv_capture(load_opencv()))
     sources = [_source(argument, config, wishes, clock) for argument in arguments]
     if len(sources) == 1:
-        return [_listen(sources[0], pictures[0], config, wishes, clock)]
-    together = zip(names, zip(sources, pictures, strict=True), strict=True)
+        return [_listen(sources[0], videos[0], config, wishes, clock)]
+    together = zip(names, zip(sources, videos, strict=True), strict=True)
     return listen_to_all(dict(together), config, wishes, clock)
 
 
@@ -96,12 +97,12 @@ def run_again(folder: Path, config: Config, wishes: Wishes, sets: Sequence[str],
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(past.source, tracks, recorded.start.channels, config.input.block_ms)
     if pace == "realtime":
-        source = Paced(source, clock)
-    return _listen(source, past.picture(folder), config, wishes, clock, Again(recorded, past, tracks))
+        source = PacedSource(source, clock)
+    return _listen(source, past.video(folder), config, wishes, clock, Again(recorded, past, tracks))
 
 
 def _source(argument: str, config: Config, wishes: Wishes, clock: SystemClock) -> Source:
-    return source_from(
+    return create_source(
         argument,
         clock=clock,
         stdin=sys.stdin.buffer,
@@ -115,7 +116,12 @@ def _source(argument: str, config: Config, wishes: Wishes, clock: SystemClock) -
 
 
 def _listen(
-    source: Source, picture: Picture, config: Config, wishes: Wishes, clock: SystemClock, again: Again | None = None
+    source: Source,
+    video_source: VideoSource,
+    config: Config,
+    wishes: Wishes,
+    clock: SystemClock,
+    again: Again | None = None,
 ) -> SessionEnded:
     """Take one session from its source to its outcome."""
     terminal = terminal_of(config, wishes)
@@ -123,16 +129,17 @@ def _listen(
     recorder = None
     if wishes.record:
         recorder = Recorder(wishes.record, config.model_dump(mode="json"), config.record.text)
-    vision = vision_of(picture, wishes.record if config.record.video else None, config.record.blur_faces, terminal.say)
-    if wishes.record and (sentence := kept(config.record.audio, config.record.text, vision.film is not None)):
+    folder = wishes.record if config.record.video else None
+    video = session_video(video_source, folder, config.record.blur_faces, terminal.say)
+    if wishes.record and (sentence := kept(config.record.audio, config.record.text, video.record_to is not None)):
         terminal.say(f"{wishes.record}: {sentence}")
-    models = load_models(config, vision.anything)
+    models = load_models(config, video.present)
     if again:
         for sentence in not_the_same(again.recorded, models.names):
             terminal.say(sentence)
     sinks = shown(config, wishes, terminal)
     gauges = Gauges(LoadMonitor(clock))
-    one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again, vision=vision)
+    one = Session(source, config, models, clock, recorder, sinks, terminal.say, gauges, again=again, video=video)
 
     async def session(control: Control) -> SessionEnded:
         terminal.look_at(gauges.read)

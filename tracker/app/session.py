@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tracker import pipeline
 from tracker.app.mqtt import Broker, publishing
-from tracker.app.video import BLIND, Vision
+from tracker.app.video import NO_CAMERA, SessionVideo
 from tracker.config import Config
 from tracker.dashboard.screen import Ask
 from tracker.events import SessionEnded, Stamp
@@ -68,7 +68,7 @@ class Session:
         gauges: What a display may look at.
         broker: The process's own one, where several sessions share it; None: as the settings say.
         again: The recorded session that is run again, or None.
-        vision: What is looked at.
+        video: Where the frames come from, and what of them is recorded.
     """
 
     source: Source
@@ -81,7 +81,7 @@ class Session:
     gauges: Gauges = field(default_factory=Gauges)
     broker: Broker | None = None
     again: Again | None = None
-    vision: Vision = BLIND
+    video: SessionVideo = NO_CAMERA
 
     def look(self) -> Vitals:
         """How it goes in numbers."""
@@ -128,7 +128,7 @@ class Session:
     def _steps(self, channels: int) -> Steps:
         from tracker.app import models
 
-        made = models.steps(self.models, self.config, channels, self.clock, self.vision)
+        made = models.steps(self.models, self.config, channels, self.clock, self.video)
         if self.again and self.again.past.pauses:
             numbers = [number for number, _ in self.again.tracks]
             made = replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
@@ -138,7 +138,7 @@ class Session:
 
 
 def load_models(config: Config, faces: bool = False) -> Models:
-    """Everything that sessions share, for faces too where one has a picture; pulls what is missing, and takes seconds.
+    """Everything that sessions share, for faces too where one has video; pulls what is missing, and takes seconds.
 
     Raises:
         AssetError: A model is missing and cannot be had.

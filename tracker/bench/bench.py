@@ -28,8 +28,8 @@ from tracker.runtime.clock import SystemClock
 from tracker.runtime.memory import rss_mb
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source
-from tracker.sources.open import check
-from tracker.sources.pacing import Paced
+from tracker.sources.open import check_source
+from tracker.sources.pacing import PacedSource
 
 Pace = Literal["both", "fast", "realtime"]
 SILENCE = "silence"
@@ -68,7 +68,7 @@ def maker(argument: str, config: Config) -> Callable[[], Source]:
     """
     if argument == SILENCE:
         return lambda: Silence(_SILENCE_S)
-    check(f"./{argument}" if argument in ("-", "mic") else argument, sys.stdin.buffer)
+    check_source(f"./{argument}" if argument in ("-", "mic") else argument, sys.stdin.buffer)
     return lambda: FileSource(argument, config.input.channels, config.input.block_ms)
 
 
@@ -99,7 +99,7 @@ def bench(arguments: Sequence[str], config: Config, wanted: Wanted, report: Call
 
     def go(steps: StepsFor, paced: bool, count: int = 0) -> Any:
         made = [makers[number % len(makers)]() for number in range(count or len(makers))]
-        sources: list[Source] = [Paced(source, clock) for source in made] if paced else made
+        sources: list[Source] = [PacedSource(source, clock) for source in made] if paced else made
         return anyio.run(measure_all, sources, steps, clock, hangover_ms, wanted.stagger_s if count else None)
 
     runs: list[Run] = []

@@ -24,10 +24,10 @@ from tracker.app.models import Models
 from tracker.app.models import steps as real_steps
 from tracker.config import Config
 from tracker.dialogue import Dialogue
-from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
-from tracker.observe.observed import Transcript
-from tracker.observe.speakers import SpeakerBook
-from tracker.observe.video.observe import blind
+from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechResult, TurnObserver, VoiceNamer
+from tracker.observe.records import Transcript
+from tracker.observe.speakers import SpeakerRegistry
+from tracker.observe.video.faces import no_faces
 from tracker.pipeline import Steps
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock
@@ -65,12 +65,12 @@ class Naive:
         with torch.inference_mode():
             self._llm(input_ids=torch.zeros(1, 8, dtype=torch.long))
 
-    def listen(self, turn: Turn) -> Heard:
+    def listen(self, turn: Turn) -> SpeechResult:
         """The words of a turn, as faster-whisper hears them."""
         segments, _ = self._whisper.transcribe(turn.samples, language=self._language, beam_size=self._beam)
         text = " ".join(segment.text.strip() for segment in segments)
         why_empty = None if text else "no words recognised"
-        return Heard(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
+        return SpeechResult(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
 
     def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
         """How probable each emotion's name is as the next word; nothing that was read is kept."""
@@ -94,14 +94,14 @@ def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clo
         clock: Times the steps.
     """
     real, told = real_steps(models, config, channels, clock), config.speakers
-    book = SpeakerBook(told.same_above, told.max_speakers, told.short_turn_s, told.continuity)
-    name: Namer = VoiceNamer(models.embed, book) if channels == 1 else ChannelNamer()
+    registry = SpeakerRegistry(told.same_above, told.max_speakers, told.short_turn_s, told.continuity)
+    name: SpeakerNamer = VoiceNamer(models.embed, registry) if channels == 1 else ChannelNamer()
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     return replace(
         real,
-        observe=Observer(naive.listen, name, clock, blind("no camera")),
+        observe=TurnObserver(naive.listen, name, clock, no_faces("no camera")),
         recognise=Recognise(naive, dialogue, clock),
         ahead=None,
     )

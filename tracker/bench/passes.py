@@ -16,7 +16,7 @@ from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
 from tracker.bench.sources import Noted, Origin
 from tracker.events import Event, SessionEnded, TurnEnded
 from tracker.metrics.gauges import Gauges
-from tracker.observe.observed import FailedTurn
+from tracker.observe.records import FailedTurn
 from tracker.pipeline import Outlets, Steps
 from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock

@@ -12,7 +12,7 @@ import numpy as np
 
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sources.media import RATE_HZ, AudioChunk, Source
-from tracker.sources.wrapped import Wrapped
+from tracker.sources.wrapper import SourceWrapper
 
 _CHUNK = RATE_HZ // 50
 
@@ -38,7 +38,7 @@ class Origin:
 
 
 @final
-class Noted(Wrapped):
+class Noted(SourceWrapper):
     """A source of which somebody takes notes.
 
     Args:
@@ -50,7 +50,7 @@ class Noted(Wrapped):
         super().__init__(source)
         self._note = note
 
-    async def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _wrap(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         async for chunk in chunks:
             self._note(chunk)
             yield chunk

@@ -14,12 +14,12 @@ from jaxtyping import Float32, UInt8
 
 from adapters.cache import asset_folder
 from adapters.features.visual import ExpressionReader
-from tracker.observe.video.detect import FaceDetector, Found
-from tracker.observe.video.look import Looker
+from tracker.observe.video.reader import FaceDetector, FaceReader
+from tracker.observe.video.records import FaceDetection
 from tracker.runtime.clock import NS_PER_S
-from tracker.sources.film import as_kept
+from tracker.sources.file_video import file_frames
 from tracker.sources.opencv import load_opencv
-from tracker.sources.pictures import pictures
+from tracker.sources.recorded_video import as_recorded_frame
 from tracker.sources.video import Image
 
 
@@ -50,7 +50,7 @@ def main() -> None:
         ExpressionReader(asset_folder("mini-xception-fer")),
     )
 
-    def detect(image: Image, width: int) -> list[Found]:
+    def detect(image: Image, width: int) -> list[FaceDetection]:
         watch.lap("other")
         found = detector(image, width)
         watch.lap(f"find faces at {width}")
@@ -62,13 +62,13 @@ def main() -> None:
         watch.lap("read faces")
         return features
 
-    look, frames, faces, last_ns = Looker(detect, read, cv2, 40), 0, 0, 0
-    coming = pictures(given.clip, given.rate)
+    look, frames, faces, last_ns = FaceReader(detect, read, cv2, 40), 0, 0, 0
+    coming = file_frames(given.clip, given.rate)
     watch.lap("loading")
     del watch.spent["loading"]
     while frame := next(coming, None):
         watch.lap("decode")
-        kept = as_kept(frame, cv2)
+        kept = as_recorded_frame(frame, cv2)
         watch.lap("keep as JPEG")
         faces += len(look(kept).faces)
         watch.lap("other")

@@ -12,7 +12,7 @@ from tracker.dashboard.view import Speaker
 from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
 from tracker.metrics.gauges import SILENCE_DB, Status
 from tracker.metrics.vitals import Vitals
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 
 _NS_PER_MIN = 60_000_000_000
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracker.metrics.vitals import Vitals
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 from tracker.runtime.edges import Edge
 from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source

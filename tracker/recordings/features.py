@@ -14,7 +14,7 @@ import anyio.to_thread
 from safetensors.numpy import save
 
 from adapters.contract import Features
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.recordings.format import RecordedFile, features_file
 from tracker.runtime.threads import gather

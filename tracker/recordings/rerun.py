@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
 from tracker.events import Asked, ListeningPaused
 from tracker.recordings.format import audio_file
 from tracker.recordings.replay import RecordedSession
 from tracker.runtime.clock import ns_to_samples
-from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
+from tracker.sources.recorded_video import VIDEO_FILE
+from tracker.sources.video import NoVideo, RecordedVideo, VideoSource
 
 NOT_KEPT = "picture not kept"
 """Why a session is judged again without the faces that it was judged by."""
@@ -51,13 +51,13 @@ class Past:
     saw: bool
     blurred: bool
 
-    def picture(self, folder: Path) -> Picture:
-        """What is looked at again: the pictures as they were recorded, where they show faces."""
+    def video(self, folder: Path) -> VideoSource:
+        """The recorded video, where it shows faces."""
         if not self.saw:
-            return NoPicture(self.unseen)
-        film = folder / FILM
-        kept = film.is_file() and not self.blurred
-        return FilmPicture(str(film), FILM, self.unseen) if kept else NoPicture(NOT_KEPT)
+            return NoVideo(self.unseen)
+        file = folder / VIDEO_FILE
+        kept = file.is_file() and not self.blurred
+        return RecordedVideo(str(file), VIDEO_FILE, self.unseen) if kept else NoVideo(NOT_KEPT)
 
     @property
     def pauses(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The SOURCE of the command line, as a source: ``mic``, ``mic:NAME``, ``-``, or a file."""
+"""The SOURCE of the command line as a source: ``mic``, ``mic:NAME``, ``-``, or a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tracker.errors import SourceError
 from tracker.runtime.clock import Clock
 from tracker.sources.decode import Decoder, open_regular
 from tracker.sources.devices import find_device, list_devices
-from tracker.sources.files import FileSource, empty
+from tracker.sources.files import FileSource, no_audio
 from tracker.sources.media import RATE_HZ, Source
 from tracker.sources.microphone import MicrophoneSource
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 from tracker.sources.resample import ChannelMode
 from tracker.sources.stdin import StdinSource, refuse_terminal
 
@@ -21,44 +21,44 @@ Pace = Literal["realtime", "fast"]
 
 
 @dataclass(frozen=True, slots=True)
-class Microphone:
+class MicrophoneInput:
     """``mic`` or ``mic:NAME``; no device means the configured one."""
 
     device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Stdin:
-    """``-``."""
+class StdinInput:
+    """``-``: raw audio on standard input."""
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """Anything else."""
+class FileInput:
+    """A media file: anything else."""
 
     path: str
 
 
-def parse_source(argument: str) -> Microphone | Stdin | File:
-    """What the user named. A file called ``mic`` or ``-`` is reached as ``./mic`` or ``./-``.
+def parse_source(argument: str) -> MicrophoneInput | StdinInput | FileInput:
+    """Parse an argument. A file called ``mic`` or ``-`` is named ``./mic`` or ``./-``.
 
     Raises:
-        SourceError: Nothing was named.
+        SourceError: The argument is empty.
     """
     if not argument:
         raise SourceError("no source was named; give mic, mic:NAME, - or a media file")
     if argument == "-":
-        return Stdin()
+        return StdinInput()
     kind, colon, device = argument.partition(":")
     if kind == "mic":
         if colon and not device.strip():
             raise SourceError("mic: names no device; give mic alone for the default one, or see: tracker devices")
-        return Microphone(device.strip())
-    return File(argument)
+        return MicrophoneInput(device.strip())
+    return FileInput(argument)
 
 
-def check(argument: str, stdin: BinaryIO, device: str = "") -> None:
-    """Refuse at once what opening the source would refuse later; blocks a moment.
+def check_source(argument: str, stdin: BinaryIO, device: str = "") -> None:
+    """Raise now what opening the source would raise later; blocks a moment.
 
     Args:
         argument: As given on the command line.
@@ -66,20 +66,20 @@ def check(argument: str, stdin: BinaryIO, device: str = "") -> None:
         device: The configured microphone.
 
     Raises:
-        SourceError: There is no such file or device, or the file is not media with sound.
+        SourceError: There is no such file or device, or the file has no audio.
     """
     match parse_source(argument):
-        case Microphone(named):
+        case MicrophoneInput(named):
             find_device(list_devices(), named or device)
-        case Stdin():
+        case StdinInput():
             refuse_terminal(stdin)
-        case File(path):
+        case FileInput(path):
             with open_regular(path) as file, closing(Decoder(path, file)) as decoder:
                 if next(decoder.samples(), None) is None:
-                    raise decoder.lost or empty(path)
+                    raise decoder.lost or no_audio(path)
 
 
-def source_from(
+def create_source(
     argument: str,
     *,
     clock: Clock,
@@ -91,13 +91,13 @@ def source_from(
     stdin_rate_hz: int = RATE_HZ,
     stdin_channels: int = 1,
 ) -> Source:
-    """The source that an argument names, not yet open.
+    """Create the source that an argument names, without opening it.
 
     Args:
         argument: As given on the command line.
-        clock: Paces recordings and watches the microphone.
+        clock: Paces recordings and times the microphone's watchdog.
         stdin: Binary standard input.
-        device: The configured microphone, by index or part of its name; empty for the system's default.
+        device: The configured microphone, by index or part of its name; no_audio for the system's default.
         channels: Mix all channels into one, or keep one per speaker.
         block_ms: Length of a chunk.
         pace: ``realtime`` releases files and stdin as if they were live; a microphone is live anyway.
@@ -105,14 +105,14 @@ def source_from(
         stdin_channels: How many channels are interleaved on stdin.
 
     Raises:
-        SourceError: The argument names nothing.
+        SourceError: The argument is empty.
     """
     source: Source
     match parse_source(argument):
-        case Microphone(named):
+        case MicrophoneInput(named):
             return MicrophoneSource(named or device, channels, block_ms, clock=clock)
-        case Stdin():
+        case StdinInput():
             source = StdinSource(stdin, channels, block_ms, rate_hz=stdin_rate_hz, width=stdin_channels)
-        case File(path):
+        case FileInput(path):
             source = FileSource(path, channels, block_ms)
-    return Paced(source, clock) if pace == "realtime" else source
+    return PacedSource(source, clock) if pace == "realtime" else source

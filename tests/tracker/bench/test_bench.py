@@ -22,7 +22,7 @@ from tracker.cli.bench import measure as measure_and_print
 from tracker.config import Config
 from tracker.events import TurnEnded
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +76,7 @@ def test_silence_has_figures_without_turns():
 
 async def test_a_paced_session_is_measured_from_when_its_sound_was_released():
     clock = FakeClock()
-    found = await measure(Paced(FakeSource(TALK), clock), lambda _: fakes.steps(), clock, hangover_ms=20)
+    found = await measure(PacedSource(FakeSource(TALK), clock), lambda _: fakes.steps(), clock, hangover_ms=20)
     assert (found.started, found.judged, found.skipped, found.lost) == (1, 1, 0, 0)
     assert found.media_s == pytest.approx(0.4)
     (since,) = found.speech_end_ms
@@ -86,7 +86,7 @@ async def test_a_paced_session_is_measured_from_when_its_sound_was_released():
 
 async def test_conversations_at_once_are_counted_together():
     clock = FakeClock()
-    sources = [Paced(FakeSource(TALK), clock) for _ in range(3)]
+    sources = [PacedSource(FakeSource(TALK), clock) for _ in range(3)]
     found = await measure_all(sources, lambda _: fakes.steps(), clock, 20, stagger_s=0.0)
     assert (found.started, found.judged, found.lost) == (3, 3, 0)
     assert found.media_s == pytest.approx(1.2)

@@ -21,7 +21,7 @@ from tracker.dashboard.view import Feeling, View, fold
 from tracker.dashboard.words import header
 from tracker.events import TurnEnded
 from tracker.metrics.gauges import Queue, Status
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 from tracker.runtime.clock import NS_PER_S
 
 SIZES = [(80, 24), (120, 40), (200, 60)]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
 from tests.support.sessions import LABELS, Script
-from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
 from tracker.events import Asked, SessionEnded, TurnEnded
 from tracker.pipeline import run
@@ -23,8 +22,9 @@ from tracker.recordings.replay import RecordedSession
 from tracker.recordings.rerun import not_the_same, past_of, tracks_of
 from tracker.runtime.control import Control
 from tracker.sources.media import AudioChunk
-from tracker.sources.recorded import RecordedSource
-from tracker.sources.resample import as_kept
+from tracker.sources.recorded_audio import RecordedSource
+from tracker.sources.resample import as_recorded
+from tracker.sources.video import NoVideo, RecordedVideo
 from tracker.turns.paused import PausedCutter
 from tracker.turns.segment import TurnCutter
 from tracker.turns.segmenter import Frame
@@ -146,13 +146,13 @@ async def test_the_channels_of_a_session_are_one_source(tmp_path):
     assert (source.name, source.channels, source.live) == ("mic", 3, False)
     assert [chunk.channel for chunk in chunks] == [0, 2, 0, 2, 0, 2, 0]
     for channel, samples in ((0, one), (2, two)):
-        np.testing.assert_array_equal(joined(chunks, channel), as_kept(AudioChunk(channel, 0, samples)).samples)
+        np.testing.assert_array_equal(joined(chunks, channel), as_recorded(AudioChunk(channel, 0, samples)).samples)
 
 
 def test_what_is_heard_is_what_is_kept():
     sound = AudioChunk(1, 320, np.random.default_rng(0).uniform(-1.1, 1.1, 320).astype(np.float32))
-    kept = as_kept(sound)
-    np.testing.assert_array_equal(as_kept(kept).samples, kept.samples)
+    kept = as_recorded(sound)
+    np.testing.assert_array_equal(as_recorded(kept).samples, kept.samples)
     assert np.abs(kept.samples - np.clip(sound.samples, -1, 1)).max() <= 1 / 32768
     assert (kept.channel, kept.start) == (1, 320)
 
@@ -204,18 +204,18 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
         ("old.wav", {}, "no camera"),  # from before there was a picture
     ]:
         past = past_of(seen(source, config, {}))
-        assert past.picture(tmp_path) == NoPicture(reason)
+        assert past.video(tmp_path) == NoVideo(reason)
     talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
-    assert past_of(talk).picture(tmp_path) == NoPicture("picture not kept")
+    assert past_of(talk).video(tmp_path) == NoVideo("picture not kept")
     (lost,) = not_the_same(talk, {name: model for name, model in talk.start.models.items() if name not in faces})
     assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
-    film = tmp_path / "video.mkv"
-    film.touch()
-    assert past_of(talk).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "no picture")
-    assert past_of(live).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "camera off")
+    file = tmp_path / "video.mkv"
+    file.touch()
+    assert past_of(talk).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "no picture")
+    assert past_of(live).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "camera off")
     assert not_the_same(talk, talk.start.models) == []
     hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
-    assert past_of(hidden).picture(tmp_path) == NoPicture("picture not kept")
+    assert past_of(hidden).video(tmp_path) == NoVideo("picture not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():
