@@ -8,7 +8,7 @@ depends on the media alone, not on how fast the machine is. When the source ends
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
 
-Beside the path, where speech pauses, the same steps are done ahead on what may be a turn (see `tracker.speculate`).
+Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 from tracker.sources.media import AudioChunk, Source
 from tracker.sources.resample import as_recorded
-from tracker.speculate import Ahead, AheadSteps
+from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.segment import Cutter
+from tracker.turns.segment import TurnSegmenter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 _CHUNKS = 500  # ten seconds of 20 ms
 _AT_ONCE = 10  # chunks that are cut in one visit to the thread, where so many wait
-_BEHIND = 10  # chunks waiting: nothing is done ahead
+_BEHIND = 10  # chunks waiting: no speculation
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
 
@@ -52,18 +52,18 @@ class Steps:
     """The steps of one session, loaded and ready.
 
     Attributes:
-        cutter: Sound into turns.
+        segmenter: Sound into turns.
         observe: What can be found out about a turn.
         recognise: The emotion that it expressed.
-        ahead: The same before a turn is over; None where nothing is done ahead.
+        speculative: The same before a turn is over; None without speculation.
         watcher: Reads the faces of the session's video, beside its audio.
         frames: Keeps them until their turn is observed.
     """
 
-    cutter: Cutter
+    segmenter: TurnSegmenter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
-    ahead: AheadSteps | None = None
+    speculative: SpeculativeSteps | None = None
     watcher: VideoWatcher = field(default_factory=NoVideoWatcher)
     frames: FrameBuffer = field(default_factory=lambda: FrameBuffer(None))
 
@@ -114,7 +114,7 @@ async def run(
         control: Pauses, marks, renames; ends the session early.
         asked: What was asked for in an earlier run over the same media.
         ended_as: What it means that the source has ended by itself; a recording ends where its session was stopped.
-        may_speculate: Asked at each pause of speech: whether there is time to work ahead.
+        may_speculate: Asked at each pause of speech: whether there is time for speculation.
 
     Returns:
         The session's last event.
@@ -152,7 +152,7 @@ async def run(
         if left_out := ready.watcher.state().dropped + ready.frames.dropped:
             dropped["pictures"] = left_out
         error = sentence_of(path.failure) if path.failure else None
-        last = await publisher.finish(path.outcome(control, ended_as), error, ready.cutter.media_ns, dropped)
+        last = await publisher.finish(path.outcome(control, ended_as), error, ready.segmenter.media_ns, dropped)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -188,9 +188,9 @@ class _Path:
         )
         self._in_hand = 0  # turns that are over and not yet published
         self._may_speculate = may_speculate
-        self._ahead: Ahead | None = None
-        if steps.ahead:
-            self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead, self._tell)
+        self._speculation: Speculation | None = None
+        if steps.speculative:
+            self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.ahead, self._tell)
         self.failure: Exception | None = None
 
     async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:
@@ -204,8 +204,8 @@ class _Path:
                     path.start_soon(self._observe, name="observe")
                     path.start_soon(self._recognise, name="recognise")
                     path.start_soon(self._publish, name="publish")
-                    if self._ahead:
-                        path.start_soon(self._ahead.run, name="ahead")
+                    if self._speculation:
+                        path.start_soon(self._speculation.run, name="speculate")
         except ExceptionGroup as failures:
             self.failure = failures.exceptions[0]
 
@@ -243,15 +243,15 @@ class _Path:
             self._audio.close()
 
     async def _segment(self) -> None:
-        cutter, thread = self._steps.cutter, ModelThread(self._clock)
+        segmenter, thread = self._steps.segmenter, ModelThread(self._clock)
 
         def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
-            pieces = (cutter.finish() if isinstance(one, _Silence) else cutter.feed(one) for one in heard)
+            pieces = (segmenter.finish() if isinstance(one, _Silence) else segmenter.feed(one) for one in heard)
             return [record for piece in pieces for record in piece]
 
         async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
             records = (await thread.run(lambda: cut(heard))).result
-            self._steps.frames.follow(records, cutter.media_ns)
+            self._steps.frames.follow(records, segmenter.media_ns)
             for record in records:
                 await self._cut(record)
 
@@ -261,29 +261,29 @@ class _Path:
             await pass_on([_Silence()])
         finally:
             self._turns.close()
-            if self._ahead:
-                self._ahead.close()
+            if self._speculation:
+                self._speculation.close()
 
     async def _cut(self, record: TurnRecord) -> None:
         match record:
             case TurnOpened():
                 await self._turns.send(record)
             case TurnPaused(turn):
-                if self._ahead:
-                    self._ahead.pause(turn)
+                if self._speculation:
+                    self._speculation.turn_paused(turn)
             case TurnResumed(number):
-                if self._ahead:
-                    self._ahead.resume(number)
+                if self._speculation:
+                    self._speculation.turn_resumed(number)
             case Turn():
-                if self._ahead:
-                    self._ahead.end(record)
+                if self._speculation:
+                    self._speculation.turn_ended(record)
                 self._in_hand += 1
                 record = replace(record, decided_at_ns=self._clock.now_ns())
                 self._gauges.over(record)
                 await self._turns.send(record)
 
     def _has_time(self) -> bool:
-        """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
+        """Whether nothing waits; an earlier turn would also change the speculative result."""
         return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._may_speculate()
 
     async def _tell(self, partial: JudgedTurn) -> int:

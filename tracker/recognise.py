@@ -62,7 +62,7 @@ class Recognise:
         dialogue: What was said so far.
         clock: For how long judging took.
         opening: The reading that the dialogue begins with.
-        reader: Where the LLM runs; shared by the sessions that use the same one.
+        reader: Shared by the sessions that use the same LLM.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class Recognise:
             self._voices[observed.speaker] = remember(voice, observed.audio)
         return result
 
-    async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
-        """Judge a turn that may be the next; what is remembered of the conversation stays as it is."""
-        judged = await self._judged(observed, ahead=True)
+    async def speculate(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
+        """Judge a turn that may be the next; nothing is learned from it."""
+        judged = await self._judged(observed, speculative=True)
         return judged[0] if isinstance(judged, tuple) else judged
 
     async def _judged(
-        self, observed: ObservedTurn, ahead: bool = False
+        self, observed: ObservedTurn, speculative: bool = False
     ) -> tuple[JudgedTurn, Reading | None] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
@@ -111,7 +111,7 @@ class Recognise:
         asked = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video, voice)
         reading = self._reading
         try:
-            judged = await self._thread.run(lambda: self._judge((asked, reading)), ahead)
+            judged = await self._thread.run(lambda: self._judge((asked, reading)), speculative)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, reading = judged.result

@@ -18,8 +18,8 @@ from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import AudioChunk
-from tracker.turns.segment import TurnCutter
-from tracker.turns.segmenter import Frame, Limits
+from tracker.turns.segment import AudioSegmenter
+from tracker.turns.segmenter import Limits, SpeechFrame
 from tracker.turns.turn import Turn
 
 FRAME = 320
@@ -164,10 +164,10 @@ class Fates:
 def steps(fates: Sequence[Fate] = ()) -> Steps:
     fate = Fates(fates)
 
-    def loud_is_voice() -> Callable[[np.ndarray], Frame]:
-        return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+    def loud_is_voice() -> Callable[[np.ndarray], SpeechFrame]:
+        return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
-    return Steps(TurnCutter(1, loud_is_voice, LIMITS, None), fate.observe, fate.recognise)
+    return Steps(AudioSegmenter(1, loud_is_voice, LIMITS, None), fate.observe, fate.recognise)
 
 
 def header(source: object) -> SessionHeader:

@@ -22,7 +22,7 @@ from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
 from tracker.runtime.memo import Memo
-from tracker.speculate import Ahead, AheadSteps, Tally
+from tracker.speculate import Speculation, SpeculationCounts, SpeculativeSteps
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio
@@ -38,11 +38,15 @@ class Worker:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
         self.go = anyio.Semaphore(0)
-        self.tally = Tally()
+        self.counts = SpeculationCounts()
         self.has_time = True
         self.partials: list[JudgedTurn] = []
-        self.ahead = Ahead(
-            AheadSteps(self.observe, self.recognise, True), FakeClock(), lambda: self.has_time, self.tally, self.partial
+        self.speculation = Speculation(
+            SpeculativeSteps(self.observe, self.recognise, True),
+            FakeClock(),
+            lambda: self.has_time,
+            self.counts,
+            self.partial,
         )
 
     async def observe(self, turn: Turn) -> ObservedTurn | FailedTurn:
@@ -69,64 +73,64 @@ class Worker:
 async def worker():
     worker = Worker()
     async with anyio.create_task_group() as group:
-        group.start_soon(worker.ahead.run)
+        group.start_soon(worker.speculation.run)
         yield worker
-        worker.ahead.close()
+        worker.speculation.close()
         await worker.let(go=10)
 
 
 async def test_a_turn_that_is_over_was_worth_it(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
     assert [partial.observed.turn.number for partial in worker.partials] == [1]
-    worker.ahead.end(turn())
-    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted, worker.tally.wasted_ms) == (1, 1, 0, 0.0)
-    assert (worker.tally.partials, worker.tally.missed) == (1, 2)
-    assert worker.tally.spent_ms > 0
+    worker.speculation.turn_ended(turn())
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted, worker.counts.wasted_ms) == (1, 1, 0, 0.0)
+    assert (worker.counts.partials, worker.counts.missed) == (1, 2)
+    assert worker.counts.spent_ms > 0
 
 
 @pytest.mark.parametrize("why", ["went on", "cut elsewhere"])
 async def test_a_turn_that_went_on_was_not(worker: Worker, why: str):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     if why == "went on":
-        worker.ahead.resume(1)
-        worker.ahead.pause(turn(end=12))
+        worker.speculation.turn_resumed(1)
+        worker.speculation.turn_paused(turn(end=12))
         await worker.let(go=0)
     else:
-        worker.ahead.end(turn(end=9))
-    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted) == (1, 0, 1)
-    assert worker.tally.wasted_ms == worker.tally.spent_ms > 0
+        worker.speculation.turn_ended(turn(end=9))
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted) == (1, 0, 1)
+    assert worker.counts.wasted_ms == worker.counts.spent_ms > 0
 
 
 async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=0)
-    worker.ahead.resume(1)
+    worker.speculation.turn_resumed(1)
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
     assert worker.partials == []
-    worker.ahead.end(turn())
-    assert (worker.tally.hits, worker.tally.wasted) == (1, 0)
+    worker.speculation.turn_ended(turn())
+    assert (worker.counts.hits, worker.counts.wasted) == (1, 0)
 
 
 async def test_what_is_decided_meanwhile_is_not_judged_ahead(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=0)
-    worker.ahead.end(turn())
-    assert worker.tally.hits == 0  # it is not known yet how long it took
+    worker.speculation.turn_ended(turn())
+    assert worker.counts.hits == 0  # it is not known yet how long it took
     await worker.let(go=1)
     assert worker.asked == [("observe", 1)]
-    assert (worker.tally.hits, worker.partials) == (1, [])
+    assert (worker.counts.hits, worker.partials) == (1, [])
 
 
 async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker: Worker):
-    worker.ahead.pause(turn(1))
+    worker.speculation.turn_paused(turn(1))
     await worker.let(go=0)
     for number in (2, 3, 4):
-        worker.ahead.pause(turn(number))
-    worker.ahead.resume(1)
+        worker.speculation.turn_paused(turn(number))
+    worker.speculation.turn_resumed(1)
     assert worker.asked == [("observe", 1)]
     await worker.let(go=3)
     assert worker.asked == [("observe", 1), ("observe", 4), ("recognise", 4)]
@@ -134,10 +138,10 @@ async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker:
 
 async def test_without_time_nothing_is_done(worker: Worker):
     worker.has_time = False
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     assert worker.asked == []
-    assert worker.tally.left_out == 1
+    assert worker.counts.left_out == 1
 
 
 def test_once_is_once():
@@ -195,8 +199,8 @@ def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower
 
     observe = TurnObserver(listen, VoiceNamer(embed, registry), clock, no_faces("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
-    ahead = AheadSteps(observe.speculate, recognise.ahead, partials) if speculate else None
-    return Steps(steps().cutter, observe, recognise, ahead), follower
+    speculative = SpeculativeSteps(observe.speculate, recognise.speculate, partials) if speculate else None
+    return Steps(steps().segmenter, observe, recognise, speculative), follower
 
 
 patterns = st.lists(

@@ -27,11 +27,11 @@ from tracker.runtime.clock import Clock
 from tracker.runtime.threads import FairLock
 from tracker.sources.media import RATE_HZ
 from tracker.sources.video import NoVideo
-from tracker.speculate import AheadSteps
+from tracker.speculate import SpeculativeSteps
 from tracker.turns.activity import SpeakerActivity
-from tracker.turns.complete import Completeness
-from tracker.turns.endpoint import Patience
-from tracker.turns.segment import Samples, TurnCutter, Wait
+from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.endpoint import EndpointRule
+from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
 
@@ -64,7 +64,7 @@ class Models:
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     new_face_reader: Callable[[], FaceReader] | None = None
-    wait: Wait | None = None
+    wait: EndpointSilence | None = None
 
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
@@ -89,7 +89,7 @@ def load_models(config: Config, folder: Callable[[str], Path], faces: bool = Fal
         AdapterError: The adapter's checkpoint cannot be used.
     """
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
-    wait = waiting(config.turns, Completeness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
+    wait = waiting(config.turns, TurnCompleteness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
@@ -165,7 +165,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
     observe = TurnObserver(listen, name, clock, video_part.faces, shared.ears, shared.voices)
     recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
     return Steps(
-        cutter=TurnCutter(
+        segmenter=AudioSegmenter(
             channels,
             lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
             limits(config.turns),
@@ -174,7 +174,9 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
         ),
         observe=observe,
         recognise=recognise,
-        ahead=AheadSteps(observe.speculate, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
+        speculative=SpeculativeSteps(observe.speculate, recognise.speculate, config.turns.partials)
+        if config.turns.speculate
+        else None,
         watcher=video_part.watcher,
         frames=video_part.buffer,
     )
@@ -194,9 +196,9 @@ def limits(turns: TurnsConfig) -> Limits:
     )
 
 
-def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> Wait:
+def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> EndpointSilence:
     """How long the pause of a turn may last, by how complete it sounds."""
-    patience = Patience(turns.adaptive_min_ms // FRAME_MS, turns.adaptive_max_ms // FRAME_MS, turns.complete_above)
+    patience = EndpointRule(turns.adaptive_min_ms // FRAME_MS, turns.adaptive_max_ms // FRAME_MS, turns.complete_above)
     return lambda samples: patience.silence(complete(samples))
 
 

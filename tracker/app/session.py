@@ -36,7 +36,7 @@ from tracker.runtime.control import Control
 from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
 from tracker.sources.media import Source
-from tracker.turns.paused import PausedCutter
+from tracker.turns.recorded_pauses import RecordedPauses
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -131,7 +131,7 @@ class Session:
         made = models.steps(self.models, self.config, channels, self.clock, self.video)
         if self.again and self.again.past.pauses:
             numbers = [number for number, _ in self.again.tracks]
-            made = replace(made, cutter=PausedCutter(made.cutter, numbers, self.again.past.pauses))
+            made = replace(made, segmenter=RecordedPauses(made.segmenter, numbers, self.again.past.pauses))
         if self.recorder and self.config.record.features:
             made = replace(made, recognise=FeatureKeeper(made.recognise, self.recorder.folder, self.say))
         return made

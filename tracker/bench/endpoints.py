@@ -22,12 +22,12 @@ from adapters.cache import asset_folder
 from tracker.app.models import SEGMENTATION, TURN_COMPLETENESS
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import SpeakerActivity
-from tracker.turns.complete import Completeness
-from tracker.turns.endpoint import Patience
-from tracker.turns.segment import Activity, Samples, TurnCutter, Wait
-from tracker.turns.segmenter import FRAME_MS, Frame, Limits
+from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.endpoint import EndpointRule
+from tracker.turns.segment import Activity, AudioSegmenter, EndpointSilence, Samples
+from tracker.turns.segmenter import FRAME_MS, Limits, SpeechFrame
 from tracker.turns.turn import Turn
-from tracker.turns.voice import FRAME, VoiceDetector
+from tracker.turns.voice import FRAME_SAMPLES, VoiceDetector
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Recording:
     """Audio, the evidence of its frames, and who speaks when."""
 
     samples: Samples
-    frames: list[Frame]
+    frames: list[SpeechFrame]
     reference: list[Spoken]
 
 
@@ -60,11 +60,14 @@ def read_rttm(path: Path, name: str) -> list[Spoken]:
     return [Spoken(float(f[3]), float(f[3]) + float(f[4]), f[7]) for f in lines if len(f) > 7 and f[1] == name]
 
 
-def heard(path: Path) -> tuple[Samples, list[Frame]]:
+def heard(path: Path) -> tuple[Samples, list[SpeechFrame]]:
     """Audio, with voice detection done once for every way to end turns."""
     samples, _ = soundfile.read(path, dtype="float32")
     detector = VoiceDetector(2, 0.5)
-    return samples, [detector.frame(samples[at : at + FRAME]) for at in range(0, len(samples) - FRAME + 1, FRAME)]
+    return samples, [
+        detector.frame(samples[at : at + FRAME_SAMPLES])
+        for at in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES)
+    ]
 
 
 def conversation(data: Path, audio: str, rttm: str, name: str) -> Recording:
@@ -90,18 +93,18 @@ def is_cut(end: float, reference: Sequence[Spoken]) -> bool:
     return False
 
 
-def waiting(rule: Patience, complete: Callable[[Samples], float]) -> Wait:
+def waiting(rule: EndpointRule, complete: Callable[[Samples], float]) -> EndpointSilence:
     """How long to wait after the speech in some samples, in frames."""
     return lambda samples: rule.silence(complete(samples))
 
 
 def ended_by_pause(
-    recording: Recording, limits: Limits, activity: Activity, wait: Wait | None
+    recording: Recording, limits: Limits, activity: Activity, wait: EndpointSilence | None
 ) -> list[tuple[bool, float]]:
     """Of each turn that a pause ended: whether it was cut, and the seconds of silence that ended it."""
     frames = iter(recording.frames)
-    cutter = TurnCutter(1, lambda: lambda _: next(frames), limits, activity, wait)
-    records = [*cutter.feed(AudioChunk(0, 0, recording.samples)), *cutter.finish()]
+    segmenter = AudioSegmenter(1, lambda: lambda _: next(frames), limits, activity, wait)
+    records = [*segmenter.feed(AudioChunk(0, 0, recording.samples)), *segmenter.finish()]
     turns = [record for record in records if isinstance(record, Turn) and record.ended_by == "pause"]
     ends = [turn.end_ns / 1e9 - limits.hangover * FRAME_MS / 1000 for turn in turns]
     return [
@@ -149,9 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ],
     }
     activity = remembered(SpeakerActivity(asset_folder(SEGMENTATION)))
-    complete = remembered(Completeness(asset_folder(TURN_COMPLETENESS)))
+    complete = remembered(TurnCompleteness(asset_folder(TURN_COMPLETENESS)))
 
-    def line(name: str, silence_ms: int, wait: Wait | None) -> None:
+    def line(name: str, silence_ms: int, wait: EndpointSilence | None) -> None:
         limits = Limits(silence=silence_ms // FRAME_MS)
         found = [
             [one for each in kind for one in ended_by_pause(each, limits, activity, wait)]
@@ -165,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         line(f"fixed {silence_ms} ms", silence_ms, None)
     shortest, longest = asked.bounds
     for above in asked.above:
-        rule = Patience(shortest // FRAME_MS, longest // FRAME_MS, above)
+        rule = EndpointRule(shortest // FRAME_MS, longest // FRAME_MS, above)
         line(f"adaptive above {above:g}", longest, waiting(rule, complete))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tracker.events import TurnEnded
 from tracker.metrics.spread import Spread, spread
-from tracker.speculate import Tally
+from tracker.speculate import SpeculationCounts
 
 NS_PER_MS = 1_000_000
 
@@ -50,7 +50,7 @@ class Pass:
     endpoint_ms: tuple[float, ...]
     speech_end_ms: tuple[float, ...]
     speakers: int
-    ahead: Tally = field(default_factory=Tally)
+    ahead: SpeculationCounts = field(default_factory=SpeculationCounts)
 
     @property
     def lost(self) -> int:
@@ -99,7 +99,9 @@ def joined(passes: Sequence[Pass]) -> Pass:
         endpoint_ms=tuple(ms for one in passes for ms in one.endpoint_ms),
         speech_end_ms=tuple(ms for one in passes for ms in one.speech_end_ms),
         speakers=sum(one.speakers for one in passes),
-        ahead=Tally(**{one.name: sum(getattr(each.ahead, one.name) for each in passes) for one in fields(Tally)}),
+        ahead=SpeculationCounts(
+            **{one.name: sum(getattr(each.ahead, one.name) for each in passes) for one in fields(SpeculationCounts)}
+        ),
     )
 
 

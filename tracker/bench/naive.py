@@ -103,5 +103,5 @@ def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clo
         real,
         observe=TurnObserver(naive.listen, name, clock, no_faces("no camera")),
         recognise=Recognise(naive, dialogue, clock),
-        ahead=None,
+        speculative=None,
     )

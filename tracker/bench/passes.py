@@ -23,7 +23,7 @@ from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
 from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import Source
-from tracker.speculate import Tally
+from tracker.speculate import SpeculationCounts
 from tracker.turns.turn import Turn
 
 StepsFor = Callable[[int], Steps]
@@ -119,11 +119,16 @@ def only_cutting(steps: StepsFor) -> StepsFor:
         return FailedTurn(turn, "not listened to")
 
     observe: Callable[[Turn], Awaitable[FailedTurn]] = unheard
-    return lambda channels: replace(steps(channels), observe=observe, ahead=None)
+    return lambda channels: replace(steps(channels), observe=observe, speculative=None)
 
 
 def _pass(
-    last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float], ahead: Tally
+    last: SessionEnded,
+    wall_s: float,
+    cpu_s: float,
+    turns: Sequence[Arrived],
+    since: Sequence[float],
+    ahead: SpeculationCounts,
 ) -> Pass:
     return Pass(
         media_s=last.media_ns / NS_PER_S,

@@ -17,7 +17,7 @@ from tracker.observe.video.watcher import VideoState
 from tracker.runtime.edges import Edge
 from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source
-from tracker.speculate import Tally
+from tracker.speculate import SpeculationCounts
 from tracker.turns.turn import Turn
 
 SILENCE_DB = -80.0
@@ -94,7 +94,7 @@ class Gauges:
         self.broker: Callable[[], str] = str
         self.video: Callable[[], VideoState] = VideoState
         self.recorder = ""
-        self.ahead = Tally()
+        self.ahead = SpeculationCounts()
         self._source: Source | None = None
         self._path: list[Edge[Any]] = []
         self._sinks: list[Edge[Any]] = []

@@ -89,7 +89,7 @@ async def test_whatever_becomes_of_a_turn_it_waits_no_longer(fate):
             seen.append(load.waiting)
             return await made.observe(turn)
 
-        return pipeline.Steps(made.cutter, observe, made.recognise)
+        return pipeline.Steps(made.segmenter, observe, made.recognise)
 
     source = FakeSource("...#######" + "." * 10)
     await pipeline.run(source, watching, outlets, fakes.header, fakes.stamp, FakeClock(), Control())

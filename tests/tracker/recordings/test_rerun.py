@@ -25,9 +25,9 @@ from tracker.sources.media import AudioChunk
 from tracker.sources.recorded_audio import RecordedSource
 from tracker.sources.resample import as_recorded
 from tracker.sources.video import NoVideo, RecordedVideo
-from tracker.turns.paused import PausedCutter
-from tracker.turns.segment import TurnCutter
-from tracker.turns.segmenter import Frame
+from tracker.turns.recorded_pauses import RecordedPauses
+from tracker.turns.segment import AudioSegmenter
+from tracker.turns.segmenter import SpeechFrame
 from tracker.turns.turn import Turn, TurnOpened
 
 ACTIONS = {
@@ -62,7 +62,7 @@ async def again(pattern, events):
 
     def made(_):
         plain = steps()
-        return replace(plain, cutter=PausedCutter(plain.cutter, [0], past.pauses))
+        return replace(plain, segmenter=RecordedPauses(plain.segmenter, [0], past.pauses))
 
     how = "stopped" if past.stopped else "completed"
     source = FakeSource(pattern)
@@ -95,7 +95,7 @@ def test_the_same_media_give_the_same_log_whatever_people_did(runs, asked):
 
 
 def loud_is_voice():
-    return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+    return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
 
 @calm
@@ -108,16 +108,16 @@ def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pau
     samples = np.repeat(np.where(loud, 0.9, 0.0), 320).astype(np.float32)
     pauses = [at for at in pauses if at < len(samples)]
 
-    def cutter():
-        return TurnCutter(2, loud_is_voice, LIMITS, None)
+    def segmenter():
+        return AudioSegmenter(2, loud_is_voice, LIMITS, None)
 
-    by_hand, wanted = cutter(), []
+    by_hand, wanted = segmenter(), []
     for begin, end in zip([0, *pauses], [*pauses, len(samples)], strict=True):
         for channel in range(2):
             wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:end]))
         wanted += by_hand.finish()
 
-    paused, found = PausedCutter(cutter(), range(2), pauses), []
+    paused, found = RecordedPauses(segmenter(), range(2), pauses), []
     for begin in range(0, len(samples), size):
         for channel in range(2):
             found += paused.feed(AudioChunk(channel, begin, samples[begin : begin + size]))
