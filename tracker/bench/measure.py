@@ -75,7 +75,7 @@ async def measure(
     )
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
-    return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
+    return _measurement(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
 
 
 async def measure_all(
@@ -122,7 +122,7 @@ def only_segmenting(steps: StepsFor) -> StepsFor:
     return lambda channels: replace(steps(channels), observe=observe, speculative=None)
 
 
-def _pass(
+def _measurement(
     last: SessionEnded,
     wall_s: float,
     cpu_s: float,

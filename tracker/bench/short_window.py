@@ -17,20 +17,19 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32
 
 from adapters.cache import asset_folder
 from adapters.contract import Features
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.turns.segment import Samples
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 LIBRISPEECH = {
     "6930-75918-0000": "concord returned to its place amidst the tents",
     "7902-96591-0000": "i am from the cutter lying off the coast",
 }
-Samples = Float32[np.ndarray, " samples"]
 
 
 class FullWindow(SpeechEncoder):

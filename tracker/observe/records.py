@@ -32,7 +32,7 @@ class ObservedTurn:
     Attributes:
         turn: The turn itself.
         speaker: Who spoke: ``Speaker 1`` ...
-        transcript: What was said.
+        transcript: The words.
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
         took_ms: Milliseconds by observer: ``transcribe``, ``speaker``, and ``observe`` for all of them together.

@@ -2,7 +2,7 @@
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
 repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again with more room after
-the speech, and then from the full 30 s window, whose result is final: people do say "no, no, no".
+the speech, and then from the full 30 s window, whose result is final: people may really say "no, no, no".
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class TextGate:
 
 
 def repeats(text: str) -> bool:
-    """Whether a text says four words in a row a second time, or one word three times on end."""
+    """Whether a text repeats four words in a row, or has one word three times in a row."""
     words = ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
     fours = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     stutters = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))

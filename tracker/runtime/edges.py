@@ -20,7 +20,7 @@ Policy = Literal["wait", "drop_oldest", "latest"]
 
 
 class EdgeClosed(Exception):
-    """Something was sent into an edge whose sender had closed it."""
+    """An item was sent into an edge that its sender had closed."""
 
 
 class Edge(Generic[T]):

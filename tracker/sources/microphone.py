@@ -36,7 +36,7 @@ class MicrophoneSource:
         portaudio: Replaces the module sounddevice.
 
     Attributes:
-        dropped: Samples lost because nobody took them in time.
+        dropped: Samples lost because they were not read in time.
         overflows: How often the system itself lost audio, an unknown amount each time.
     """
 

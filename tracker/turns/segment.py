@@ -75,7 +75,7 @@ class _Channel:
         wait: EndpointSilence | None,
     ) -> None:
         self.audio = _AudioBuffer()
-        self.seen = 0  # frames
+        self.count = 0  # frames
         self._frame = frame
         self._activity = activity
         self._wait = wait
@@ -87,11 +87,11 @@ class _Channel:
     @property
     def waiting(self) -> int:
         """Whole frames that were fed and not yet processed."""
-        return self.audio.end // FRAME_SAMPLES - self.seen
+        return self.audio.end // FRAME_SAMPLES - self.count
 
     def step(self) -> list[Decision]:
-        begin = self.seen * FRAME_SAMPLES
-        self.seen += 1
+        begin = self.count * FRAME_SAMPLES
+        self.count += 1
         frame = self._frame(self.audio.cut(begin, begin + FRAME_SAMPLES))
         self._spoken |= frame.voiced
         decisions = self._segmenter.feed(frame)
@@ -103,11 +103,11 @@ class _Channel:
             decisions += self._split(self._activity, start)
         start = self._segmenter.start
         if self._wait and start is not None and any(_stopped(decision) for decision in decisions):
-            self._segmenter.wait(self._wait(self.audio.cut(start * FRAME_SAMPLES, self.seen * FRAME_SAMPLES)))
+            self._segmenter.wait(self._wait(self.audio.cut(start * FRAME_SAMPLES, self.count * FRAME_SAMPLES)))
         return decisions
 
     def _due(self, start: int, decisions: list[Decision]) -> bool:
-        on_time = (self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck
+        on_time = (self.count - start) % _CHECK_FRAMES == 0 or self.count == self._recheck
         return on_time or any(isinstance(decision, SegmentPause) for decision in decisions)
 
     def finish(self) -> list[Decision]:
@@ -120,8 +120,8 @@ class _Channel:
         self.audio.forget(self._segmenter.keep_from * FRAME_SAMPLES)
 
     def _split(self, activity: Activity, start: int) -> list[Decision]:
-        begin = max(start, self.seen - round(WINDOW_S * 1000 / FRAME_MS))
-        active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.seen * FRAME_SAMPLES))
+        begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
+        active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
         decisions: list[Decision] = []
         for at in _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin):
             decisions += self._segmenter.split(self._known(at))
@@ -129,12 +129,12 @@ class _Channel:
 
     def _suspect(self, maybe: list[int]) -> list[Decision]:
         """Where the turn under way ends if the newest voice goes on for long enough."""
-        late = [at for at in maybe if at > self.seen - _CHECK_FRAMES - _RECHECK_FRAMES]
+        late = [at for at in maybe if at > self.count - _CHECK_FRAMES - _RECHECK_FRAMES]
         would_be = self._segmenter.would_split(late[-1]) if late else None
         if would_be is None or self._known(would_be.end) in self._ends:
             return []
         self._ends.append(would_be.end)
-        self._recheck = self.seen + _RECHECK_FRAMES
+        self._recheck = self.count + _RECHECK_FRAMES
         return [SegmentPause(would_be)]
 
     def _known(self, at: int) -> int:

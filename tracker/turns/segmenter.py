@@ -73,7 +73,7 @@ class SegmentResume(NamedTuple):
 
 
 class SegmentEnd(NamedTuple):
-    """The turn is over: frames ``start`` to ``end`` (exclusive), known once ``decided`` frames were seen."""
+    """The turn is over: frames ``start`` to ``end`` (exclusive), known after ``decided`` frames."""
 
     start: int
     end: int
@@ -125,7 +125,7 @@ class Segmenter:
 
     @property
     def start(self) -> int | None:
-        """The first frame of the turn under way, or None while nobody speaks."""
+        """The first frame of the turn under way, or None between turns."""
         return self._turn.start if self._turn else None
 
     @property

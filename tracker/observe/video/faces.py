@@ -67,16 +67,16 @@ def choose_face(frames: Sequence[FrameFaces], turn: Turn, odds: Mapping[int, flo
     """
     faces = by_track(frames)
     if len(faces) == 1:
-        (track, seen), *_ = faces.items()
-        return FaceChoice(track, "only", len(seen) / len(frames) * min(1.0, odds.get(track, 1.0)), 1)
+        (track, shown), *_ = faces.items()
+        return FaceChoice(track, "only", len(shown) / len(frames) * min(1.0, odds.get(track, 1.0)), 1)
     voiced = voiced_frames(frames, turn)
-    mouth = _shares({track: _SOME_MOTION + _motion(seen, voiced) for track, seen in faces.items()})
+    mouth = _shares({track: _SOME_MOTION + _motion(shown, voiced) for track, shown in faces.items()})
     both = _shares({track: mouth[track] * odds.get(track, 1.0) for track in faces})
     for by, shares in (("mouth", mouth), ("speaker", both)):
         best = max(shares, key=lambda track: (shares[track], -track))
         if shares[best] >= _CLEAR and both[best] >= _CLEAR:
             return FaceChoice(best, by, both[best], len(faces))  # type: ignore[arg-type]
-    sizes = {track: sum(face.box.area for _, face in seen) for track, seen in faces.items()}
+    sizes = {track: sum(face.box.area for _, face in shown) for track, shown in faces.items()}
     largest = max(sizes, key=lambda track: (sizes[track], -track))
     return FaceChoice(largest, "size", both[largest], len(faces))
 
@@ -102,9 +102,9 @@ def _level(samples: Float32[np.ndarray, " samples"], end: int) -> float:
     return float(np.sqrt(np.mean(np.square(window, dtype=np.float64)))) if len(window) else 0.0
 
 
-def _motion(seen: Sequence[tuple[int, TrackedFace]], voiced: Sequence[bool]) -> float:
+def _motion(shown: Sequence[tuple[int, TrackedFace]], voiced: Sequence[bool]) -> float:
     """Mean motion of a mouth while there is a voice; a face that was absent then did not speak."""
-    return sum(face.motion for index, face in seen if voiced[index]) / max(1, sum(voiced))
+    return sum(face.motion for index, face in shown if voiced[index]) / max(1, sum(voiced))
 
 
 def _shares(weights: Mapping[int, float]) -> dict[int, float]:

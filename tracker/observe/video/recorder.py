@@ -1,4 +1,4 @@
-"""Reads frames as a recording gives them back, and records them where that is wanted."""
+"""Reads frames as a recording gives them back, and records them if the session is to keep its video."""
 
 from __future__ import annotations
 
