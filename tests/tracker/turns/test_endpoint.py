@@ -1,6 +1,7 @@
 import pytest
 
-from tracker.bench.endpoints import Spoken, is_cut
+from tracker.bench.endpoints import ReferenceSegment as Spoken
+from tracker.bench.endpoints import is_cut
 from tracker.turns.endpoint import EndpointRule
 
 

@@ -49,8 +49,7 @@ class FaceDetection:
 
     Attributes:
         box: Around it, in pixels of the image.
-        points: Left eye, right eye, nose, left and right corner of the mouth, left and right as in the image: x and y in
-            pixels.
+        points: Left eye, right eye, nose, left and right corner of the mouth (left in the image): x and y in pixels.
         score: In [0, 1].
     """
 
