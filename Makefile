@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint assets clean
+.PHONY: demo test lint docs-check assets clean
 
 demo: assets
 	@$(BIN)/tracker demo
@@ -16,6 +16,9 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs-check: $(VENV)/.installed
+	@$(BIN)/python -m tests.support.docs_check
 
 assets: $(VENV)/.installed
 	@$(BIN)/tracker assets pull >/dev/null

@@ -1,4 +1,6 @@
-"""What training and live use must agree on: the labels, the features, one turn in, one judgement out.
+"""What training and live use must agree on: the labels, the features, one turn in, its emotion scores out.
+
+Where pulled models are and what errors are called is agreed on here, too, so that the tracker imports nothing else.
 
 Letters in shapes: ``time`` frames of a feature sequence, ``dim`` its width.
 """
@@ -8,13 +10,74 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from adapters.assets import asset_folder, cache_root
+from adapters.errors import AdapterError
+
+__all__ = [
+    "MELD_LABELS",
+    "MODALITIES",
+    "NEGATIVE",
+    "NEUTRAL",
+    "POSITIVE",
+    "SURPRISE",
+    "Absent",
+    "AdapterError",
+    "DialogueModel",
+    "DialogueState",
+    "EmotionScores",
+    "FeatureSpec",
+    "Features",
+    "LabelSet",
+    "Modality",
+    "Polarity",
+    "Recogniser",
+    "Sentiment",
+    "TurnInput",
+    "Utterance",
+    "asset_folder",
+    "cache_root",
+]
+
 Modality = Literal["text", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "video")
+
+
+Sentiment = Literal["negative", "neutral", "positive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Polarity:
+    """How often an emotion goes with each sentiment.
+
+    Attributes:
+        negative: Share in [0, 1].
+        neutral: Likewise.
+        positive: Likewise; the three add up to 1 (within 1e-4).
+
+    Raises:
+        ValueError: They do not.
+    """
+
+    negative: float = 0.0
+    neutral: float = 0.0
+    positive: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a distribution."""
+        shares = (self.negative, self.neutral, self.positive)
+        if not all(0.0 <= share <= 1.0 for share in shares) or abs(math.fsum(shares) - 1.0) > 1e-4:
+            raise ValueError(f"not a distribution over negative, neutral and positive: {shares}")
+
+
+NEGATIVE, NEUTRAL, POSITIVE = Polarity(negative=1.0), Polarity(neutral=1.0), Polarity(positive=1.0)
+SURPRISE = Polarity(negative=614 / 1205, positive=591 / 1205)
+"""By the sentiment of MELD's 1205 training utterances that are labelled surprise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +86,43 @@ class LabelSet:
 
     Attributes:
         name: For example ``meld``; stored in checkpoints and compared on load.
-        labels: The class names; index = class id.
+        labels: The class names, each different; index = class id.
+        polarity: The sentiment of each class.
+
+    Raises:
+        ValueError: There are no labels, two are the same, or there are not as many polarities.
     """
 
     name: str
     labels: tuple[str, ...]
+    polarity: tuple[Polarity, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be published."""
+        if not self.labels or len(set(self.labels)) != len(self.labels) or len(self.polarity) != len(self.labels):
+            raise ValueError(f"different labels with one polarity each are needed, not {self.labels}, {self.polarity}")
+
+    @classmethod
+    def of(cls, name: str, polarity: Mapping[str, Polarity]) -> Self:
+        """A label set from the polarity of each label, in the order of class ids."""
+        return cls(name, tuple(polarity), tuple(polarity.values()))
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-MELD_LABELS = LabelSet("meld", ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
+MELD_LABELS = LabelSet.of(
+    "meld",
+    {
+        "neutral": NEUTRAL,
+        "surprise": SURPRISE,
+        "fear": NEGATIVE,
+        "sadness": NEGATIVE,
+        "joy": POSITIVE,
+        "disgust": NEGATIVE,
+        "anger": NEGATIVE,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +167,32 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Who said what. ``text`` is empty where no words were recognised."""
+    """A speaker and the words; ``text`` is empty where no words were recognised."""
 
     speaker: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VoiceProfile:
-    """How a speaker sounded in earlier turns, so that a turn can be heard against the speaker's own habits.
-
-    Made by `adapters.readout.voice_summary.remember`; nobody else needs to look inside.
-
-    Attributes:
-        turns: How many turns were heard.
-        total: The sum of their summaries.
-    """
-
-    turns: int
-    total: Float32[np.ndarray, " summary"]
-
-
 @dataclass(frozen=True, slots=True)
 class TurnInput:
-    """All that the recogniser may know about one turn.
+    """One turn and the dialogue before it.
 
     Attributes:
-        utterance: The turn to be judged.
+        utterance: The turn to classify.
         history: The turns before it, oldest first; never a later one.
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
-        voice: How the speaker sounded before, or None where this is the first turn.
     """
 
     utterance: Utterance
     history: tuple[Utterance, ...] = ()
     audio: Features | Absent = Absent("not given")
     video: Features | Absent = Absent("not given")
-    voice: VoiceProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
-    """One judgement: calibrated class probabilities and what they rest on.
+    """Calibrated class probabilities of one turn, and the modalities that they rest on.
 
     Attributes:
         labels: The classes.
@@ -153,3 +225,115 @@ class EmotionScores:
     def confidence(self) -> float:
         """The probability of ``label``."""
         return max(self.probabilities)
+
+    @property
+    def sentiment(self) -> Sentiment:
+        """The most probable sentiment, from the polarity of each class (neutral, then negative, among equals)."""
+        pairs = list(zip(self.probabilities, self.labels.polarity, strict=True))
+        shares: dict[Sentiment, float] = {
+            "neutral": math.fsum(p * polarity.neutral for p, polarity in pairs),
+            "negative": math.fsum(p * polarity.negative for p, polarity in pairs),
+            "positive": math.fsum(p * polarity.positive for p, polarity in pairs),
+        }
+        return max(shares, key=lambda name: shares[name])
+
+
+class DialogueState:
+    """What a recogniser remembers of a dialogue; only the recogniser that made it looks inside.
+
+    A state is a value and equal to itself only: keeping an older one forgets what came after it.
+    """
+
+    __slots__ = ()
+
+
+class DialogueModel(Protocol):
+    """Classifies the turns of dialogues one after the other; called from one thread at a time."""
+
+    def start(self) -> DialogueState:
+        """The state of a dialogue before its first turn."""
+
+    def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, DialogueState]:
+        """Classify the next turn of a dialogue; the given state is left as it is.
+
+        Args:
+            turn: With its history.
+            state: From `start`, or from the turn before.
+
+        Returns:
+            The scores, and the state to go on from if this turn turns out to be the next one.
+        """
+
+
+@runtime_checkable
+class Recogniser(DialogueModel, Protocol):
+    """A loaded adapter: a model of dialogues, and what the tracker has to know about it.
+
+    Attributes:
+        labels: The classes.
+        adapter_id: Name and version of the trained part, for events.
+        backbone_id: Name and version of the frozen part, for events.
+        feature_specs: The features that each modality must bring; a modality that is missing here is not read.
+        max_tokens: Tokens that a history and its turn may have together; the beginning of a longer one is not read.
+    """
+
+    @property
+    def labels(self) -> LabelSet: ...  # noqa: D102
+
+    @property
+    def adapter_id(self) -> str: ...  # noqa: D102
+
+    @property
+    def backbone_id(self) -> str: ...  # noqa: D102
+
+    @property
+    def feature_specs(self) -> Mapping[Modality, FeatureSpec]: ...  # noqa: D102
+
+    @property
+    def max_tokens(self) -> int: ...  # noqa: D102
+
+    def count_tokens(self, utterance: Utterance) -> int:
+        """Tokens that an utterance takes in a dialogue, for bounding a history."""
+
+    def emotions(self, scores: EmotionScores) -> tuple[str, ...]:
+        """The conformal set of a turn: emotions among which the true one is with a known probability.
+
+        Args:
+            scores: From this recogniser.
+
+        Returns:
+            Their names, the most probable first.
+
+        Raises:
+            AdapterError: The adapter has no conformal sets.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserOptions:
+    """What a recogniser is made from.
+
+    Attributes:
+        adapter: Which one, in the words of its kind: a folder, a name, ``hf:owner/name``.
+        backbone: Folder of the LLM that the shipped adapters read with; None: what the adapter names.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: Threads of one operation on the CPU; None: the library's choice.
+        abstain_below: Confidence under which no class is reported, in [0, 1].
+    """
+
+    adapter: str = "default"
+    backbone: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    abstain_below: float = 0.0
+
+
+class RecogniserFactory(Protocol):
+    """Makes a recogniser: what an entry point in ``emotion_tracker.recognisers`` names."""
+
+    def __call__(self, options: RecogniserOptions) -> Recogniser:
+        """The recogniser, loaded.
+
+        Raises:
+            AdapterError: It cannot be loaded.
+        """

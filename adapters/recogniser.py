@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,42 +13,66 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from adapters import checkpoint, hub
-from adapters.backbone import Backbone
-from adapters.cache import backbone_source
-from adapters.checkpoint import Card
-from adapters.conformal import case_of, contains
+from adapters.checkpoint import hub, store
+from adapters.checkpoint.conformal import case_of, contains
+from adapters.checkpoint.store import Card
 from adapters.contract import (
     MODALITIES,
     Absent,
+    DialogueState,
     EmotionScores,
     Features,
     FeatureSpec,
+    LabelSet,
     Modality,
+    RecogniserOptions,
     TurnInput,
     Utterance,
-    VoiceProfile,
 )
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
-from adapters.prefix import Reading
-from adapters.prompt import Prompter
+from adapters.llm.backbone import Backbone, choose_device, choose_dtype
+from adapters.llm.prefix import CachedDialogue
+from adapters.llm.presets import backbone_source
+from adapters.llm.prompt import Prompter
+from adapters.readout.ensemble import pool
 from adapters.readout.face import FACE_DIM, summarise_face
-from adapters.readout.judge import Evidence, Judge
-from adapters.readout.members import pool
-from adapters.readout.pseudo import answers
-from adapters.readout.voice_summary import SUMMARY_DIM, summarise
+from adapters.readout.head import EmotionHead, HeadInput
+from adapters.readout.pseudo import query
+from adapters.readout.voice_summary import SUMMARY_DIM, VoiceProfile, summarise
+
+__all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_dtype", "llm_of", "load", "locate"]
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"
-_UNHEARD = VoiceProfile(0, np.zeros(SUMMARY_DIM, np.float32))
+_MOST_SPEAKERS = 64  # whose voices are kept, 3 kB each
 
 
-class Recogniser:
-    """Judges turns; the same turn gives the same scores. Use from one thread at a time.
+@dataclass(frozen=True, slots=True, eq=False)
+class LlmState(DialogueState):
+    """What is kept of a dialogue.
+
+    Attributes:
+        dialogue: What the LLM has read: at most the tokens that a dialogue may have; for SmolLM2-135M read up to its
+            layer 17, 26 kB each in float32, 11 MB together. None where it has read nothing.
+        voices: How each speaker sounded, the latest speaker last.
+    """
+
+    dialogue: CachedDialogue | None = None
+    voices: Mapping[str, VoiceProfile] = field(default_factory=dict)
+
+    def without_voices(self) -> LlmState:
+        """The same dialogue with every speaker's voice forgotten."""
+        return LlmState(self.dialogue)
+
+
+class LlmRecogniser:
+    """Reads words with a frozen LLM; the same turn in the same state gives the same scores.
+
+    Use from one thread at a time.
 
     Args:
-        judge: The trained adapter.
+        head: The trained adapter.
         card: What is known about it.
         backbone: The LLM that it was trained on.
         prompter: Writes dialogues down in the LLM's tokens.
@@ -62,7 +87,7 @@ class Recogniser:
     """
 
     def __init__(
-        self, judge: Judge, card: Card, backbone: Backbone, prompter: Prompter, abstain_below: float = 0.0
+        self, head: EmotionHead, card: Card, backbone: Backbone, prompter: Prompter, abstain_below: float = 0.0
     ) -> None:
         if not 0.0 <= abstain_below <= 1.0:
             raise AdapterError(f"abstain_below is {abstain_below}, but a confidence is between 0 and 1")
@@ -72,11 +97,16 @@ class Recogniser:
         self.feature_specs: dict[Modality, FeatureSpec] = {"audio": card.audio}
         if card.video is not None:
             self.feature_specs["video"] = card.video
-        self.parameters = sum(value.numel() for value in judge.parameters())
-        self._judge = judge
+        self.parameters = sum(value.numel() for value in head.parameters())
+        self._head = head
         self._backbone = backbone
         self._prompter = prompter
         self._abstain_below = abstain_below
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes."""
+        return self.card.labels
 
     @property
     def max_tokens(self) -> int:
@@ -87,97 +117,63 @@ class Recogniser:
         """Tokens that an utterance takes in a dialogue, for bounding a history."""
         return self._prompter.line_tokens(utterance)
 
+    def start(self) -> LlmState:
+        """The state of a dialogue before its first turn: the prompt's introduction is read once for all dialogues."""
+        return LlmState(self._introduction)
+
     @cached_property
-    def opening(self) -> Reading | None:
-        """The reading that every dialogue begins with; None where there is nothing before the first turn."""
-        ids = self._prompter.beginning()
-        return Reading(ids, self._backbone.prefix(ids)[0]) if len(ids) else None
+    def _introduction(self) -> CachedDialogue | None:
+        ids = self._prompter.intro_ids()
+        return CachedDialogue(ids, self._backbone.prefix(ids)[0]) if len(ids) else None
 
-    def scores(self, turn: TurnInput) -> EmotionScores:
-        """Judge one turn.
+    def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, LlmState]:
+        """Classify the next turn of a dialogue; only what is new in it is read.
 
-        Raises:
-            AdapterError: The features are not those that the adapter was trained on.
-        """
-        return self.follow(turn, None)[0]
-
-    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
-        """Judge the next turn of a dialogue, reading only what is new in it.
-
-        Scores are those of `scores` (in float32 to 1e-3). The new reading holds the dialogue up to the end of this
-        turn's words: at most the tokens that a dialogue may have, for SmolLM2-135M read up to its layer 17 with 26 kB
-        each in float32, 11 MB together. What a reading shares with the dialogue depends on their words alone; where the
-        beginning of the history has fallen away, the rest is read again.
+        Scores are those of `scores` (in float32 to 1e-3) but for the speaker's voice, which is normalised by the turns
+        before. What a state shares with a history depends on the words alone; where the beginning of the history was
+        cut off, the rest is read again.
 
         Args:
             turn: With its history.
-            reading: The one that an earlier turn of this dialogue gave, `opening`, or None.
+            state: From `start`, or from an earlier turn of this dialogue; it is left as it is.
 
         Returns:
-            The scores, and the reading to go on from if this turn was the one that came next; the same as before where
-            it has no words.
+            The scores, and the state to go on from if this turn turns out to be the next one.
 
         Raises:
-            AdapterError: As `scores`.
+            AdapterError: The features are not those that the adapter was trained on, or another kind of recogniser
+                made the state.
         """
-        (scores,), (reading,) = self._follow([turn], [reading])
-        return scores, reading
+        (result,) = self._follow([turn], [state])
+        return result
+
+    def scores(self, turn: TurnInput) -> EmotionScores:
+        """Classify one turn, its speaker's voice unknown.
+
+        Raises:
+            AdapterError: As `follow`.
+        """
+        return self.follow(turn, LlmState())[0]
 
     def scores_many(self, turns: Sequence[TurnInput]) -> list[EmotionScores]:
-        """Judge several turns; their scores do not depend on each other.
+        """Classify several turns; their scores do not depend on each other.
 
         Raises:
-            AdapterError: As `scores`.
+            AdapterError: As `follow`.
         """
-        return self._follow(turns, [None] * len(turns))[0]
-
-    def _follow(
-        self, turns: Sequence[TurnInput], readings: Sequence[Reading | None]
-    ) -> tuple[list[EmotionScores], list[Reading | None]]:
-        voice = [_summary(turn.audio, self.card.audio, summarise, of="voice") for turn in turns]
-        face = [_summary(turn.video, self.card.video, summarise_face, of="face") for turn in turns]
-        profiles = [turn.voice or _UNHEARD for turn in turns]
-        heard = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voice])
-        before = torch.from_numpy(np.stack([profile.total for profile in profiles]))
-        counts = torch.tensor([float(profile.turns) for profile in profiles])
-        has_voice = torch.tensor([not isinstance(v, str) for v in voice])
-        with torch.inference_mode():
-            centred = self._judge.voice.centre(heard, before, counts)
-            read = [
-                self._words(turn, reading, centred[[row]], has_voice[[row]])
-                for row, (turn, reading) in enumerate(zip(turns, readings, strict=True))
-            ]
-            words = [states for states, _ in read]
-            shape = self.card.shape
-            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
-            evidence = Evidence(
-                words=torch.stack([nothing if w is None else w for w in words]),
-                has_words=torch.tensor([w is not None for w in words]),
-                voice=heard,
-                before=before,
-                turns=counts,
-                has_voice=has_voice,
-                face=torch.stack([torch.zeros(FACE_DIM) if isinstance(f, str) else f for f in face]),
-                has_face=torch.tensor([not isinstance(f, str) for f in face]),
-            )
-            probabilities = self._judge(evidence).exp().double()
-        scored = [
-            self._scored(row / row.sum(), w is not None, _used(v), _used(f))
-            for row, w, v, f in zip(probabilities, words, voice, face, strict=True)
-        ]
-        return scored, [reading for _, reading in read]
+        return [scores for scores, _ in self._follow(turns, [LlmState()] * len(turns))]
 
     def emotions(self, scores: EmotionScores) -> tuple[str, ...]:
         """The emotions that a turn may carry: the true one is among them as often as the adapter's card promises.
 
         Args:
-            scores: A judgement of this recogniser's.
+            scores: From this recogniser.
 
         Returns:
-            Their names, the most probable first; all of them where there was nothing to judge by.
+            Their names, the most probable first; all of them where no modality was used.
 
         Raises:
-            AdapterError: The adapter was saved without what sets are made with.
+            AdapterError: The adapter was saved without conformal sets.
         """
         sets = self.card.sets
         if sets is None:
@@ -188,30 +184,74 @@ class Recogniser:
         held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
         return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
 
-    def _words(
+    def _follow(
+        self, turns: Sequence[TurnInput], states: Sequence[DialogueState]
+    ) -> list[tuple[EmotionScores, LlmState]]:
+        before = [_own(state) for state in states]
+        voices = [_summary(turn.audio, self.card.audio, summarise, of="voice") for turn in turns]
+        faces = [_summary(turn.video, self.card.video, summarise_face, of="face") for turn in turns]
+        profiles = [
+            state.voices.get(turn.utterance.speaker, VoiceProfile()) for turn, state in zip(turns, before, strict=True)
+        ]
+        voice = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voices])
+        totals = torch.from_numpy(np.stack([profile.total for profile in profiles]))
+        counts = torch.tensor([float(profile.turns) for profile in profiles])
+        has_voice = torch.tensor([not isinstance(v, str) for v in voices])
+        with torch.inference_mode():
+            normalised = self._head.voice.normalise(voice, totals, counts)
+            read = [
+                self._read(turn, state.dialogue, normalised[[row]], has_voice[[row]])
+                for row, (turn, state) in enumerate(zip(turns, before, strict=True))
+            ]
+            words = [states for states, _ in read]
+            shape = self.card.shape
+            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
+            batch = HeadInput(
+                words=torch.stack([nothing if w is None else w for w in words]),
+                has_words=torch.tensor([w is not None for w in words]),
+                voice=voice,
+                before=totals,
+                turns=counts,
+                has_voice=has_voice,
+                face=torch.stack([torch.zeros(FACE_DIM) if isinstance(f, str) else f for f in faces]),
+                has_face=torch.tensor([not isinstance(f, str) for f in faces]),
+            )
+            probabilities = self._head(batch).exp().double()
+        return [
+            (
+                self._scored(row / row.sum(), states is not None, _used(v), _used(f)),
+                LlmState(dialogue, _updated(state.voices, turn.utterance.speaker, v)),
+            )
+            for row, (states, dialogue), v, f, turn, state in zip(
+                probabilities, read, voices, faces, turns, before, strict=True
+            )
+        ]
+
+    def _read(
         self,
         turn: TurnInput,
-        reading: Reading | None,
+        dialogue: CachedDialogue | None,
         voice: Float[Tensor, "1 summary"],
         has_voice: Bool[Tensor, " 1"],
-    ) -> tuple[Float[Tensor, "read parts d"] | None, Reading | None]:
+    ) -> tuple[Float[Tensor, "read parts d"] | None, CachedDialogue | None]:
         """States of the turn's words and the LLM's answer to its pseudo tokens, or None where it has no words."""
         if not turn.utterance.text.strip():
-            return None, reading
+            return None, dialogue
         layout = self._prompter.layout([*turn.history, turn.utterance])
         start, end = layout.spans[-1]
-        ids, pseudo = layout.ids[:end], self._judge.pseudo
-        known = min(reading.shared(ids), start) if reading else 0
-        prefix, states = self._backbone.prefix(ids[known:], reading.prefix.first(known) if reading and known else None)
-        told = pool(states, start - known, end - known)
+        ids, pseudo = layout.ids[:end], self._head.pseudo
+        known = min(dialogue.shared_length(ids), start) if dialogue else 0
+        after = dialogue.prefix.first(known) if dialogue and known else None
+        prefix, states = self._backbone.prefix(ids[known:], after)
+        words = pool(states, start - known, end - known)
         if pseudo is not None:
-            words = self._backbone.embed(ids[start:]).mean(0, keepdim=True)
-            answer = answers(pseudo, self._backbone, prefix, torch.tensor([end]), words, voice, has_voice)
-            told = torch.cat([told, answer[0][:, None]], dim=1)
-        return told, Reading(ids, prefix)
+            embedded = self._backbone.embed(ids[start:]).mean(0, keepdim=True)
+            answer = query(pseudo, self._backbone, prefix, torch.tensor([end]), embedded, voice, has_voice)
+            words = torch.cat([words, answer[0][:, None]], dim=1)
+        return words, CachedDialogue(ids, prefix)
 
     def _scored(self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str) -> EmotionScores:
-        """A judgement; ``voice`` and ``face`` are ``used`` or why they were not."""
+        """The scores of one turn; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())
         abstained = None
         if not words and voice != "used" and face != "used":
@@ -227,9 +267,24 @@ class Recogniser:
         )
 
 
-def _used(evidence: Tensor | str) -> str:
+def _own(state: DialogueState) -> LlmState:
+    if not isinstance(state, LlmState):
+        raise AdapterError(f"a {type(state).__name__} is of another recogniser: begin with start()")
+    return state
+
+
+def _updated(voices: Mapping[str, VoiceProfile], speaker: str, summary: Tensor | str) -> Mapping[str, VoiceProfile]:
+    """The voices with one more turn of a speaker, if it had a usable voice; the least recent speakers drop out."""
+    if isinstance(summary, str):
+        return voices
+    others = [(name, profile) for name, profile in voices.items() if name != speaker]
+    latest = speaker, voices.get(speaker, VoiceProfile()).updated(summary.numpy())
+    return dict([*others, latest][-_MOST_SPEAKERS:])
+
+
+def _used(summary: Tensor | str) -> str:
     """``used``, or the reason why there is none."""
-    return evidence if isinstance(evidence, str) else "used"
+    return summary if isinstance(summary, str) else "used"
 
 
 def _summary(
@@ -268,7 +323,7 @@ def load(
     dtype: str = "auto",
     abstain_below: float = 0.0,
     any_backbone: bool = False,
-) -> Recogniser:
+) -> LlmRecogniser:
     """Load an adapter and the LLM under it.
 
     Args:
@@ -287,10 +342,25 @@ def load(
         raise AdapterError("abstain_below is not a number")
     if threads is not None:
         torch.set_num_threads(threads)
-    judge, card = checkpoint.load(locate(folder), acoustic.SPEC, visual.SPEC)
+    head, card = store.load(locate(folder), acoustic.SPEC, visual.SPEC)
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
-    return Recogniser(judge, card, llm, prompter, abstain_below)
+    return LlmRecogniser(head, card, llm, prompter, abstain_below)
+
+
+def from_options(options: RecogniserOptions) -> LlmRecogniser:
+    """Load an adapter as the tracker asks for it: the built-in entry in ``emotion_tracker.recognisers``.
+
+    Raises:
+        AdapterError: As `load`.
+    """
+    return load(
+        options.adapter,
+        options.backbone,
+        options.device,
+        options.threads,
+        abstain_below=options.abstain_below,
+    )
 
 
 def llm_of(

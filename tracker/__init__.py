@@ -1,13 +1,55 @@
 """The streaming half: microphones, cameras and files in, one event per speaker turn out.
 
-Read `tracker/pipeline.py` first: it is the whole path on one page, and the folders are its steps.
+As a library, start with `open_session`. To read it, start with `tracker/pipeline.py`: it is the whole path on one page,
+and the folders are its steps. Importing this package loads nothing; each public name loads what it needs.
 """
 
-import os
+from __future__ import annotations
 
-# Threads that wait for work sleep. By default those of CTranslate2 and PyTorch keep their cores busy: with two
-# threads, hearing a turn took four times the processor time, and longer wherever something else ran.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# numpy's products here are small. Its second thread gains nothing by them, and keeps its core busy for a while after
-# each: the encoder's and the prosody's processor time was twice what it is with one.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracker.api import Session, load_models, open_session
+    from tracker.config import Config
+    from tracker.errors import TrackerError
+    from tracker.events import Event
+    from tracker.sinks import Sink
+    from tracker.sources.media import AudioChunk, Source
+    from tracker.sources.push import PushSource
+
+_HOMES = {
+    "AudioChunk": "tracker.sources.media",
+    "Config": "tracker.config",
+    "Event": "tracker.events",
+    "PushSource": "tracker.sources.push",
+    "Session": "tracker.api",
+    "Sink": "tracker.sinks",
+    "Source": "tracker.sources.media",
+    "TrackerError": "tracker.errors",
+    "load_models": "tracker.api",
+    "open_session": "tracker.api",
+}
+
+__all__ = [
+    "AudioChunk",
+    "Config",
+    "Event",
+    "PushSource",
+    "Session",
+    "Sink",
+    "Source",
+    "TrackerError",
+    "load_models",
+    "open_session",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

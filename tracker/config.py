@@ -1,6 +1,7 @@
 """Every setting, read once: built-in defaults < config.toml < ``TRACKER_SECTION__KEY`` < ``--set section.key=value``.
 
 `config.toml` at the top of the project documents each of them. Steps never see this object, only the values they need.
+`Config()` is the defaults alone; only `load` reads files and the environment.
 """
 
 from __future__ import annotations
@@ -8,22 +9,20 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource
 
 from tracker.assets.manifest import load_manifest
 from tracker.errors import ConfigError
+from tracker.mqtt.credentials import PASSWORD, USERNAME
 from tracker.purpose import Purpose, Reason
 from tracker.sources.video import parse_camera, without_login
 
 ENV_PREFIX = "TRACKER_"
-SECRETS = ("TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD")
-"""Environment variables that are read where they are used and never become part of the configuration."""
-
 DECIDING = ("session", "input", "video", "turns", "transcribe", "speakers", "dialogue", "recognise")
 """The sections that decide, together with the media and the models, what a session's turns are."""
 
@@ -165,6 +164,7 @@ class DialogueConfig(_Section):
 class RecogniseConfig(_Section):
     """How emotions are judged."""
 
+    recogniser: str = "adapter"
     adapter: str = "default"
     device: Device = "auto"
     abstain_below: Share = 0.0
@@ -261,6 +261,12 @@ class Config(_Section):
     record: RecordConfig = RecordConfig()
     metrics: MetricsConfig = MetricsConfig()
     assets: AssetsConfig = AssetsConfig()
+    sinks: dict[str, dict[str, Any]] = {}
+
+    @field_serializer("sinks", when_used="json")
+    def _without_settings(self, sinks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """What is written into recorded sessions holds none of a plug-in's settings: they may be secrets."""
+        return {name: {} for name in sinks}
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Sequence[str] = ()) -> Config:
@@ -276,8 +282,12 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ, sets: Seque
     """
     if path is None and Path("config.toml").is_file():
         path = Path("config.toml")
-    values = _read(path) if path else {}
-    return _validated(values, _apply(values, [*_from_environment(environ), *_from_command_line(sets)]))
+    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in (USERNAME, PASSWORD))
+    overrides = [
+        (name.removeprefix(ENV_PREFIX).lower().replace("__", "."), environ[name], name, "TRACKER_SECTION__KEY=value")
+        for name in names
+    ]
+    return _layered(_read(path) if path else {}, [*overrides, *_from_command_line(sets)])
 
 
 def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str] = ()) -> Config:
@@ -291,14 +301,48 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
     Raises:
         ConfigError: A recorded setting or an override is unknown or bad.
     """
-    values = current.model_dump(mode="json")
+    values = current.model_dump()
     values |= {section: dict(recorded[section]) for section in DECIDING if section in recorded}
-    return _validated(values, _apply(values, _from_command_line(sets)))
+    return _layered(values, _from_command_line(sets))
 
 
-def _validated(values: dict[str, Any], faults: list[str]) -> Config:
+_Override = tuple[str, str, str, str]
+"""One setting from outside the file: its dotted key, its value as text, how the user wrote it, how to write it."""
+
+
+def _from_command_line(sets: Sequence[str]) -> list[_Override]:
+    parts = [(one, *one.partition("=")) for one in sets]
+    return [(key.strip() if sign else "", text, one, "section.key=value") for one, key, sign, text in parts]
+
+
+def _layered(values: dict[str, Any], overrides: Sequence[_Override]) -> Config:
+    """The settings, with overrides over them, weakest first."""
+    faults, layers = [], [values]
+    for key, text, written, form in overrides:
+        *sections, name = key.split(".", 2)  # an asset's name, below assets.paths, has dots of its own
+        if not sections or not all([*sections, name]):
+            faults.append(f"{written}: a setting is overridden by {form}")
+            continue
+        place: Any = values
+        for section in sections:
+            place = place.get(section, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict):
+            faults.append(f"{written}: {sections[-1]} is not a section")
+            continue
+        layer = {name: _value(text)}
+        for section in reversed(sections):
+            layer = {section: layer}
+        layers.append(layer)
+
+    class Layered(BaseSettings, extra="allow"):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[InitSettingsSource, ...]:
+            return tuple(InitSettingsSource(settings_cls, layer) for layer in reversed(layers))
+
     try:
-        config = Config.model_validate(values)
+        config = Config.model_validate(Layered().model_extra)
     except ValidationError as error:
         faults += [fault for details in error.errors() for fault in _said(details)]
     if faults:
@@ -308,56 +352,11 @@ def _validated(values: dict[str, Any], faults: list[str]) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Override:
-    """One setting from outside the file: its dotted key, its value as text, and how the user wrote it."""
-
-    key: str
-    text: str
-    written: str
-    form: str
-
-
-def _from_environment(environ: Mapping[str, str]) -> list[_Override]:
-    names = sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in SECRETS)
-    return [
-        _Override(
-            name.removeprefix(ENV_PREFIX).lower().replace("__", "."), environ[name], name, "TRACKER_SECTION__KEY=value"
-        )
-        for name in names
-    ]
-
-
-def _from_command_line(sets: Sequence[str]) -> list[_Override]:
-    parts = [(one, *one.partition("=")) for one in sets]
-    return [_Override(key.strip() if sign else "", text, one, "section.key=value") for one, key, sign, text in parts]
-
-
-def _apply(values: dict[str, Any], overrides: Sequence[_Override]) -> list[str]:
-    """Put overrides in their places, weakest first; returns what is wrong with them."""
-    faults = []
-    for override in overrides:
-        *sections, name = override.key.split(".", 2)  # the name of an asset, below assets.paths, has dots of its own
-        if not sections or not all([*sections, name]):
-            faults.append(f"{override.written}: a setting is overridden by {override.form}")
-            continue
-        place = values
-        for section in sections:
-            inner = place.setdefault(section, {})
-            if not isinstance(inner, dict):
-                faults.append(f"{override.written}: {section} is not a section")
-                break
-            place = inner
-        else:
-            place[name] = _value(override.text)
-    return faults
 
 
 def _value(text: str) -> Any:

@@ -6,7 +6,8 @@ TrackerError
  │   └─ SourceLost    ... or stopped while it was being read
  ├─ AssetError        a model or sample is missing, corrupt or cannot be fetched
  ├─ SessionError      a recorded session cannot be read or written
- └─ SinkError         a subscriber-facing output cannot be opened
+ ├─ SinkError         a subscriber-facing output cannot be opened
+ └─ RequestError      a request to a running session is malformed
 
 Each message says what went wrong, with which value, and what to do. The command line prints it as one
 line and exits with `exit_code`.
@@ -51,6 +52,10 @@ class SinkError(TrackerError):
     """An output cannot be opened."""
 
     exit_code = 6
+
+
+class RequestError(TrackerError):
+    """A request to a running session is malformed."""
 
 
 def sentence_of(error: BaseException) -> str:

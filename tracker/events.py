@@ -1,21 +1,24 @@
-"""What subscribers see: ten kinds of flat, versioned events, the same for every sink and on disk.
+"""What subscribers see: nine kinds of flat, versioned events, the same for every sink and on disk.
 
 A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
-identifies an event; ``seq`` counts from 0 without gaps. ``turn.partial`` stands beside them: it may come in between,
-depends on how much time a machine has, and is neither counted nor recorded. Times come twice: media time in
-nanoseconds since the session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is
-paused; wall time does not.
+identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
+session's start, and wall time as RFC 3339 in UTC. Media time stands still while listening is paused; wall time does
+not.
+
+A `Preview` is no event: it shows what a turn under way comes to so far, on a way of its own.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from adapters.contract import Sentiment
 from tracker.runtime.clock import wall_time
+from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 from tracker.turns.segmenter import EndedBy
 
 SCHEMA = "emotion-tracker/1"
@@ -26,11 +29,10 @@ WallTime = Annotated[
     str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds.")
 ]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
-Sentiment = Literal["negative", "neutral", "positive"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 
 
-class _Event(BaseModel):
+class _Published(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     schema_: Literal["emotion-tracker/1"] = Field(default="emotion-tracker/1", alias="schema")
@@ -38,23 +40,26 @@ class _Event(BaseModel):
     seq: int = Field(ge=0, description="Counts the session's events from 0.")
 
 
-class SessionStarted(_Event):
-    """The first event: what is listened to, and with which models."""
+class SessionStarted(_Published):
+    """The first event: the source and the models."""
 
     type: Literal["session.started"] = "session.started"
     time: WallTime
     source: str = Field(description="mic, stdin, or the file's name.")
-    live: bool = Field(description="Whether the source is heard as it happens and may have gaps.")
+    live: bool = Field(description="Whether the source is live and may have gaps.")
     channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
+    polarity: dict[str, dict[Sentiment, Probability]] = Field(
+        description="How often each emotion goes with each sentiment; shares of 0 are left out."
+    )
     models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
     software: str = Field(description="Name and version of the program.")
-    purpose: str = Field(default="", description="What the session is declared to be for; empty where nothing is.")
-    notice: str = Field(default="", description="What people who are listened to are told.")
+    purpose: str = Field(default="", description="The declared purpose of the session; empty if none is.")
+    notice: str = Field(default="", description="What the people in the conversation are told.")
 
 
-class TurnStarted(_Event):
-    """Somebody has begun to speak."""
+class TurnStarted(_Published):
+    """A speaker has begun a turn."""
 
     type: Literal["turn.started"] = "turn.started"
     turn: int = Field(ge=1, description="Counts the session's turns from 1.")
@@ -77,7 +82,7 @@ class Latency(BaseModel):
 
 
 class Expression(BaseModel):
-    """From a moment on, a face looked like this to the face network alone; a part of the evidence, no judgement."""
+    """The expression of a face from a moment on, by the face network alone: a part of the evidence, no judgement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,11 +91,11 @@ class Expression(BaseModel):
 
 
 class Faces(BaseModel):
-    """How the speaker's face was seen."""
+    """The face that was taken for the speaker's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    face: int = Field(ge=1, description="Which face of the session was taken for the speaker's.")
+    face: int = Field(ge=1, description="Its number in the session.")
     chosen_by: Literal["only", "mouth", "speaker", "size"] = Field(
         description="It was the only one; its mouth moved with the voice; it was this speaker's before; the largest."
     )
@@ -98,19 +103,19 @@ class Faces(BaseModel):
         description="Its share of the evidence; for an only face, the share of the pictures that it is in, less where "
         "it was rather another speaker's before."
     )
-    seen: int = Field(ge=1, description="How many faces there were.")
+    count: int = Field(ge=1, description="How many faces there were.")
     pictures: int = Field(ge=1, description="How many pictures it was read in.")
-    course: list[Expression] = Field(description="Its expression, told where it changed.")
+    course: list[Expression] = Field(description="Its expression, listed whenever it changes.")
 
 
-class TurnEnded(_Event):
+class TurnEnded(_Published):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
     type: Literal["turn.ended"] = "turn.ended"
     turn: int = Field(ge=1)
     channel: int = Field(ge=0)
     speaker: str = Field(description="The speaker's id in this session; a new name does not change it.")
-    speaker_name: str | None = Field(default=None, description="What a user calls the speaker, from then on.")
+    speaker_name: str | None = Field(default=None, description="The name that a user gave the speaker before.")
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
     start_time: WallTime
@@ -125,31 +130,11 @@ class TurnEnded(_Event):
     abstained_reason: str | None
     sentiment: Sentiment
     modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
-    faces: Faces | None = Field(default=None, description="How the speaker's face was seen, where one was.")
+    faces: Faces | None = Field(default=None, description="The speaker's face, where one was read.")
     latency_ms: Latency
 
 
-class TurnPartial(_Event):
-    """What a turn under way comes to so far; whoever is busy misses it, and it is not recorded.
-
-    ``seq`` is that of the turn's ``turn.started``: it has no number of its own.
-    """
-
-    type: Literal["turn.partial"] = "turn.partial"
-    turn: int = Field(ge=1)
-    channel: int = Field(ge=0)
-    speaker: str = Field(description="Who it seems to be; the turn's end may tell otherwise.")
-    start_ns: MediaNs
-    end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
-    start_time: WallTime
-    end_time: WallTime
-    text: str = Field(description="What was said so far.")
-    emotion: str
-    probabilities: dict[str, Probability]
-    confidence: Probability
-
-
-class TurnSkipped(_Event):
+class TurnSkipped(_Published):
     """A turn that was started and could not be judged."""
 
     type: Literal["turn.skipped"] = "turn.skipped"
@@ -163,24 +148,24 @@ class TurnSkipped(_Event):
     detail: str = Field(description="One sentence for people; never a transcript.")
 
 
-class ListeningPaused(_Event):
-    """A user has closed the source; nothing is heard from here on."""
+class ListeningPaused(_Published):
+    """A user has paused the session: no media is read from here on."""
 
     type: Literal["listening.paused"] = "listening.paused"
     at_ns: MediaNs
     time: WallTime
 
 
-class ListeningResumed(_Event):
-    """A user has opened the source again."""
+class ListeningResumed(_Published):
+    """A user has resumed the session."""
 
     type: Literal["listening.resumed"] = "listening.resumed"
     at_ns: MediaNs
     time: WallTime
-    paused_ms: float = Field(ge=0, description="How long nothing was heard.")
+    paused_ms: float = Field(ge=0, description="How long the session was paused.")
 
 
-class MomentMarked(_Event):
+class MomentMarked(_Published):
     """A user wants to find this moment again."""
 
     type: Literal["moment.marked"] = "moment.marked"
@@ -189,8 +174,8 @@ class MomentMarked(_Event):
     note: str = Field(description="What the user wrote about it; may be empty.")
 
 
-class SpeakerRenamed(_Event):
-    """A user has told what to call a speaker; later turns carry the name, earlier ones keep their events."""
+class SpeakerRenamed(_Published):
+    """A user has named a speaker; later turns carry the name, earlier events keep theirs."""
 
     type: Literal["speaker.renamed"] = "speaker.renamed"
     at_ns: MediaNs
@@ -199,24 +184,43 @@ class SpeakerRenamed(_Event):
     name: str = Field(min_length=1, max_length=80)
 
 
-class SessionEnded(_Event):
+class SessionEnded(_Published):
     """The last event: how the session ended, and its counters."""
 
     type: Literal["session.ended"] = "session.ended"
-    time: WallTime = Field(description="Wall time of the last media heard.")
+    time: WallTime = Field(description="Wall time of the end of the media.")
     outcome: Outcome
     error: str | None = Field(description="Why the session failed, in one sentence.")
-    media_ns: MediaNs = Field(description="Media heard.")
+    media_ns: MediaNs = Field(description="Length of the media.")
     turns_started: int = Field(ge=0)
     turns_ended: int = Field(ge=0)
     turns_skipped: int = Field(ge=0)
     dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
 
 
+class Preview(_Published):
+    """What a turn under way comes to so far: whether one comes depends on the machine, and none is recorded.
+
+    A sink that is busy may miss it. ``seq`` is that of the turn's ``turn.started``.
+    """
+
+    type: Literal["turn.partial"] = "turn.partial"
+    turn: int = Field(ge=1)
+    channel: int = Field(ge=0)
+    speaker: str = Field(description="The speaker so far; the end of the turn may decide otherwise.")
+    start_ns: MediaNs
+    end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
+    start_time: WallTime
+    end_time: WallTime
+    text: str = Field(description="What was said so far.")
+    emotion: str
+    probabilities: dict[str, Probability]
+    confidence: Probability
+
+
 Event = (
     SessionStarted
     | TurnStarted
-    | TurnPartial
     | TurnEnded
     | TurnSkipped
     | ListeningPaused
@@ -225,20 +229,34 @@ Event = (
     | SpeakerRenamed
     | SessionEnded
 )
-Asked = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
-"""What people cause, not the media."""
+RequestEvent = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
+"""What a request caused, not the media."""
 
 _ANY: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_E = TypeVar("_E", bound=_Published)
 
 
-def to_json(event: Event) -> str:
+def to_json(event: Event | Preview) -> str:
     """One event as one line of JSON without the newline."""
     return event.model_dump_json(by_alias=True)
 
 
-def without_words(event: Event) -> Event:
+def without_words(event: _E) -> _E:
     """The event without what was said."""
-    return event.model_copy(update={"text": ""}) if isinstance(event, TurnEnded | TurnPartial) else event
+    return event.model_copy(update={"text": ""}) if "text" in type(event).model_fields else event
+
+
+def request_of(event: RequestEvent) -> Request:
+    """The request that an event follows from, so that a re-run can make it again."""
+    match event:
+        case ListeningPaused():
+            return Pause()
+        case ListeningResumed():
+            return Resume()
+        case MomentMarked():
+            return Mark(event.note)
+        case SpeakerRenamed():
+            return Rename(event.speaker, event.name)
 
 
 def from_json(line: str | bytes) -> Event:
@@ -250,9 +268,19 @@ def from_json(line: str | bytes) -> Event:
     return _ANY.validate_json(line)
 
 
+def preview_from_json(line: str | bytes) -> Preview:
+    """The preview in one line of JSON.
+
+    Raises:
+        pydantic.ValidationError: The line is no preview of this schema version.
+    """
+    return Preview.model_validate_json(line)
+
+
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of any event."""
+    """JSON Schema (2020-12) of any event; that of a preview is its definition ``Preview``."""
     schema = _ANY.json_schema(by_alias=True, mode="serialization")
+    schema["$defs"]["Preview"] = Preview.model_json_schema(by_alias=True, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, "title": "Event", **schema}
 
 

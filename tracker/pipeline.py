@@ -4,36 +4,39 @@
     video ─watch→ frames ────────────┘
 
 Each arrow is a bounded edge. A turn's opening travels down the same edges as the turn itself, so the order of events
-depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was asked to,
+depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was told to,
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
 
-Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`).
+Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`); the
+result reaches sinks that show previews on edges of their own. Requests come in at the side (`tracker.steering`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import anyio
+from anyio.abc import TaskGroup
 
 from tracker.errors import SourceError, sentence_of
-from tracker.events import Asked, Event, Outcome, SessionEnded, Stamp
+from tracker.events import Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
-from tracker.publish import Publisher, Record, SessionHeader
+from tracker.publish import Publisher, Record, SessionHeader, SinkEdges
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.runtime.clock import Clock
+from tracker.runtime.clock import Clock, ns_to_samples
 from tracker.runtime.control import Control
 from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
-from tracker.sinks import Sink
+from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import AudioChunk, Source
+from tracker.sources.media import RATE_HZ, AudioChunk, Source
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
@@ -45,6 +48,23 @@ _AT_ONCE = 10  # chunks that are cut in one visit to the thread, where so many w
 _BEHIND = 10  # chunks waiting: no speculation
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What is known of a session before its first sample.
+
+    Attributes:
+        header: Describes the session, once the source is open.
+        stamp: Called once, when the source is open: media time 0 is now.
+        requests: What requests caused in an earlier run over the same media.
+        ended_as: The outcome where the source ends by itself; a recording ends where its session was stopped.
+    """
+
+    header: Callable[[Source], SessionHeader]
+    stamp: Callable[[], Stamp]
+    requests: Sequence[RequestEvent] = ()
+    ended_as: Literal["completed", "stopped"] = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ class Outlets:
     """Where a session goes.
 
     Attributes:
-        sinks: Take the events.
+        sinks: Take the events; one that fails is reported and left behind.
         record_audio: Takes the audio as it was heard, or None.
         report: Says one sentence to the user.
         gauges: What a display may look at meanwhile.
@@ -87,34 +107,28 @@ class Outlets:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Travels among the chunks where listening was paused: the turns under way end here."""
+    """Travels among the chunks where listening was paused: the turns under way end at that media time."""
+
+    at_ns: int
 
 
 async def run(
     source: Source,
     steps: Callable[[int], Steps],
     outlets: Outlets,
-    header: Callable[[Source], SessionHeader],
-    stamp: Callable[[], Stamp],
+    info: SessionInfo,
     clock: Clock,
     control: Control,
-    asked: Sequence[Asked] = (),
-    ended_as: Literal["completed", "stopped"] = "completed",
-    may_speculate: Callable[[], bool] = lambda: True,
 ) -> SessionEnded:
     """Run one session from the first sample to its outcome.
 
     Args:
         source: Opened here.
         steps: Makes the steps of this session, for so many channels.
-        outlets: A sink that fails is reported and left behind.
-        header: Describes the session once the source is open.
-        stamp: Called once, when the source is open: media time 0 is now.
+        outlets: Where it goes.
+        info: What is known of it beforehand.
         clock: The monotonic clock.
         control: Pauses, marks, renames; ends the session early.
-        asked: What was asked for in an earlier run over the same media.
-        ended_as: What it means that the source has ended by itself; a recording ends where its session was stopped.
-        may_speculate: Asked at each pause of speech: whether there is time for speculation.
 
     Returns:
         The session's last event.
@@ -123,36 +137,29 @@ async def run(
         SourceError: The source could not be opened (nothing was published) or was lost (all heard was published).
         Exception: A step failed; what was judged until then was published.
     """
+    gauges = outlets.gauges
     async with source.open() as chunks, anyio.create_task_group() as sinking:
-        to_sinks: list[Edge[Event]] = [Edge(sink.name, _EVENTS, _policy(source)) for sink in outlets.sinks]
+        sinks = [_start(sinking, sink, _policy(source), outlets.report) for sink in outlets.sinks]
         audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
-        for sink, events in zip(outlets.sinks, to_sinks, strict=True):
-            sinking.start_soon(deliver, sink.name, sink.run, events, outlets.report, name=f"sink {sink.name}")
         if outlets.record_audio:
             sinking.start_soon(deliver, "recorder", outlets.record_audio, audio, outlets.report, name="record audio")
         else:
             audio.close()
-        publisher = Publisher(stamp(), to_sinks, clock, asked)
-        await publisher.start(header(source))
+        publisher = Publisher(info.stamp(), sinks, clock, info.requests)
+        await publisher.start(info.header(source))
 
-        ready = steps(source.channels)
-        path = _Path(source, ready, publisher, audio, clock, outlets.gauges, may_speculate)
-        outlets.gauges.follow(source, [*path.edges, audio] if outlets.record_audio else path.edges, to_sinks)
-        outlets.gauges.video = ready.watcher.state
-        async with anyio.create_task_group() as watching:
-            watching.start_soon(path.watch, control, name="control")
+        path = _Path(source, steps(source.channels), publisher, audio, clock, gauges)
+        events = [sink.events for sink in sinks]
+        gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
+        async with anyio.create_task_group() as steering:
+            steering.start_soon(path.steer, control, name="control")
             await path.follow(chunks)
-            watching.cancel_scope.cancel()
-        outlets.gauges.end()
+            steering.cancel_scope.cancel()
+        gauges.detach()
 
-        edges: list[Edge[Any]] = [*path.edges, audio, *to_sinks]
-        dropped = {edge.name: edge.dropped for edge in edges if edge.dropped}
-        if source.dropped:
-            dropped["samples"] = source.dropped
-        if left_out := ready.watcher.state().dropped + ready.frames.dropped:
-            dropped["pictures"] = left_out
         error = sentence_of(path.failure) if path.failure else None
-        last = await publisher.finish(path.outcome(control, ended_as), error, ready.segmenter.media_ns, dropped)
+        dropped = _dropped([*path.edges, audio, *events]) | path.lost()
+        last = await publisher.finish(path.outcome(control, info.ended_as), error, path.media_ns, dropped)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -170,8 +177,8 @@ class _Path:
         audio: Edge[AudioChunk],
         clock: Clock,
         gauges: Gauges,
-        may_speculate: Callable[[], bool],
     ) -> None:
+        self._source = source
         self._steps = steps
         self._publisher = publisher
         self._audio = audio
@@ -184,14 +191,14 @@ class _Path:
         self._judged: Edge[Record] = Edge("judged", _TURNS)
         self.edges: list[Edge[Any]] = [self._chunks, self._turns, self._observed, self._judged]
         self._steering = Steering(
-            source, steps.watcher, publisher, lambda: self._chunks.offer(_Silence()), clock, gauges
+            source, steps.watcher, publisher, lambda at_ns: self._chunks.offer(_Silence(at_ns)), clock, gauges
         )
-        self._in_hand = 0  # turns that are over and not yet published
-        self._may_speculate = may_speculate
         self._speculation: Speculation | None = None
         if steps.speculative:
-            self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.ahead, self._tell)
+            self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.speculation, self._preview)
+        self._in_hand = 0  # turns that are over and not yet published
         self.failure: Exception | None = None
+        gauges.video = steps.watcher.state
 
     async def follow(self, chunks: AsyncIterator[AudioChunk]) -> None:
         """Run every step until the source has ended and all is published, or until aborted."""
@@ -209,8 +216,8 @@ class _Path:
         except ExceptionGroup as failures:
             self.failure = failures.exceptions[0]
 
-    async def watch(self, control: Control) -> None:
-        """Do what the user asks for."""
+    async def steer(self, control: Control) -> None:
+        """Do what is requested."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._steering.follow, control, name="requests")
             await control.drained.wait()
@@ -226,13 +233,25 @@ class _Path:
             return "aborted"
         return "stopped" if control.drained.is_set() else ended_as
 
+    @property
+    def media_ns(self) -> int:
+        """Media heard."""
+        return self._steps.segmenter.media_ns
+
+    def lost(self) -> dict[str, int]:
+        """Items lost elsewhere than on an edge."""
+        pictures = self._steps.watcher.state().dropped + self._steps.frames.dropped
+        lost = {"samples": self._source.dropped, "pictures": pictures}
+        return {name: count for name, count in lost.items() if count}
+
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
             async for chunk in chunks:
-                await self._steering.listening()
+                if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
+                    await self._steering.listening()
                 chunk = as_recorded(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
-                self._gauges.hear(chunk)
+                self._gauges.measure(chunk)
                 self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -246,19 +265,22 @@ class _Path:
         segmenter, thread = self._steps.segmenter, ModelThread(self._clock)
 
         def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
-            pieces = (segmenter.finish() if isinstance(one, _Silence) else segmenter.feed(one) for one in heard)
+            pieces = (
+                segmenter.pause(ns_to_samples(one.at_ns, RATE_HZ)) if isinstance(one, _Silence) else segmenter.feed(one)
+                for one in heard
+            )
             return [record for piece in pieces for record in piece]
 
-        async def pass_on(heard: Sequence[AudioChunk | _Silence]) -> None:
-            records = (await thread.run(lambda: cut(heard))).result
+        async def pass_on(found: Callable[[], list[TurnRecord]]) -> None:
+            records = (await thread.run(found)).result
             self._steps.frames.follow(records, segmenter.media_ns)
             for record in records:
                 await self._cut(record)
 
         try:
             async for heard in self._chunks.batches(_AT_ONCE):
-                await pass_on(heard)
-            await pass_on([_Silence()])
+                await pass_on(partial(cut, heard))
+            await pass_on(lambda: [*segmenter.finish()])
         finally:
             self._turns.close()
             if self._speculation:
@@ -279,16 +301,8 @@ class _Path:
                     self._speculation.turn_ended(record)
                 self._in_hand += 1
                 record = replace(record, decided_at_ns=self._clock.now_ns())
-                self._gauges.over(record)
+                self._gauges.turn_ended(record)
                 await self._turns.send(record)
-
-    def _has_time(self) -> bool:
-        """Whether nothing waits; an earlier turn would also change the speculative result."""
-        return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._may_speculate()
-
-    async def _tell(self, partial: JudgedTurn) -> int:
-        """Publish what a turn under way comes to; returns how many missed it, one where there is no time for it."""
-        return await self._publisher.partial(partial) if self._gauges.may_tell_partials() else 1
 
     async def _observe(self) -> None:
         try:
@@ -312,7 +326,32 @@ class _Path:
             await self._publisher.publish(record)
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
-                self._gauges.published(record.turn)
+                self._gauges.turn_published(record.turn)
+
+    def _has_time(self) -> bool:
+        """Whether nothing waits; an earlier turn would also change the speculative result."""
+        return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._gauges.may_speculate()
+
+    def _preview(self, judged: JudgedTurn) -> None:
+        """Show what a turn under way comes to, where there is time for it."""
+        if self._gauges.may_publish_partials():
+            self._publisher.preview(judged)
+
+
+def _start(group: TaskGroup, sink: Sink, policy: Policy, report: Callable[[str], None]) -> SinkEdges:
+    """Run a sink in the group; returns the edges to it."""
+    edges = SinkEdges(Edge(sink.name, _EVENTS, policy), Edge(f"{sink.name} previews", 1, "latest"))
+    group.start_soon(deliver, sink.name, sink.run, edges.events, report, name=f"sink {sink.name}")
+    if isinstance(sink, PreviewSink):
+        name = f"{sink.name} previews"
+        group.start_soon(deliver, name, sink.run_previews, edges.previews, report, name=f"sink {name}")
+    else:
+        edges.previews.close()
+    return edges
+
+
+def _dropped(edges: Sequence[Edge[Any]]) -> dict[str, int]:
+    return {edge.name: edge.dropped for edge in edges if edge.dropped}
 
 
 def _policy(source: Source) -> Policy:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
-from adapters.contract import MODALITIES, EmotionScores
+from adapters.contract import MODALITIES, LabelSet, Sentiment
 from tracker.events import (
-    Asked,
     Event,
     Expression,
     Faces,
@@ -19,26 +19,25 @@ from tracker.events import (
     ListeningResumed,
     MomentMarked,
     Outcome,
-    Sentiment,
+    Preview,
+    RequestEvent,
     SessionEnded,
     SessionStarted,
     SkipReason,
     SpeakerRenamed,
     Stamp,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
+    request_of,
 )
 from tracker.observe.records import FailedTurn
 from tracker.observe.video.records import SpeakerFace
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
-
-_SURPRISE_POSITIVE = 591 / 1205
-"""Share of MELD's training utterances labelled surprise whose sentiment is positive; the others are negative."""
 
 Record = TurnOpened | JudgedTurn | SilentTurn | FailedTurn
 
@@ -50,32 +49,57 @@ class SessionHeader:
     source: str
     live: bool
     channels: int
-    labels: tuple[str, ...]
+    labels: LabelSet
     models: dict[str, str]
     software: str
     purpose: str = ""
     notice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SinkEdges:
+    """The edges to one sink; a closed one has given up and is passed over.
+
+    Attributes:
+        events: Everything that is published, in order.
+        previews: The latest preview.
+    """
+
+    events: Edge[Event]
+    previews: Edge[Preview]
+
+    def show(self, preview: Preview) -> None:
+        """Send a preview where no event waits: none overtakes an event."""
+        if not self.previews.closed and not self.events.depth:
+            self.previews.send_nowait(preview)
+
+    def close(self) -> None:
+        """Let go of the sink."""
+        self.events.close()
+        self.previews.close()
+
+
 class Publisher:
-    """Makes events and hands them to the sinks; keeps the books of the session.
+    """Makes events and hands them to the sinks; counts the session's turns.
 
     Args:
         stamp: Numbers and wall times.
-        outlets: One edge per sink; a closed one has given up and is passed over.
+        sinks: The edges to each sink.
         clock: For the latency of each turn.
-        asked: What people asked for in an earlier run over the same media; each is published again once its number
+        requests: What requests caused in an earlier run over the same media; each is published again once its number
             has come.
     """
 
-    def __init__(self, stamp: Stamp, outlets: Sequence[Edge[Event]], clock: Clock, asked: Sequence[Asked] = ()) -> None:
+    def __init__(
+        self, stamp: Stamp, sinks: Sequence[SinkEdges], clock: Clock, requests: Sequence[RequestEvent] = ()
+    ) -> None:
         self._stamp = stamp
-        self._outlets = outlets
+        self._sinks = sinks
         self._clock = clock
-        self._asked = deque(asked)
+        self._requests = deque(requests)
         self._open: dict[int, tuple[TurnOpened, int]] = {}  # with the number of its event
         self._names: dict[str, str] = {}
-        self._one_at_a_time = anyio.Lock()  # a user's wish may come between two sinks of another event
+        self._one_at_a_time = anyio.Lock()  # a request may come between two sinks of another event
         self._started = self._ended = self._skipped = 0
 
     async def start(self, header: SessionHeader) -> None:
@@ -87,7 +111,8 @@ class Publisher:
                 source=header.source,
                 live=header.live,
                 channels=header.channels,
-                labels=list(header.labels),
+                labels=list(header.labels.labels),
+                polarity=polarity_of(header.labels),
                 models=header.models,
                 software=header.software,
                 purpose=header.purpose,
@@ -95,49 +120,47 @@ class Publisher:
             )
         )
 
-    async def pause(self, media_ns: int) -> None:
-        """Publish that nothing is heard from here on."""
-        async with self._one_at_a_time:
-            await self._send(ListeningPaused(**self._stamp.header(), at_ns=media_ns, time=self._stamp.wall(media_ns)))
+    async def request(self, request: Request, media_ns: int, paused_ns: int = 0) -> None:
+        """Publish a user's request.
 
-    async def resume(self, media_ns: int, paused_ns: int) -> None:
-        """Publish that listening goes on after so long on the clock."""
+        Args:
+            request: Any but `Stop`.
+            media_ns: When it takes effect.
+            paused_ns: With `Resume`: how long listening was paused.
+        """
         async with self._one_at_a_time:
-            self._stamp.paused(media_ns, paused_ns)
-            time = self._stamp.wall(media_ns + 1)  # the first nanosecond after the pause
-            header, paused_ms = self._stamp.header(), paused_ns / NS_PER_MS
-            await self._send(ListeningResumed(**header, at_ns=media_ns, time=time, paused_ms=paused_ms))
-
-    async def mark(self, media_ns: int, note: str) -> None:
-        """Publish that a user wants to find this moment again."""
-        async with self._one_at_a_time:
-            time = self._stamp.wall(media_ns)
-            await self._send(MomentMarked(**self._stamp.header(), at_ns=media_ns, time=time, note=note))
-
-    async def rename(self, media_ns: int, speaker: str, name: str) -> None:
-        """Publish what to call a speaker, and call them so in later turns."""
-        async with self._one_at_a_time:
-            self._names[speaker] = name
-            header, time = self._stamp.header(), self._stamp.wall(media_ns)
-            await self._send(SpeakerRenamed(**header, at_ns=media_ns, time=time, speaker=speaker, name=name))
+            if isinstance(request, Resume):
+                self._stamp.paused(media_ns, paused_ns)
+            header: dict[str, Any] = {
+                **self._stamp.header(),
+                "at_ns": media_ns,
+                # after a pause, the wall time of the first nanosecond that is heard again
+                "time": self._stamp.wall(media_ns + isinstance(request, Resume)),
+            }
+            match request:
+                case Pause():
+                    await self._send(ListeningPaused(**header))
+                case Resume():
+                    await self._send(ListeningResumed(**header, paused_ms=paused_ns / NS_PER_MS))
+                case Mark(note):
+                    await self._send(MomentMarked(**header, note=note))
+                case Rename(speaker, name):
+                    self._names[speaker] = name
+                    await self._send(SpeakerRenamed(**header, speaker=speaker, name=name))
 
     async def publish(self, record: Record) -> None:
         """Publish what became of a turn."""
-        while self._asked and self._asked[0].seq <= self._stamp.next:
-            await self._again(self._asked.popleft())
+        while self._requests and self._requests[0].seq <= self._stamp.next:
+            await self._repeat(self._requests.popleft())
         async with self._one_at_a_time:
             await self._publish(record)
 
-    async def partial(self, judged: JudgedTurn) -> int:
-        """Show what a turn under way comes to so far to every sink that has nothing else to do.
-
-        Returns:
-            How many sinks missed it.
-        """
+    def preview(self, judged: JudgedTurn) -> None:
+        """Show what a turn under way comes to so far to every sink that keeps up."""
         observed, turn, scores = judged.observed, judged.observed.turn, judged.scores
         if turn.number not in self._open:
-            return len(self._outlets)
-        event = TurnPartial(
+            return
+        preview = Preview(
             **self._stamp.span(turn.start_ns, turn.end_ns),
             session=self._stamp.session,
             seq=self._open[turn.number][1],
@@ -149,10 +172,8 @@ class Publisher:
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
         )
-        idle = [outlet for outlet in self._outlets if not outlet.closed and not outlet.depth]
-        for outlet in idle:
-            outlet.send_nowait(event)
-        return len(self._outlets) - len(idle)
+        for sink in self._sinks:
+            sink.show(preview)
 
     async def _publish(self, record: Record) -> None:
         match record:
@@ -182,8 +203,8 @@ class Publisher:
         for opened, _ in list(self._open.values()):
             end_ns = max(media_ns, opened.start_ns)
             await self._send_skipped(opened.number, opened.channel, opened.start_ns, end_ns, "aborted", "session over")
-        while self._asked:
-            await self._again(self._asked.popleft())
+        while self._requests:
+            await self._repeat(self._requests.popleft())
         last = SessionEnded(
             **self._stamp.header(),
             time=self._stamp.wall(media_ns),
@@ -196,24 +217,17 @@ class Publisher:
             dropped=dropped,
         )
         await self._send(last)
-        for outlet in self._outlets:
-            outlet.close()
+        for sink in self._sinks:
+            sink.close()
         return last
 
-    async def _again(self, asked: Asked) -> None:
-        match asked:
-            case ListeningPaused():
-                await self.pause(asked.at_ns)
-            case ListeningResumed():
-                await self.resume(asked.at_ns, round(asked.paused_ms * NS_PER_MS))
-            case MomentMarked():
-                await self.mark(asked.at_ns, asked.note)
-            case SpeakerRenamed():
-                await self.rename(asked.at_ns, asked.speaker, asked.name)
+    async def _repeat(self, event: RequestEvent) -> None:
+        paused_ms = event.paused_ms if isinstance(event, ListeningResumed) else 0
+        await self.request(request_of(event), event.at_ns, round(paused_ms * NS_PER_MS))
 
     async def _send(self, event: Event) -> None:
-        for outlet in self._outlets:
-            await outlet.offer(event)
+        for sink in self._sinks:
+            await sink.events.offer(event)
 
     def _close(self, turn: Turn) -> None:
         del self._open[turn.number]
@@ -250,7 +264,7 @@ class Publisher:
             confidence=scores.confidence,
             abstained=scores.abstained is not None,
             abstained_reason=scores.abstained,
-            sentiment=sentiment(scores),
+            sentiment=scores.sentiment,
             modalities=modalities,
             faces=_faces(observed.face) if observed.face else None,
             latency_ms=Latency(
@@ -264,6 +278,15 @@ class Publisher:
         )
 
 
+def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
+    """How often each label goes with each sentiment, as it is published."""
+    shares: dict[str, dict[Sentiment, float]] = {}
+    for label, one in zip(labels.labels, labels.polarity, strict=True):
+        every: dict[Sentiment, float] = {"negative": one.negative, "neutral": one.neutral, "positive": one.positive}
+        shares[label] = {name: share for name, share in every.items() if share}
+    return shares
+
+
 def _faces(face: SpeakerFace) -> Faces:
     choice = face.choice
     course = [Expression(at_ns=one.at_ns, label=one.label) for one in face.course]
@@ -271,19 +294,7 @@ def _faces(face: SpeakerFace) -> Faces:
         face=choice.track,
         chosen_by=choice.by,
         confidence=choice.confidence,
-        seen=choice.faces,
+        count=choice.faces,
         pictures=face.frames,
         course=course,
     )
-
-
-def sentiment(scores: EmotionScores) -> Sentiment:
-    """The most probable of negative, neutral and positive, from the probabilities of MELD's emotions."""
-    p = dict(zip(scores.labels.labels, scores.probabilities, strict=True))
-    surprise = p["surprise"]
-    masses: dict[Sentiment, float] = {
-        "neutral": p["neutral"],
-        "negative": p["fear"] + p["sadness"] + p["disgust"] + p["anger"] + surprise * (1 - _SURPRISE_POSITIVE),
-        "positive": p["joy"] + surprise * _SURPRISE_POSITIVE,
-    }
-    return max(masses, key=lambda name: masses[name])

@@ -23,12 +23,12 @@ Judgement = JudgedTurn | SilentTurn | FailedTurn
 class SpeculativeSteps:
     """The steps on a turn that may be the next: they learn nothing from it.
 
-    With ``partials``, their result is published before the turn is over.
+    With ``previews``, their result is shown before the turn is over.
     """
 
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[Judgement]]
-    partials: bool = False
+    previews: bool = False
 
 
 @dataclass
@@ -42,8 +42,7 @@ class SpeculationCounts:
         spent_ms: Milliseconds of work.
         wasted_ms: Those of the wasted turns.
         left_out: Pauses at which there was no time for it.
-        partials: Judgements published before the turn was over.
-        missed: How often a sink was too busy for one.
+        previews: Judgements shown before the turn was over.
     """
 
     begun: int = 0
@@ -52,8 +51,7 @@ class SpeculationCounts:
     spent_ms: float = 0.0
     wasted_ms: float = 0.0
     left_out: int = 0
-    partials: int = 0
-    missed: int = 0
+    previews: int = 0
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Speculation:
         clock: Times it.
         has_time: Whether there is time for it; called at each pause.
         counts: Kept up to date.
-        publish: Publishes the judgement of a turn that is not over; returns how many sinks missed it.
+        show: Shows the judgement of a turn that is not over.
     """
 
     def __init__(
@@ -80,13 +78,13 @@ class Speculation:
         clock: Clock,
         has_time: Callable[[], bool],
         counts: SpeculationCounts,
-        publish: Callable[[JudgedTurn], Awaitable[int]],
+        show: Callable[[JudgedTurn], None],
     ) -> None:
         self._steps = steps
         self._clock = clock
         self._has_time = has_time
         self._counts = counts
-        self._publish = publish
+        self._show = show
         self._paused: Edge[Turn] = Edge("speculation", 1, "latest")
         self._wanted: Turn | None = None
         self._job: _Job | None = None
@@ -137,9 +135,9 @@ class Speculation:
         if job.hit is not None or replaced or isinstance(observed, FailedTurn):
             return
         judged = await self._steps.recognise(observed)
-        if turn is self._wanted and self._steps.partials and isinstance(judged, JudgedTurn):
-            self._counts.partials += 1
-            self._counts.missed += await self._publish(judged)
+        if turn is self._wanted and self._steps.previews and isinstance(judged, JudgedTurn):
+            self._counts.previews += 1
+            self._show(judged)
 
     def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:

@@ -1,4 +1,4 @@
-"""What the user asks for while a session runs: pause, go on, mark a moment, name a speaker."""
+"""Carries out what users request while a session runs: pause, resume, mark, rename."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tracker.sources.media import Pausable, Source
 
 
 class Steering:
-    """Does what is asked for, at the media time that was heard last.
+    """Carries out requests at the media time heard last.
 
     Args:
-        source: A microphone is let go of while listening is paused; any other source is not read on.
-        watcher: Looks away meanwhile.
-        publisher: Says so in an event.
-        silence: Ends the turns under way.
-        clock: For how long a pause was.
-        gauges: Show it.
+        source: While listening is paused, a microphone is released; any other source is not read.
+        watcher: Paused and resumed with the source.
+        publisher: Publishes each request as an event.
+        silence: Ends the turns under way at a media time.
+        clock: Measures how long a pause lasts.
+        gauges: Show whether listening is paused.
 
     Attributes:
-        heard_ns: Media time heard so far; kept by whoever listens.
+        heard_ns: Media time heard so far; kept up to date by the listening step.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Steering:
         source: Source,
         watcher: VideoWatcher,
         publisher: Publisher,
-        silence: Callable[[], Awaitable[object]],
+        silence: Callable[[int], Awaitable[object]],
         clock: Clock,
         gauges: Gauges,
     ) -> None:
@@ -61,12 +61,12 @@ class Steering:
         self._listening.set()
 
     async def follow(self, control: Control) -> None:
-        """Do what is asked for, until the session drains."""
+        """Carry out every request until the session drains."""
         async for request in control.requests:
             if not control.drained.is_set():
-                await self._do(request)
+                await self._carry_out(request)
 
-    async def _do(self, request: Request) -> None:
+    async def _carry_out(self, request: Request) -> None:
         now_ns = self._clock.now_ns()
         match request:
             case Pause() if self._paused_at_ns is None:
@@ -75,16 +75,15 @@ class Steering:
                 if self._pausable:
                     self._pausable.pause()
                 self._watcher.pause()
-                await self._silence()
-                await self._publisher.pause(self.heard_ns)
+                at_ns = self.heard_ns  # one time for both, whatever is heard meanwhile
+                await self._silence(at_ns)
+                await self._publisher.request(request, at_ns)
             case Resume() if self._paused_at_ns is not None:
-                await self._publisher.resume(self.heard_ns, now_ns - self._paused_at_ns)
+                await self._publisher.request(request, self.heard_ns, now_ns - self._paused_at_ns)
                 self._paused_at_ns, self._gauges.paused = None, False
                 if self._pausable:
                     self._pausable.resume()
                 self._watcher.resume()
                 self._listening.set()
-            case Mark(note):
-                await self._publisher.mark(self.heard_ns, note)
-            case Rename(speaker, name):
-                await self._publisher.rename(self.heard_ns, speaker, name)
+            case Mark() | Rename():
+                await self._publisher.request(request, self.heard_ns)

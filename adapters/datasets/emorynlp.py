@@ -15,11 +15,22 @@ import ast
 from collections import Counter
 from pathlib import Path
 
-from adapters.contract import LabelSet, Utterance
+from adapters.contract import NEGATIVE, NEUTRAL, POSITIVE, LabelSet, Utterance
 from adapters.datasets.records import Dialogues, Line, existing
 from adapters.datasets.tables import clean, read_rows
 
-LABELS = LabelSet("emorynlp", ("neutral", "joyful", "peaceful", "powerful", "scared", "mad", "sad"))
+LABELS = LabelSet.of(
+    "emorynlp",
+    {  # polarity: the feeling wheel's halves (Willcox 1982), which these labels are from
+        "neutral": NEUTRAL,
+        "joyful": POSITIVE,
+        "peaceful": POSITIVE,
+        "powerful": POSITIVE,
+        "scared": NEGATIVE,
+        "mad": NEGATIVE,
+        "sad": NEGATIVE,
+    },
+)
 _NEEDED = ("Utterance", "Speaker", "Emotion", "Scene_ID", "Utterance_ID", "Season", "Episode")
 
 

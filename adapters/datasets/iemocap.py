@@ -21,12 +21,22 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from adapters.contract import Absent, LabelSet, Utterance
+from adapters.contract import NEGATIVE, NEUTRAL, POSITIVE, Absent, LabelSet, Utterance
 from adapters.datasets.records import Dialogues, Line, existing, existing_folder
 from adapters.datasets.tables import clean
 from adapters.errors import AdapterError
 
-LABELS = LabelSet("iemocap", ("happy", "sad", "neutral", "angry", "excited", "frustrated"))
+LABELS = LabelSet.of(
+    "iemocap",
+    {
+        "happy": POSITIVE,
+        "sad": NEGATIVE,
+        "neutral": NEUTRAL,
+        "angry": NEGATIVE,
+        "excited": POSITIVE,
+        "frustrated": NEGATIVE,
+    },
+)
 _EMOTIONS = {"hap": "happy", "sad": "sad", "neu": "neutral", "ang": "angry", "exc": "excited", "fru": "frustrated"}
 _SESSIONS = {"train": (1, 2, 3), "dev": (4,), "test": (5,)}
 _TURN = re.compile(  # ids are no longer than the name of a file may be

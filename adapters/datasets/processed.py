@@ -9,33 +9,54 @@ with ``raw_text``, ``audio``, ``vision``, ``regression_labels``, ``audio_lengths
 Quirks: frames are padded at the end; here each sequence is cut to its own length. MMSA's acoustic features hold minus
 infinity (the logarithm of silence) and its faces not-a-number (nothing tracked): both become zero, as in MMSA. Rows
 with fields missing, a length of no frames or more than there are, other numbers that are not finite, or no usable label
-are refused and counted.
+are refused and counted. A file is read once, in a process of its own, and its samples are kept in the training cache.
 
 Letters: ``time`` frames of a sequence, ``dim`` its width.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
+import sys
+import zipfile  # noqa: F401  # numpy needs it where no module can be opened any more
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
 
-from adapters.contract import MELD_LABELS, LabelSet
-from adapters.datasets.unpickle import unpickle
+from adapters.contract import MELD_LABELS, NEGATIVE, NEUTRAL, POSITIVE, SURPRISE, LabelSet
+from adapters.datasets.cache import clean_up, training_folder
+from adapters.datasets.unpickle import Unpickler, convert, limited
 from adapters.errors import AdapterError
 
-CHERMA_LABELS = LabelSet("cherma", ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"))
+CHERMA_LABELS = LabelSet.of(
+    "cherma",
+    {
+        "anger": NEGATIVE,
+        "disgust": NEGATIVE,
+        "fear": NEGATIVE,
+        "joy": POSITIVE,
+        "neutral": NEUTRAL,
+        "sadness": NEGATIVE,
+        "surprise": SURPRISE,
+    },
+)
 _CHERMA_NAMES = ("愤怒", "厌恶", "恐惧", "高兴", "平静", "悲伤", "惊奇")
 _NAMES = {
     "meld": {name: name for name in MELD_LABELS.labels},
     "cherma": dict(zip(_CHERMA_NAMES, CHERMA_LABELS.labels, strict=True)),
 }
+_MMSA = "mmsa"
+_VERSION = 1
+"""Goes up when a file's samples become others."""
+
 _SPARE = 2**24  # numbers beyond those that a file has room for: rows may share what is absent
 _MSE_KEYS = ("text", "audio", "audio_len", "video", "video_len")
 _MMSA_KEYS = ("raw_text", "audio", "vision", "regression_labels", "audio_lengths", "vision_lengths")
@@ -62,8 +83,8 @@ class Samples:
 class _Room:
     """How many numbers a file may still come to: a small file may name one row a thousand times."""
 
-    def __init__(self, path: Path) -> None:
-        self._left = 2 * path.stat().st_size + _SPARE  # MMSA's are gone through twice
+    def __init__(self, size: int) -> None:
+        self._left = 2 * size + _SPARE  # MMSA's are gone through twice
 
     def take(self, count: int) -> bool:
         """Whether there is room for more; it is taken if so."""
@@ -86,22 +107,7 @@ def load_mse(folder: Path, name: str, split: str) -> Samples:
     """
     if name not in _NAMES:
         raise AdapterError(f"unknown set {name!r} of MSE-Adapter's: take {', '.join(_NAMES)}")
-    path = folder / f"{name}_{split}.pkl"
-    rows = unpickle(path)
-    if not isinstance(rows, list):
-        raise AdapterError(f"{path} holds a {type(rows).__name__}, not a list of utterances")
-    kept: list[Sample] = []
-    refused: Counter[str] = Counter()
-    room = _Room(path)
-    for row in rows:
-        missing = _missing(("features", "label"), row) or _missing(_MSE_KEYS, row["features"])
-        if missing:
-            refused[missing] += 1
-            continue
-        text, audio, audio_length, video, video_length = (row["features"][key] for key in _MSE_KEYS)
-        label = _name(row["label"], name)
-        _keep(_sample(label, text, audio, audio_length, video, video_length, room), kept, refused)
-    return Samples(tuple(kept), refused)
+    return _converted(folder / f"{name}_{split}.pkl", name, split)
 
 
 def load_mmsa(path: Path, split: str) -> Samples:
@@ -114,19 +120,104 @@ def load_mmsa(path: Path, split: str) -> Samples:
     Raises:
         AdapterError: There is no such file or split, or it is something else.
     """
-    splits = unpickle(path)
+    return _converted(path, _MMSA, split)
+
+
+def _converted(path: Path, name: str, split: str) -> Samples:
+    """The samples of a file, from the cache or read from the file and put there."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+            kept = training_folder() / f"processed-{_VERSION}-{name}-{split}-{digest}.npz"
+            if not kept.exists():
+                file.seek(0)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                partial = kept.with_suffix(f".{os.getpid()}.partial")
+                try:
+                    with partial.open("wb") as out:
+                        convert("adapters.datasets.processed", (name, split), file, out)
+                    partial.rename(kept)
+                finally:
+                    partial.unlink(missing_ok=True)
+    except FileNotFoundError as error:
+        raise AdapterError(f"no pickle at {path}") from error
+    except OSError as error:
+        raise AdapterError(f"{path} cannot be read: {error}") from error
+    except AdapterError as error:
+        raise AdapterError(f"{path} {error}") from error
+    samples = _load(kept)
+    os.utime(kept)
+    clean_up(spare=kept)
+    return samples
+
+
+def _save(samples: Samples, out: BinaryIO) -> None:
+    """Write samples as .npz: the frames of all of them one after the other, everything else as JSON."""
+    rows, nothing = samples.samples, np.zeros(0, np.float32)
+    head = {
+        "refused": samples.refused,
+        "texts": [row.text for row in rows],
+        "labels": [row.label for row in rows],
+        "audio": [row.audio.shape for row in rows],
+        "video": [row.video.shape for row in rows],
+    }
+    audio = np.concatenate([nothing, *(row.audio.ravel() for row in rows)])
+    video = np.concatenate([nothing, *(row.video.ravel() for row in rows)])
+    np.savez(out, head=np.frombuffer(json.dumps(head).encode(), np.uint8), audio=audio, video=video)
+
+
+def _load(path: Path) -> Samples:
+    with np.load(path) as kept:
+        head = json.loads(kept["head"].tobytes())
+        audio, video = (_tables(kept[kind], head[kind]) for kind in ("audio", "video"))
+    return Samples(tuple(map(Sample, head["texts"], audio, video, head["labels"])), Counter(head["refused"]))
+
+
+def _tables(joined: np.ndarray[Any, Any], shapes: list[list[int]]) -> list[np.ndarray[Any, Any]]:
+    parts = np.split(joined, np.cumsum([time * dim for time, dim in shapes], dtype=int))  # and what is left, nothing
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
+
+
+def read_mse(rows: Any, name: str, size: int) -> Samples:
+    """The samples in what a file of MSE-Adapter's holds.
+
+    Raises:
+        AdapterError: It is something else.
+    """
+    if not isinstance(rows, list):
+        raise AdapterError(f"holds a {type(rows).__name__}, not a list of utterances")
+    kept: list[Sample] = []
+    refused: Counter[str] = Counter()
+    room = _Room(size)
+    for row in rows:
+        missing = _missing(("features", "label"), row) or _missing(_MSE_KEYS, row["features"])
+        if missing:
+            refused[missing] += 1
+            continue
+        text, audio, audio_length, video, video_length = (row["features"][key] for key in _MSE_KEYS)
+        label = _name(row["label"], name)
+        _keep(_sample(label, text, audio, audio_length, video, video_length, room), kept, refused)
+    return Samples(tuple(kept), refused)
+
+
+def read_mmsa(splits: Any, split: str, size: int) -> Samples:
+    """The samples of one split in what a file of MMSA's holds.
+
+    Raises:
+        AdapterError: There is no such split, or it is something else.
+    """
     if not isinstance(splits, dict) or split not in splits:
-        raise AdapterError(f"{path} has no split {split!r}")
+        raise AdapterError(f"has no split {split!r}")
     columns = splits[split]
     missing = _missing(_MMSA_KEYS, columns)
     if missing:
-        raise AdapterError(f"{path}, split {split}: {missing}")
+        raise AdapterError(f"has {missing} in its split {split!r}")
     lengths = {key: _length(columns[key]) for key in _MMSA_KEYS}
     if len(set(lengths.values())) != 1:
-        raise AdapterError(f"{path}, split {split}: its columns differ in length: {lengths}")
+        raise AdapterError(f"has columns of different lengths in its split {split!r}: {lengths}")
     kept: list[Sample] = []
     refused: Counter[str] = Counter()
-    room = _Room(path)
+    room = _Room(size)
     for text, audio, vision, label, audio_length, vision_length in zip(*(columns[k] for k in _MMSA_KEYS), strict=True):
         audio, vision = _zeroed(audio, np.isneginf, room), _zeroed(vision, np.isnan, room)
         _keep(_sample(_score(label), text, audio, audio_length, vision, vision_length, room), kept, refused)
@@ -233,3 +324,15 @@ def _numbers(frames: Any, room: _Room) -> np.ndarray[Any, np.dtype[np.float32]] 
         return np.asarray(frames, dtype=np.float32)
     except (OverflowError, TypeError, ValueError):
         return None
+
+
+def _convert(size: int) -> None:
+    """A pickle's samples, from standard input to standard output."""
+    name, split = sys.argv[1:]
+    found = Unpickler(sys.stdin.buffer).load()
+    samples = read_mmsa(found, split, size) if name == _MMSA else read_mse(found, name, size)
+    _save(samples, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    limited(_convert)

@@ -47,7 +47,7 @@ class Dialogues:
         return [line.label for dialogue in self.dialogues for line in dialogue if line.label is not None]
 
     @property
-    def places(self) -> list[int]:
+    def dialogue_ids(self) -> list[int]:
         """Which dialogue each labelled turn is of, in order."""
         return [place for place, dialogue in enumerate(self.dialogues) for line in dialogue if line.label is not None]
 

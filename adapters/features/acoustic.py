@@ -1,8 +1,8 @@
 """Voice features: the states of Whisper's encoder, in a window that fits the turn, and the prosody beside them.
 
-One pass of the encoder serves two readers: the decoder that writes the transcript and the adapter that hears the
-emotion. Whisper's own pipelines pad every input to 30 s; here the window is the turn, then about 3 s of silence (with
-less the decoder tends to repeat itself), so that a turn of 6 s costs a tenth of the work.
+One pass of the encoder serves both the decoder that writes the transcript and the adapter. Whisper's own pipelines pad
+every input to 30 s; here the window is the turn, then about 3 s of silence (with less the decoder tends to repeat
+itself), so that a turn of 6 s costs a tenth of the work.
 
 Letters: ``samples`` at 16 kHz, ``mel`` frames of 10 ms, ``frames`` encoder frames of 20 ms.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from faster_whisper.feature_extractor import FeatureExtractor
 from jaxtyping import Float32
 
+from adapters.assets import SPEECH_ENCODER, asset_folder
 from adapters.contract import Features, FeatureSpec
 from adapters.errors import AdapterError
 from adapters.features.prosody import COLUMNS, prosody
@@ -56,7 +57,7 @@ class SpeechEncoder:
     """A loaded Whisper, read after its encoder; use from one thread at a time.
 
     Args:
-        folder: Whisper tiny.en in CTranslate2's format.
+        folder: Whisper tiny.en in CTranslate2's format; the pulled asset if not given.
         device: ``cpu`` or ``cuda``.
         threads: Threads of one pass; 0 takes one per core, four at most (more threads than cores wait for each other).
 
@@ -67,9 +68,10 @@ class SpeechEncoder:
         AdapterError: The folder holds no such model.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, device: str = "cpu", threads: int = 0) -> None:
+        folder = folder or asset_folder(SPEECH_ENCODER)
         if not (folder / "model.bin").is_file():
-            raise AdapterError(f"no speech encoder at {folder}: pull whisper-tiny.en or give its folder")
+            raise AdapterError(f"no speech encoder at {folder}: pull {SPEECH_ENCODER} or give its folder")
         self.model = ctranslate2.models.Whisper(
             str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
         )
@@ -79,18 +81,18 @@ class SpeechEncoder:
         """Encode one turn in a window that fits it.
 
         Args:
-            samples: The turn, 16 kHz, in [-1, 1]; what lies beyond 30 s is not heard.
+            samples: The turn, 16 kHz, in [-1, 1]; samples beyond 30 s are ignored.
 
         Returns:
             ``ceil(seconds * 50)`` frames.
         """
         seconds = window_s(len(samples) / RATE_HZ)
-        heard = samples[: round(seconds * RATE_HZ)]
+        kept = samples[: round(seconds * RATE_HZ)]
         output = self._encode(samples, seconds)
         on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
-        frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
+        frames = math.ceil(len(kept) / RATE_HZ * SPEC.rate_hz)
         states = np.array(on_cpu, dtype=np.float32)[0, :frames]
-        return Encoded(Features(SPEC, np.concatenate([states, prosody(heard, frames)], axis=1)), output)
+        return Encoded(Features(SPEC, np.concatenate([states, prosody(kept, frames)], axis=1)), output)
 
     def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
         """Encode one turn with more silence after it, for words that the short window gave no room to."""
@@ -103,7 +105,7 @@ class SpeechEncoder:
     def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> ctranslate2.StorageView:
         length = round(seconds * RATE_HZ)
         window = np.zeros(length, np.float32)
-        heard = samples[:length]
-        window[: len(heard)] = heard
+        kept = samples[:length]
+        window[: len(kept)] = kept
         mel = self._mel(window)[None, :, : length // _HOP].astype(np.float32)
         return self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))

@@ -51,8 +51,8 @@ def _pitch(power: Float32[np.ndarray, "frames bins"]) -> tuple[np.ndarray, np.nd
 def _slope(decibel: np.ndarray, low: int, high: int) -> np.ndarray:
     """Least-squares slope in dB per kHz between two bins."""
     khz = np.arange(low, high) * _RATE_HZ / _FFT / 1000.0
-    centred = khz - khz.mean()
-    slope: np.ndarray = decibel[:, low:high] @ centred / (centred @ centred)
+    normalised = khz - khz.mean()
+    slope: np.ndarray = decibel[:, low:high] @ normalised / (normalised @ normalised)
     return slope
 
 

@@ -19,12 +19,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, pad
 
+from adapters.assets import FACE_ENCODER, asset_folder
 from adapters.contract import MELD_LABELS, FeatureSpec
 from adapters.errors import AdapterError
 
 SIZE = 48  # pixels of a face's side, framed as FER2013's
 CHANNELS = 128  # columns of a frame that are the last block's channels; the log probabilities of MELD's labels follow
-SPEC = FeatureSpec("mini-xception-fer", version=1, dim=CHANNELS + len(MELD_LABELS), rate_hz=5.0)
+SPEC = FeatureSpec(FACE_ENCODER, version=1, dim=CHANNELS + len(MELD_LABELS), rate_hz=5.0)
 
 _SEEN = 64  # pixels of a side as the network takes it
 _WIDTHS = (8, 16, 32, 64, 128)  # channels of the entry and the four blocks
@@ -32,26 +33,27 @@ _KERAS_EPSILON = 1e-3
 _ORDER = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")  # of the network's own classes
 
 
-class ExpressionReader:
+class FaceEncoder:
     """Reads faces; the same face gives the same features, whichever others are read with it.
 
     Args:
-        folder: The asset ``mini-xception-fer``.
+        folder: With the weights; the pulled asset if not given.
 
     Raises:
         AdapterError: The folder holds no such network.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        folder = folder or asset_folder(FACE_ENCODER)
         path = folder / "model.safetensors"
         if not path.is_file():
-            raise AdapterError(f"no face network at {folder}: pull mini-xception-fer or give its folder")
+            raise AdapterError(f"no face network at {folder}: pull {FACE_ENCODER} or give its folder")
         self._network = MiniXception()
         weights = {_torch_name(name): _torch_layout(name, value) for name, value in load_file(path).items()}
         state = self._network.state_dict().items()
         expected = {name: value.shape for name, value in state if not name.endswith("num_batches_tracked")}
         if {name: value.shape for name, value in weights.items()} != expected:
-            raise AdapterError(f"{path} is not mini-XCEPTION: pull mini-xception-fer again")
+            raise AdapterError(f"{path} is not mini-XCEPTION: pull {FACE_ENCODER} again")
         self._network.load_state_dict(weights, strict=False)
         self._network.train(False).requires_grad_(False)
         self._order = torch.tensor([_ORDER.index(label) for label in MELD_LABELS.labels])
@@ -70,8 +72,8 @@ class ExpressionReader:
         return torch.cat(rows).numpy() if rows else np.zeros((0, SPEC.dim), np.float32)
 
     def _read(self, face: Tensor) -> Float[Tensor, "1 dim"]:
-        seen = interpolate(face.float(), size=(_SEEN, _SEEN), mode="bilinear", align_corners=False)
-        maps = self._network.maps(seen.round() / 127.5 - 1.0)
+        scaled = interpolate(face.float(), size=(_SEEN, _SEEN), mode="bilinear", align_corners=False)
+        maps = self._network.maps(scaled.round() / 127.5 - 1.0)
         scores = self._network.classes(maps).mean((2, 3))[:, self._order]
         return torch.cat([maps.mean((2, 3)), scores.log_softmax(-1)], dim=1)
 

@@ -69,7 +69,7 @@ class MseAdapter(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers learn."""
+        """How many weights are trained."""
         return sum(value.numel() for value in self.parameters())
 
     def forward(

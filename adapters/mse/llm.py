@@ -39,14 +39,14 @@ class MseBatch:
 
 
 class MseLlm:
-    """A frozen causal LLM that is asked about turns, with the adapter's pseudo tokens before their words.
+    """A frozen causal LLM that answers a question about turns, with the adapter's pseudo tokens before their words.
 
     Args:
         llm: Any causal LLM of Hugging Face's.
         tokenizer: Its own.
         adapter: Fits the LLM's width; it is moved to the LLM's device, and its parameters are the only ones that take a
             gradient.
-        task: What is asked.
+        task: The question.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class MseLlm:
     def scores(self, batch: MseBatch) -> Float[Tensor, "b answers"]:
         """Log probability of every answer of the task among all of them."""
         prompts = self._prompts(batch)
-        # One row tells all answers that differ in their last token only: a few rows for 61 intensities.
+        # One row scores all answers that differ in their last token only: a few rows for 61 intensities.
         rows = {tuple(answer[:-1].tolist()): answer for answer in self._answers}
         heads = list(rows)
-        told = self._told([(prompt, answer) for prompt in prompts for answer in rows.values()])
-        told = told.unflatten(0, (-1, len(heads)))
+        log_probs = self._log_probs([(prompt, answer) for prompt in prompts for answer in rows.values()])
+        log_probs = log_probs.unflatten(0, (-1, len(heads)))
         scores = [
-            told[:, heads.index(tuple(answer[:-1].tolist())), torch.arange(len(answer)), answer].sum(-1)
+            log_probs[:, heads.index(tuple(answer[:-1].tolist())), torch.arange(len(answer)), answer].sum(-1)
             for answer in self._answers
         ]
         return torch.stack(scores, -1).log_softmax(-1)
@@ -108,13 +108,13 @@ class MseLlm:
         self, rows: Sequence[tuple[Float[Tensor, "time d"], Int64[Tensor, " answer"]]]
     ) -> Float[Tensor, " rows"]:
         """Log likelihood of each row's answer after its prompt."""
-        told = self._told(rows)
-        wanted = pad_sequence([answer for _, answer in rows], batch_first=True).to(told.device)
-        counts = _present([len(answer) for _, answer in rows]).to(told.device)
-        likelihoods: Tensor = (told.gather(-1, wanted[..., None])[..., 0] * counts).sum(-1)
+        log_probs = self._log_probs(rows)
+        wanted = pad_sequence([answer for _, answer in rows], batch_first=True).to(log_probs.device)
+        counts = _present([len(answer) for _, answer in rows]).to(log_probs.device)
+        likelihoods: Tensor = (log_probs.gather(-1, wanted[..., None])[..., 0] * counts).sum(-1)
         return likelihoods
 
-    def _told(
+    def _log_probs(
         self, rows: Sequence[tuple[Float[Tensor, "time d"], Int64[Tensor, " answer"]]]
     ) -> Float[Tensor, "rows answer vocabulary"]:
         """Log probabilities of every token where each row's answer stands."""
@@ -124,11 +124,11 @@ class MseLlm:
         longest = max(len(answer) for _, answer in rows)
         ends = torch.tensor([len(prompt) for prompt, _ in rows])
         states = self._llm.base_model(inputs_embeds=inputs, attention_mask=present.long(), use_cache=False)[0]
-        # Only the positions from which an answer's tokens are told go through the vocabulary head.
+        # Only the positions from which an answer's tokens are predicted go through the vocabulary head.
         at = (ends[:, None] - 1 + torch.arange(longest)).clamp(max=inputs.shape[1] - 1)
         head = self._llm.get_output_embeddings()
-        told: Tensor = head(states[torch.arange(len(rows))[:, None], at]).float().log_softmax(-1)
-        return told
+        log_probs: Tensor = head(states[torch.arange(len(rows))[:, None], at]).float().log_softmax(-1)
+        return log_probs
 
 
 def _present(lengths: Sequence[int]) -> Bool[Tensor, "b time"]:

@@ -1,4 +1,4 @@
-"""Text-Guide-Mixer (paper, section 3.3): the words say what to listen and look for."""
+"""Text-Guide-Mixer (paper, section 3.3): the words guide voice and face."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class TextGuideMixer(nn.Module):
         if present is None:
             mean = text.mean(1)
         else:
-            kept = present[..., None].to(text.dtype)
-            mean = (text * kept).sum(1) / kept.sum(1).clamp(min=1)
+            mask = present[..., None].to(text.dtype)
+            mean = (text * mask).sum(1) / mask.sum(1).clamp(min=1)
         guide = self.text_mlp(mean)
         mixed: Tensor = torch.mul(audio, guide) + torch.mul(video, guide)
         return mixed

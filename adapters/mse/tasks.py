@@ -1,8 +1,8 @@
-"""What the LLM is asked in the published method, and the answers that it may give.
+"""The questions to the LLM in the published method, and its possible answers.
 
 Prompts, label numbers and number formats are the authors' (their configuration of MSE-Qwen-1.8B), English for MELD,
 IEMOCAP and MOSEI, Chinese for CHERMA and SIMS-V2. Their code writes an answer token by token, and takes what does not
-parse for 0; here every possible answer is scored instead, so each judgement is one of them.
+parse for 0; here every possible answer is scored instead, so each prediction is one of them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The published method, trained and judged as its authors do: ``python -m adapters.published``.
+"""MSE-Adapter trained and evaluated as its authors do: their data files in, a checkpoint and metrics out.
 
-In goes a data set of the paper's (`data`), asked of a frozen LLM with a fresh adapter (`model`); `fit` trains and keeps
-the best epoch, `saved` writes the adapter down, and ``python -m adapters.published.evaluate`` judges it again.
+`data` reads a data set of the paper, `model` puts a fresh adapter beside a frozen LLM, `fit` trains it and keeps the
+best epoch, `checkpoint` saves it.
 """

@@ -1,8 +1,8 @@
-"""Turns as the published method takes them: words with what was said before, voice frames, face frames, the answer.
+"""Turns as the published method takes them: words with the turns before, voice frames, face frames, the answer.
 
 They come from the authors' processed files (`adapters.datasets.processed`), or, for MELD, from its tables. Those bring
 neither voice nor face: both are then one frame of zeros, as wide as the authors' for MELD. An adapter that was trained
-on the one is never judged on the other.
+on the one is never evaluated on the other.
 
 Letters: ``time`` frames, ``dim`` and ``width`` those of voice and face.
 """
@@ -22,10 +22,10 @@ from adapters.datasets import meld
 from adapters.datasets.processed import Samples, load_mmsa, load_mse
 from adapters.datasets.records import Dialogues, Line
 from adapters.errors import AdapterError
-from adapters.prompt import anonymous
+from adapters.llm.prompt import anonymise
 from adapters.published.sets import Emotions, Sentiment, set_of
 
-PAST = 5  # turns before the judged one
+PAST = 5  # turns before the one to classify
 FRAMES = 64  # width of voice and face frames in the authors' files of MELD
 SPLITS = ("train", "valid", "test")
 TABLES, PROCESSED = "tables", "processed files"
@@ -73,8 +73,8 @@ class Turns:
 
 def text_of(dialogue: tuple[Line, ...], turn: int) -> str:
     """A turn with those before it, as one text."""
-    said = anonymous([line.utterance for line in dialogue[: turn + 1]])
-    return "\n".join(f"{one.speaker}: {one.text}" for one in said[-PAST - 1 :])
+    lines = anonymise([line.utterance for line in dialogue[: turn + 1]])
+    return "\n".join(f"{one.speaker}: {one.text}" for one in lines[-PAST - 1 :])
 
 
 def turns_of(corpus: Dialogues) -> tuple[Turn, ...]:
@@ -107,18 +107,18 @@ def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
     if found is None:
         return _tables(name, data, split, dialogues)
     if dialogues:
-        raise AdapterError("processed files do not tell dialogues apart: leave --dialogues and --judged out")
+        raise AdapterError("processed files do not tell dialogues apart: leave out --dialogues and --dev-dialogues")
     path, samples = found
     return _usable(path, _from_samples(dataset, samples))
 
 
-def load_both(name: str, data: Path, dialogues: int = 0, judged: int = 0) -> tuple[Turns, Turns]:
+def load_both(name: str, data: Path, dialogues: int = 0, dev_dialogues: int = 0) -> tuple[Turns, Turns]:
     """Read what is trained on, and what the best epoch is chosen by; so many of the tables' dialogues, 0 for all.
 
     Raises:
         AdapterError: As `load`, or the two do not go together.
     """
-    fitting, valid = load(name, data, "train", dialogues), load(name, data, "valid", judged)
+    fitting, valid = load(name, data, "train", dialogues), load(name, data, "valid", dev_dialogues)
     for what, one, other in (("come from", fitting.source, valid.source), ("are", fitting.widths, valid.widths)):
         if one != other:
             raise AdapterError(f"the train split's frames {what} {one}, the valid split's {what} {other}")

@@ -1,7 +1,7 @@
-"""``python -m adapters.published.evaluate``: an adapter of the published method on a split; one JSON on stdout.
+"""An adapter of the published method on a split; one JSON on stdout.
 
 The adapter is a folder that training wrote, which knows its data set and its LLM; or a safetensors file with weights in
-the authors' own layout, for which both are to be named.
+the authors' own layout, for which both have to be named.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.commands import said_in_one_line
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter
-from adapters.published import saved
+from adapters.published import checkpoint
+from adapters.published.checkpoint import MseCard
 from adapters.published.data import load
-from adapters.published.fit import judged
+from adapters.published.fit import evaluate_split
 from adapters.published.model import load_llm
-from adapters.published.saved import Saved
 from adapters.published.sets import set_of
 
 
-def _load(path: Path, dataset: str | None, backbone: str | None) -> tuple[MseAdapter, Saved]:
+def _load(path: Path, dataset: str | None, backbone: str | None) -> tuple[MseAdapter, MseCard]:
     if path.is_file():
         if dataset is None or backbone is None:
-            raise AdapterError(f"{path} holds weights alone: say --dataset and --backbone")
-        return saved.load_official(path, dataset, backbone)
-    adapter, made = saved.load(path)
+            raise AdapterError(f"{path} holds weights alone: give --dataset and --backbone")
+        return checkpoint.load_official(path, dataset, backbone)
+    adapter, made = checkpoint.load(path)
     if dataset not in (None, made.dataset):
         raise AdapterError(f"{path} was trained for {made.dataset}, not for {dataset}")
     return adapter, made
@@ -37,27 +36,27 @@ def _load(path: Path, dataset: str | None, backbone: str | None) -> tuple[MseAda
 def evaluate(
     path: Path, data: Path, split: str, dataset: str | None, backbone: str | None, dtype: str, device: str
 ) -> dict[str, Any]:
-    """Judge a split.
+    """Evaluate a split.
 
     Args:
         path: A folder that training wrote, or a safetensors file in the authors' layout.
         data: As `adapters.published.data.load` takes it.
         split: Likewise.
-        dataset: To be said for a file; a folder knows it.
-        backbone: To be said for a file; a folder knows its name, but not where else it may be.
+        dataset: Required for a file; a folder's card has it.
+        backbone: Required for a file; a folder's card has its name, but not another place where it may be.
         dtype: Number format of the LLM.
         device: Where it runs.
 
     Returns:
-        The figures, and what they are of.
+        The metrics, and what they are of.
 
     Raises:
         AdapterError: Something is missing or damaged, or does not go together.
     """
     adapter, made = _load(path, dataset, backbone)
-    asked, turns = set_of(made.dataset), load(made.dataset, data, split)
+    task, turns = set_of(made.dataset), load(made.dataset, data, split)
     llm = load_llm(backbone or made.backbone.name, dtype, device)
-    saved.assert_fits(path, made, llm, turns)
+    checkpoint.assert_fits(path, made, llm, turns)
     return {
         "dataset": made.dataset,
         "split": split,
@@ -65,7 +64,7 @@ def evaluate(
         "backbone": llm.name,
         "parameters": adapter.parameter_count,
         "refused": dict(turns.refused),
-        **judged(llm.beside(adapter, asked.task), asked, turns.turns),
+        **evaluate_split(llm.beside(adapter, task.task), task, turns.turns),
     }
 
 
@@ -78,11 +77,6 @@ def main(
     dtype: Annotated[str, typer.Option(help="Number format of the LLM: auto, float32 or bfloat16.")] = "bfloat16",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
 ) -> None:
-    """Judge a split with a trained adapter and print its figures."""
-    with said_in_one_line():
-        result = evaluate(adapter, data, split, dataset, backbone, dtype, device)
+    """Evaluate a trained adapter on a split and print its metrics."""
+    result = evaluate(adapter, data, split, dataset, backbone, dtype, device)
     typer.echo(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -21,18 +21,18 @@ from transformers import get_cosine_schedule_with_warmup
 
 from adapters.errors import AdapterError
 from adapters.mse.llm import MseBatch, MseLlm
-from adapters.progress import progress
 from adapters.published.data import Turn
 from adapters.published.sets import DataSet
+from adapters.training.progress import progress
 
-_JUDGED = 8  # turns at a time
+_EVALUATED = 8  # turns at a time
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How it is trained; `adapters.presets.PaperFit` says what each means."""
+    """How it is trained; `adapters.llm.presets.PaperFit` says what each means."""
 
     epochs: int
     batch: int
@@ -55,7 +55,7 @@ def epoch_of(
     Raises:
         AdapterError: A loss is not finite.
     """
-    for some in _parts(turns, batch):
+    for some in _batches(turns, batch):
         loss = model.loss(batch_of(some), [dataset.task.answer_to(turn.value) for turn in some])
         if not torch.isfinite(loss):
             raise AdapterError(
@@ -67,7 +67,7 @@ def epoch_of(
         yield float(loss.detach())
 
 
-def judge(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> Float[Tensor, "turns answers"]:
+def predict(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> Float[Tensor, "turns answers"]:
     """Probabilities of the answers; turns of like length go together.
 
     Raises:
@@ -75,17 +75,17 @@ def judge(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> Float[Tenso
     """
     order = sorted(range(len(turns)), key=lambda index: len(turns[index].text))
     rows = torch.empty(len(turns), len(dataset.task.answers))
-    for part in progress(list(_parts(order, _JUDGED)), "judging"):
+    for part in progress(list(_batches(order, _EVALUATED)), "evaluating"):
         rows[part] = model.scores(batch_of([turns[index] for index in part])).exp().cpu()
     if not torch.isfinite(rows).all():
         raise AdapterError("the LLM's answers are not numbers: take --dtype float32")
     return rows
 
 
-def judged(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> dict[str, Any]:
-    """The figures of a split."""
+def evaluate_split(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> dict[str, Any]:
+    """The metrics of a split."""
     true = np.array([turn.value for turn in turns])
-    return dataset.figures(judge(model, dataset, turns).double().numpy(), true)
+    return dataset.metrics(predict(model, dataset, turns).double().numpy(), true)
 
 
 def fit(
@@ -94,7 +94,7 @@ def fit(
     """Train; the adapter ends as it was in its best epoch on the validation split.
 
     Returns:
-        The best epoch's figures, its number, and the minutes that an epoch's training took.
+        The best epoch's metrics, its number, and the minutes that an epoch's training took.
 
     Raises:
         AdapterError: As `epoch_of`.
@@ -104,7 +104,7 @@ def fit(
     schedule = get_cosine_schedule_with_warmup(optimiser, steps // 10, steps)
     random = torch.Generator().manual_seed(seed)
     best: dict[str, Any] = {}
-    kept = model.adapter.state_dict()
+    weights = model.adapter.state_dict()
     minutes: list[float] = []
     while len(minutes) < how.epochs and len(minutes) - best.get("epoch", 0) < how.patience:
         order = torch.randperm(len(fitting), generator=random).tolist()
@@ -114,11 +114,11 @@ def fit(
         for _ in progress(some, what, total=steps // how.epochs):
             schedule.step()
         minutes.append((time.monotonic() - begun) / 60)
-        result = judged(model, dataset, valid)
+        result = evaluate_split(model, dataset, valid)
         if not best or dataset.score(result) > dataset.score(best):
             best = {**result, "epoch": len(minutes)}
-            kept = {name: value.clone() for name, value in model.adapter.state_dict().items()}
-    model.adapter.load_state_dict(kept)
+            weights = {name: value.clone() for name, value in model.adapter.state_dict().items()}
+    model.adapter.load_state_dict(weights)
     return {**best, "minutes_per_epoch": sum(minutes) / len(minutes)}
 
 
@@ -126,6 +126,6 @@ def _padded(frames: Sequence[Float[Tensor, "time dim"]]) -> tuple[Float[Tensor, 
     return pad_sequence(list(frames), batch_first=True), torch.tensor([len(one) for one in frames])
 
 
-def _parts(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from adapters.backbone import choose_device, choose_dtype, digest, load_frozen
-from adapters.cache import backbone_source
-from adapters.checkpoint import BackboneSpec
+from adapters.checkpoint.store import BackboneSpec
 from adapters.errors import AdapterError
+from adapters.llm.backbone import choose_device, choose_dtype, digest, load_frozen
+from adapters.llm.presets import backbone_source
 from adapters.mse.adapter import PRESETS, MseAdapter, MseShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import Task
@@ -18,7 +18,7 @@ from adapters.mse.tasks import Task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenLlm:
-    """A causal LLM with its vocabulary head, and its tokenizer; ``name`` is what it was asked for by."""
+    """A causal LLM with its vocabulary head, and its tokenizer; ``name`` is the name that it was loaded by."""
 
     name: str
     model: PreTrainedModel

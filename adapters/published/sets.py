@@ -1,7 +1,7 @@
-"""The paper's data sets: what the LLM is asked about each, and which figures its answers are judged by.
+"""The paper's data sets: the question to the LLM for each, and the metrics of its answers.
 
-The answer is the most likely one, as in the authors' code, which decodes greedily; a sentiment is the number that this
-answer says, not a mean over all of them. The best epoch is that of the highest weighted F1, or of the smallest mean
+The answer is the most likely one, as in the authors' code, which decodes greedily; a sentiment is the number in
+this answer, not a mean over all of them. The best epoch is that of the highest weighted F1, or of the smallest mean
 absolute error, as the authors choose it.
 
 Letters: ``n`` turns, ``answers`` of the task.
@@ -20,24 +20,24 @@ from adapters.contract import MELD_LABELS
 from adapters.datasets.processed import CHERMA_LABELS
 from adapters.errors import AdapterError
 from adapters.mse.tasks import TASKS, Task
-from adapters.regression import MoseiFigures, SimsFigures, mosei_figures, sims_figures
-from adapters.scores import figures
+from adapters.published.regression import MoseiMetrics, SimsMetrics, mosei_metrics, sims_metrics
+from adapters.training.metrics import compute_metrics
 
-Told = Float[np.ndarray, "n answers"]
+Probabilities = Float[np.ndarray, "n answers"]
 Values = Float[np.ndarray, " n"]
 
 
 class DataSet(Protocol):
-    """What is asked, and how answers are judged."""
+    """The question, and the metrics of its answers."""
 
     @property
     def task(self) -> Task:
         """The question and its answers."""
 
-    def figures(self, told: Told, true: Values) -> dict[str, Any]:
+    def metrics(self, probabilities: Probabilities, true: Values) -> dict[str, Any]:
         """How probabilities of the answers fit the true class ids or intensities."""
 
-    def score(self, figures: Mapping[str, Any]) -> float:
+    def score(self, metrics: Mapping[str, Any]) -> float:
         """What the best epoch has most of."""
 
 
@@ -48,13 +48,13 @@ class Emotions:
     task: Task
     labels: tuple[str, ...]
 
-    def figures(self, told: Told, true: Values) -> dict[str, Any]:
+    def metrics(self, probabilities: Probabilities, true: Values) -> dict[str, Any]:
         """As every evaluation of emotions reports them."""
-        return dict(figures(told, true.astype(int), self.labels))
+        return dict(compute_metrics(probabilities, true.astype(int), self.labels))
 
-    def score(self, figures: Mapping[str, Any]) -> float:
+    def score(self, metrics: Mapping[str, Any]) -> float:
         """Weighted F1."""
-        return float(figures["weighted_f1"])
+        return float(metrics["weighted_f1"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Sentiment:
     """Intensities; ``measure`` compares predicted with true ones, ``file`` is MMSA's with the features."""
 
     task: Task
-    measure: Callable[[Values, Values], MoseiFigures | SimsFigures]
+    measure: Callable[[Values, Values], MoseiMetrics | SimsMetrics]
     file: str
 
     @property
@@ -70,20 +70,20 @@ class Sentiment:
         """Intensities lie between minus this and this."""
         return max(self.task.values)
 
-    def figures(self, told: Told, true: Values) -> dict[str, Any]:
+    def metrics(self, probabilities: Probabilities, true: Values) -> dict[str, Any]:
         """As MMSA reports them."""
-        return dict(self.measure(np.array(self.task.values)[told.argmax(1)], true))
+        return dict(self.measure(np.array(self.task.values)[probabilities.argmax(1)], true))
 
-    def score(self, figures: Mapping[str, Any]) -> float:
+    def score(self, metrics: Mapping[str, Any]) -> float:
         """Minus the mean absolute error."""
-        return -float(figures["mae"])
+        return -float(metrics["mae"])
 
 
 SETS: Mapping[str, Emotions | Sentiment] = {
     "meld": Emotions(TASKS["meld"], MELD_LABELS.labels),
     "cherma": Emotions(TASKS["cherma"], CHERMA_LABELS.labels),
-    "mosei": Sentiment(TASKS["mosei"], mosei_figures, "unaligned_50.pkl"),
-    "sims-v2": Sentiment(TASKS["sims-v2"], sims_figures, "ch-simsv2s.pkl"),
+    "mosei": Sentiment(TASKS["mosei"], mosei_metrics, "unaligned_50.pkl"),
+    "sims-v2": Sentiment(TASKS["sims-v2"], sims_metrics, "ch-simsv2s.pkl"),
 }
 
 

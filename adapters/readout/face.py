@@ -1,4 +1,4 @@
-"""The reader of faces: what a turn's frames show, summed up in one vector, in; class scores out.
+"""The face classifier: a turn's frames, summarised in one vector, in; class scores out.
 
 An expression shows for part of a turn, so beside the mean of the frames the vector holds the peak of each class. Only
 frames with a face are there: how many are missing is no evidence of an emotion.
@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from adapters.features.visual import CHANNELS, SPEC
-from adapters.readout.members import Members, average
+from adapters.readout.ensemble import Ensemble, mean_log_probs
 
 FACE_DIM = SPEC.dim + (SPEC.dim - CHANNELS)
 
@@ -27,20 +27,20 @@ def summarise_face(values: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndar
     return np.concatenate([values.mean(0), values[:, CHANNELS:].max(0)]).astype(np.float32)
 
 
-class FaceReader(nn.Module):
-    """Judges faces.
+class FaceClassifier(nn.Module):
+    """Classifies faces.
 
     Args:
         hidden: Width of each member's hidden layer.
-        members: How many.
+        members: Networks.
         classes: How many.
         dropout: On inputs and hidden layers.
     """
 
     def __init__(self, hidden: int, members: int, classes: int, dropout: tuple[float, float]) -> None:
         super().__init__()
-        self.members = Members(FACE_DIM, hidden, members, classes, dropout)
+        self.ensemble = Ensemble(FACE_DIM, hidden, members, classes, dropout)
 
     def forward(self, faces: Float[Tensor, "b summary"]) -> Float[Tensor, "b classes"]:
         """Log probabilities under balanced classes."""
-        return average(self.members(faces))
+        return mean_log_probs(self.ensemble(faces))

@@ -1,9 +1,9 @@
-"""Pseudo tokens behind the dialogue: what the voice sounds like, told to the frozen LLM, and a learned question.
+"""Pseudo tokens behind the dialogue: the voice as input to the frozen LLM, and a learned question.
 
 The better variant of MSE-Adapter (see `adapters.mse`): its Text-Guide-Mixer and Multi-Scale Fusion make the tokens,
 each with a projection of its own. They stand after the turn instead of before it, so that the dialogue is read once
-(see `adapters.prefix`), and the answer is read off the middle of the network at the last position instead of being
-written. A modality that is absent has a learned vector in its place.
+(see `adapters.llm.prefix`). The answer is the middle layers' state at the last position; nothing is generated. An
+absent modality has a learned vector in its place.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``q`` positions of the question, ``read`` layers,
 ``summary`` width of a voice's vector.
@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from adapters.backbone import Backbone
+from adapters.llm.backbone import Backbone
+from adapters.llm.prefix import Prefix
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.mse.mixer import TextGuideMixer
-from adapters.prefix import Prefix
-from adapters.readout.members import Standardise
+from adapters.readout.ensemble import Standardiser
 from adapters.readout.voice_summary import SUMMARY_DIM
 
 
@@ -48,33 +48,33 @@ class PseudoTokens(nn.Module):
         dropout: On the voice's summary.
     """
 
-    level: Tensor
+    scale: Tensor
 
     def __init__(self, d: int, shape: PseudoShape, dropout: float = 0.0) -> None:
         super().__init__()
-        self.voice = nn.Sequential(Standardise(SUMMARY_DIM), nn.Dropout(dropout), nn.Linear(SUMMARY_DIM, COMMON))
+        self.voice = nn.Sequential(Standardiser(SUMMARY_DIM), nn.Dropout(dropout), nn.Linear(SUMMARY_DIM, COMMON))
         self.no_voice = nn.Parameter(torch.ones(COMMON))
         self.no_face = nn.Parameter(torch.zeros(COMMON))
         self.mixer = TextGuideMixer(d)
         self.fusion = MultiScaleFusion(d, shape.tokens, full_rank=True)
         self.question = nn.Parameter(torch.zeros(shape.question, d))
-        self.register_buffer("level", torch.ones(()))
+        self.register_buffer("scale", torch.ones(()))
 
     @torch.no_grad()
-    def ask(self, question: Float[Tensor, "q d"]) -> None:
-        """Begin with a question in words, and with tokens at the level of the LLM's own embeddings.
+    def initialise(self, question: Float[Tensor, "q d"]) -> None:
+        """Begin with a question in words, and with tokens at the scale of the LLM's own embeddings.
 
         Args:
             question: Embeddings of its tokens.
         """
         self.question.copy_(question)
-        self.level.copy_(question.std())
+        self.scale.copy_(question.std())
 
     @torch.no_grad()
     def measure(self, voices: Float[Tensor, "b summary"]) -> None:
-        """Take the scales of training voices, their speakers' habits taken off."""
+        """Take the scales of training voices, normalised by speaker."""
         standardise = self.voice[0]
-        assert isinstance(standardise, Standardise)
+        assert isinstance(standardise, Standardiser)
         standardise.measure(voices)
 
     def forward(
@@ -84,16 +84,16 @@ class PseudoTokens(nn.Module):
 
         Args:
             words: Mean embedding of each turn's own words.
-            voice: Each turn's voice, its speaker's habits taken off; anything finite where it has none.
+            voice: Each turn's voice, normalised by speaker; anything finite where it has none.
             has_voice: Which turns have a voice.
         """
-        heard = torch.where(has_voice[:, None], self.voice(voice), self.no_voice)
-        mixed = self.mixer(words[:, None] / self.level, heard, self.no_face.expand(len(words), -1))
-        tokens = self.fusion(mixed) * self.level
+        audio = torch.where(has_voice[:, None], self.voice(voice), self.no_voice)
+        mixed = self.mixer(words[:, None] / self.scale, audio, self.no_face.expand(len(words), -1))
+        tokens = self.fusion(mixed) * self.scale
         return torch.cat([tokens, self.question.expand(len(words), -1, -1)], dim=1)
 
 
-def answers(
+def query(
     pseudo: PseudoTokens,
     backbone: Backbone,
     prefix: Prefix,
@@ -102,7 +102,7 @@ def answers(
     voice: Float[Tensor, "b summary"],
     has_voice: Bool[Tensor, " b"],
 ) -> Float[Tensor, "b read d"]:
-    """What the LLM makes of each turn's suffix: the states at its last position.
+    """Run each turn's suffix through the LLM: the states at its last position.
 
     Args:
         pseudo: Makes the suffixes.
@@ -110,14 +110,14 @@ def answers(
         prefix: The dialogue.
         ends: Where each turn ends in it.
         words: Mean embedding of each turn's own words.
-        voice: Each turn's voice, its speaker's habits taken off.
+        voice: Each turn's voice, normalised by speaker.
         has_voice: Which turns have one.
     """
     states = backbone.suffixes(prefix, pseudo(words, voice, has_voice), ends)
     return states[:, :, -1].transpose(0, 1)
 
 
-class Reader(nn.Module):
+class AnswerClassifier(nn.Module):
     """Class scores from the states at the suffix's last position, while the pseudo tokens are trained."""
 
     def __init__(self, width: int, classes: int, dropout: float) -> None:

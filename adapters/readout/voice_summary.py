@@ -5,10 +5,11 @@ Letters: ``frames`` of 20 ms; columns as `adapters.features.acoustic.SPEC` has t
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from adapters.contract import Features, VoiceProfile
 from adapters.features.acoustic import STATES
 from adapters.features.prosody import CEPSTRUM, CONTOURS
 
@@ -18,7 +19,7 @@ _SHAPE_FUNCTIONALS = 11
 FUNCTIONALS = _CONTOUR_FUNCTIONALS + 3 * len(CEPSTRUM) + _SHAPE_FUNCTIONALS
 SUMMARY_DIM = 2 * STATES + FUNCTIONALS
 
-# Columns by what they hold; readers of a voice differ in what they see of it.
+# Columns by what they hold; the voice classifier's views differ in them.
 _BEFORE_MEANS = 2 * STATES + _CONTOUR_FUNCTIONALS
 EVERYTHING = tuple(range(SUMMARY_DIM))
 PROSODY = tuple(range(2 * STATES, SUMMARY_DIM))
@@ -27,7 +28,7 @@ MOVEMENT = tuple(column for column in PROSODY if not 0 <= column - _BEFORE_MEANS
 _SHORTEST_STRETCH = 5  # frames of voice over which a slope is taken
 
 
-def _spread(values: np.ndarray) -> list[float]:
+def _distribution(values: np.ndarray) -> list[float]:
     """Mean, standard deviation, 20th, 50th and 80th percentile; zeros of nothing."""
     if len(values) == 0:
         return [0.0] * 5
@@ -36,7 +37,7 @@ def _spread(values: np.ndarray) -> list[float]:
 
 
 def _contours(values: Float32[np.ndarray, "frames 8"], voiced: Bool[np.ndarray, " frames"]) -> list[float]:
-    """Levels and spreads of pitch, loudness and spectral balance, and how fast syllables follow each other."""
+    """Levels and deviations of pitch, loudness and spectral balance, and how fast syllables follow each other."""
     pitch, voicing, level, *spectral, flux = values.T
     speech = level > level.max() - 30.0
     steps = np.diff(pitch)[voiced[1:] & voiced[:-1]]
@@ -46,9 +47,9 @@ def _contours(values: Float32[np.ndarray, "frames 8"], voiced: Bool[np.ndarray, 
     beats = np.count_nonzero((inner > smooth[:-2]) & (inner >= smooth[2:]) & (inner > level.max() - 20.0))
     seconds = max(len(level) * 0.02, 0.1)
     return [
-        *_spread(pitch[voiced]),
-        *_spread(np.abs(steps)),
-        *_spread(level[speech] - level.max()),
+        *_distribution(pitch[voiced]),
+        *_distribution(np.abs(steps)),
+        *_distribution(level[speech] - level.max()),
         *(float(moment) for column in spectral for moment in (column[speech].mean(), column[speech].std())),
         *(float(column[voiced].mean()) if voiced.any() else 0.0 for column in spectral),
         float(flux[speech].mean()),
@@ -97,30 +98,32 @@ def summarise(values: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndarray, 
     cepstrum = values[:, STATES + len(CONTOURS) :]
     voiced = contours[:, 0] > 0
     level = contours[:, 2]
-    heard = voiced if np.count_nonzero(voiced) > 3 else level > level.max() - 30.0
-    moves = np.abs(np.diff(cepstrum, axis=0))[heard[1:]]
+    speech = voiced if np.count_nonzero(voiced) > 3 else level > level.max() - 30.0
+    moves = np.abs(np.diff(cepstrum, axis=0))[speech[1:]]
     parts = (
         states.mean(0),
         states.std(0),
         _contours(contours, voiced),
-        cepstrum[heard].mean(0),
-        cepstrum[heard].std(0),
+        cepstrum[speech].mean(0),
+        cepstrum[speech].std(0),
         moves.mean(0) if len(moves) else np.zeros(len(CEPSTRUM)),
         _shapes(contours, voiced),
     )
     return np.concatenate(parts).astype(np.float32)
 
 
-def remember(profile: VoiceProfile | None, heard: Features) -> VoiceProfile:
-    """A speaker's profile with one more turn in it; hand it in with the speaker's next turn.
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceProfile:
+    """How a speaker sounded in earlier turns, for speaker normalisation.
 
-    Args:
-        profile: What was heard of the speaker before.
-        heard: The turn's voice.
+    Attributes:
+        turns: How many turns had a voice.
+        total: The sum of their summaries.
     """
-    if len(heard.values) == 0 and profile is not None:
-        return profile
-    summary = summarise(heard.values) if len(heard.values) else np.zeros(SUMMARY_DIM, np.float32)
-    if profile is None:
-        return VoiceProfile(min(1, len(heard.values)), summary)
-    return VoiceProfile(profile.turns + 1, profile.total + summary)
+
+    turns: int = 0
+    total: Float32[np.ndarray, " summary"] = field(default_factory=lambda: np.zeros(SUMMARY_DIM, np.float32))
+
+    def updated(self, summary: Float32[np.ndarray, " summary"]) -> VoiceProfile:
+        """The profile with one more turn in it."""
+        return VoiceProfile(self.turns + 1, self.total + summary)

@@ -1,4 +1,4 @@
-"""Draw the pictures in this folder: ``python -m tests.pictures [SESSION]``.
+"""Draw the pictures in docs/pictures: ``python -m tests.pictures [SESSION]``.
 
 The dashboard runs in tmux at three sizes, replaying a session (a made-up one unless a folder is named); what is on
 tmux's screen, colours included, becomes an SVG each.
@@ -17,7 +17,7 @@ from rich.console import Console
 from tests.pictures.story import story, write_session
 from tests.support.tmux import Tmux
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2] / "docs" / "pictures"
 SIZES = ((80, 24), (120, 40), (200, 60))
 
 

@@ -24,8 +24,8 @@ def free_port() -> int:
 
 
 async def until_open(port: int) -> None:
-    """Wait until something listens on a port."""
-    with anyio.fail_after(20):
+    """Wait until something listens on a port; a process of ours may be long about it where the machine is busy."""
+    with anyio.fail_after(120):
         while True:
             try:
                 await (await anyio.connect_tcp("127.0.0.1", port)).aclose()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from adapters.cache import asset_folder
+from adapters.assets import asset_folder
 from tests.support import TOP
 from tracker.events import Event, SessionEnded, TurnEnded, from_json, json_schema
 

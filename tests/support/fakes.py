@@ -11,9 +11,9 @@ import numpy as np
 
 from adapters.contract import MELD_LABELS, Absent, EmotionScores
 from tracker.errors import SinkError, SourceError
-from tracker.events import Event, Stamp
+from tracker.events import Event, Preview, Stamp
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
-from tracker.pipeline import Outlets, Steps
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS
@@ -102,6 +102,18 @@ class Collect:
             self.events.append(event)
 
 
+class CollectAll(Collect):
+    """A sink that keeps previews, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.previews: list[Preview] = []
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        async for preview in previews:
+            self.previews.append(preview)
+
+
 class Broken:
     """A sink that fails at an event, in its own way."""
 
@@ -171,11 +183,14 @@ def steps(fates: Sequence[Fate] = ()) -> Steps:
 
 
 def header(source: object) -> SessionHeader:
-    return SessionHeader("fake", False, 1, MELD_LABELS.labels, {"adapter": "fake"}, "emotion-tracker 0")
+    return SessionHeader("fake", False, 1, MELD_LABELS, {"adapter": "fake"}, "emotion-tracker 0")
 
 
 def stamp() -> Stamp:
     return Stamp("s-1", STARTED_AT)
+
+
+INFO = SessionInfo(header, stamp)
 
 
 def outlets(*sinks: object, said: list[str] | None = None) -> Outlets:

@@ -8,7 +8,7 @@ from typing import Any
 import anyio.lowlevel
 from hypothesis import strategies as st
 
-from adapters.contract import MELD_LABELS
+from adapters.contract import MELD_LABELS, LabelSet
 from tests.support.fakes import STARTED_AT
 from tracker.events import (
     Event,
@@ -24,6 +24,7 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
+from tracker.publish import polarity_of
 from tracker.runtime.clock import NS_PER_S
 
 LABELS = list(MELD_LABELS.labels)
@@ -32,8 +33,9 @@ LABELS = list(MELD_LABELS.labels)
 class Script:
     """Writes a session's events, numbered and timed as the publisher does it."""
 
-    def __init__(self, session: str = "s-1") -> None:
+    def __init__(self, session: str = "s-1", labels: LabelSet = MELD_LABELS) -> None:
         self.stamp = Stamp(session, STARTED_AT)
+        self.labels = labels
         self.events: list[Event] = []
         self._turns = self._ended = self._skipped = 0
 
@@ -41,8 +43,8 @@ class Script:
         self.events.append(
             SessionStarted(
                 **self.stamp.header(), time=self.stamp.wall(0), source=source, live=live, channels=channels,
-                labels=LABELS, models={"transcriber": "whisper-tiny.en", "adapter": "meld-1"},
-                software="emotion-tracker 0.1.0",
+                labels=list(self.labels.labels), polarity=polarity_of(self.labels),
+                models={"transcriber": "whisper-tiny.en", "adapter": "meld-1"}, software="emotion-tracker 0.1.0",
             )
         )  # fmt: skip
         return self
@@ -64,13 +66,13 @@ class Script:
     ) -> Script:  # fmt: skip
         turn = turn or self.opens(start_s, channel)
         self._ended += 1
-        rest = (1 - confidence) / (len(LABELS) - 1)
+        labels, rest = self.labels.labels, (1 - confidence) / (len(self.labels) - 1)
         self.events.append(
             TurnEnded(
                 **self.stamp.header(), **self.stamp.span(round(start_s * NS_PER_S), round(end_s * NS_PER_S)),
                 turn=turn, channel=channel, speaker=speaker, speaker_name=name, ended_by="pause", text=text,
                 language="en",
-                emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in LABELS},
+                emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in labels},
                 confidence=confidence, abstained=unsure is not None, abstained_reason=unsure, sentiment="neutral",
                 modalities={"text": "used", "audio": "used", "video": "no camera"},
                 latency_ms=Latency(endpoint=500, observe=120, transcribe=110, speaker=20, recognise=60, total=200),
@@ -160,3 +162,9 @@ def sessions(draw: st.DrawFn) -> list[Event]:
             )  # fmt: skip
         now = start if draw(st.booleans()) else start + length
     return script.end(now, outcome=draw(st.sampled_from(["completed", "stopped", "aborted", "failed"])))
+
+
+def bare(event: Event) -> dict[str, Any]:
+    """An event without its session's id, wall times and latencies: the same for the same media, config and models."""
+    varying = {"session", "time", "start_time", "end_time", "paused_ms", "latency_ms"}
+    return {name: value for name, value in event.model_dump(mode="json", by_alias=True).items() if name not in varying}

@@ -29,7 +29,7 @@ PACED = """
 import sys, anyio
 from tests.support.sessions import Script
 from tracker.config import load
-from tracker.app.mqtt import publishing
+from tracker.app.mqtt import LiveSession, publishing
 
 async def main():
     name, turns, pause, *sets = sys.argv[1:]
@@ -44,7 +44,7 @@ async def main():
             yield event
             await anyio.sleep(float(pause))
 
-    async with publishing(config, lambda sentence: print(sentence, file=sys.stderr), None, live=True) as (sink,):
+    async with publishing(config, lambda sentence: print(sentence, file=sys.stderr), LiveSession()) as (sink,):
         await sink.run(events())
 
 anyio.run(main)

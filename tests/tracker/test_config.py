@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import TOP
 from tracker.app.models import TURN_COMPLETENESS, limits, needed_assets, waiting
-from tracker.config import Config, load, load_again
+from tracker.config import Config, TurnsConfig, load, load_again
 from tracker.errors import ConfigError
 
 FILE = TOP / "config.toml"
@@ -99,6 +99,38 @@ def test_the_file_in_the_working_directory_is_read_unless_another_is_named(tmp_p
     write(tmp_path, "[turns]\nvad_mode = 0\n")
     assert load(None, {}).turns.vad_mode == 0
     assert load(FILE, {}) == Config()
+
+
+def test_a_config_that_is_not_loaded_is_the_defaults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "[turns]\nvad_mode = 0\n[colour]\n")
+    monkeypatch.setenv("TRACKER_TURNS__VAD_MODE", "1")
+    monkeypatch.setenv("TURNS", "{}")
+    assert Config().turns.vad_mode == 2
+    assert Config(turns=TurnsConfig(vad_mode=3)).turns.vad_mode == 3
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[turns]\nvad_mode = 0\n", encoding="utf-8-sig")
+    assert load(path, {}).turns.vad_mode == 0
+
+
+def test_a_section_that_is_a_value_is_a_fault_even_where_it_is_overridden(tmp_path):
+    path = write(tmp_path, "mqtt = false\n")
+    with pytest.raises(ConfigError, match=r"^TRACKER_MQTT__PORT: mqtt is not a section; mqtt: Input should be a valid"):
+        load(path, {"TRACKER_MQTT__PORT": "0"})
+
+
+def test_plug_in_sinks_have_settings_of_any_kind_that_are_not_written_down(tmp_path):
+    path = write(tmp_path, "[sinks.mine]\nurl = 'https://a'\ntoken = 'secret'\n[sinks.mine.retry]\ntimes = [1, 2]\n")
+    config = load(path, {"TRACKER_SINKS__MINE__URL": "https://b"}, ["sinks.other.on=true"])
+    mine = {"url": "https://b", "token": "secret", "retry": {"times": [1, 2]}}
+    assert config.sinks == {"mine": mine, "other": {"on": True}}
+    assert config.model_dump(mode="json")["sinks"] == {"mine": {}, "other": {}}
+    assert load_again(config, {}).sinks == config.sinks
+    with pytest.raises(ConfigError, match=r"sinks\.mine: Input should be a valid dictionary"):
+        load(None, {}, ["sinks.mine=3"])
 
 
 def test_secrets_are_no_settings():

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS, EmotionScores
-from tests.support.fakes import Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
 from tracker import pipeline
 from tracker.events import Stamp, from_json, json_schema, to_json
-from tracker.publish import sentiment
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."
@@ -21,7 +20,7 @@ async def session():
     collect = Collect()
     fates = ["judged", "silent", "failed"]
     await pipeline.run(
-        FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), header, stamp, FakeClock(), pipeline.Control()
+        FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), INFO, FakeClock(), pipeline.Control()
     )
     return collect.events
 
@@ -58,10 +57,10 @@ def distribution(**weights: float) -> EmotionScores:
 
 
 def test_sentiment_sums_over_emotions():
-    assert sentiment(distribution(neutral=1)) == "neutral"
-    assert sentiment(distribution(joy=1)) == "positive"
-    assert sentiment(distribution(neutral=4, anger=2, disgust=2, fear=1)) == "negative"
-    assert sentiment(distribution(surprise=3, joy=1)) == "positive"
+    assert distribution(neutral=1).sentiment == "neutral"
+    assert distribution(joy=1).sentiment == "positive"
+    assert distribution(neutral=4, anger=2, disgust=2, fear=1).sentiment == "negative"
+    assert distribution(surprise=3, joy=1).sentiment == "positive"
 
 
 @pytest.mark.parametrize("wrong", [(0.5,) * 7, (1.0,), (1.5, -0.5, 0, 0, 0, 0, 0), (float("nan"),) * 7])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import Broken, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, Broken, Collect, FakeClock, FakeSource, outlets, steps
 from tracker import pipeline
 from tracker.errors import SourceLost
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json, to_json
@@ -23,8 +23,7 @@ async def play(source, fates=(), sinks=(), control=None, said=None) -> tuple[Ses
             source,
             lambda channels: steps(fates),
             outlets(collect, *sinks, said=said),
-            header,
-            stamp,
+            INFO,
             FakeClock(),
             control or Control(),
         )
@@ -77,7 +76,7 @@ async def test_a_lost_source_ends_the_session_as_failed_with_everything_heard_ke
     with pytest.raises(SourceLost, match="unplugged"):
         await pipeline.run(
             FakeSource(TURN + "#####", failure=SourceLost("the microphone was unplugged")),
-            lambda channels: steps(), outlets(collect), header, stamp, FakeClock(), Control(),
+            lambda channels: steps(), outlets(collect), INFO, FakeClock(), Control(),
         )  # fmt: skip
     balanced(collect.events)
     last = collect.events[-1]
@@ -137,7 +136,7 @@ async def test_a_bug_in_a_step_still_leaves_an_outcome():
         await pipeline.run(
             FakeSource(TURN * 3, endless=True),
             lambda channels: steps(["judged", ZeroDivisionError("oh")]),
-            outlets(collect), header, stamp, FakeClock(), Control(),
+            outlets(collect), INFO, FakeClock(), Control(),
         )  # fmt: skip
     balanced(collect.events)
     last = collect.events[-1]
@@ -169,5 +168,5 @@ async def test_the_recording_hears_what_the_pipeline_hears():
     collect = Collect()
     out = outlets(collect)
     out = pipeline.Outlets(out.sinks, record, out.report)
-    await pipeline.run(FakeSource(TURN), lambda channels: steps(), out, header, stamp, FakeClock(), Control())
+    await pipeline.run(FakeSource(TURN), lambda channels: steps(), out, INFO, FakeClock(), Control())
     assert [chunk.start for chunk in heard] == [i * 320 for i in range(len(TURN))]

@@ -1,27 +1,47 @@
-"""Work ahead of the end of a turn: what it is good for is counted, and nothing that is published depends on it."""
+"""Speculative work on a turn: what it is good for is counted, and nothing that is published depends on it."""
+
+import io
+import json
+from contextlib import nullcontext
 
 import anyio
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
-from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, observed, outlets, scores, stamp, steps
+from adapters.contract import Absent
+from tests.support.fakes import (
+    INFO,
+    LIMITS,
+    Collect,
+    CollectAll,
+    FakeClock,
+    FakeSource,
+    observed,
+    outlets,
+    scores,
+    steps,
+)
+from tests.support.sessions import bare
 from tracker import pipeline
-from tracker.dashboard.view import View, fold
+from tracker.dashboard.view import View, fold, fold_preview
 from tracker.dialogue import Dialogue
-from tracker.events import Event, TurnPartial, from_json, to_json
+from tracker.events import from_json, json_schema, preview_from_json, to_json
+from tracker.metrics.gauges import Gauges
 from tracker.observe.observe import SpeechResult, TurnObserver, VoiceNamer
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerRegistry
 from tracker.observe.video.faces import no_faces
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
-from tracker.recordings.diff import bare
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
 from tracker.runtime.memo import Memo
+from tracker.sinks.jsonl import JsonLines
 from tracker.speculate import Speculation, SpeculationCounts, SpeculativeSteps
 from tracker.turns.turn import Turn
 
@@ -40,13 +60,13 @@ class Worker:
         self.go = anyio.Semaphore(0)
         self.counts = SpeculationCounts()
         self.has_time = True
-        self.partials: list[JudgedTurn] = []
+        self.previews: list[JudgedTurn] = []
         self.speculation = Speculation(
             SpeculativeSteps(self.observe, self.recognise, True),
             FakeClock(),
             lambda: self.has_time,
             self.counts,
-            self.partial,
+            self.previews.append,
         )
 
     async def observe(self, turn: Turn) -> ObservedTurn | FailedTurn:
@@ -58,10 +78,6 @@ class Worker:
         self.asked.append(("recognise", seen.turn.number))
         await self.go.acquire()
         return JudgedTurn(seen, scores(), 1.0)
-
-    async def partial(self, judged: JudgedTurn) -> int:
-        self.partials.append(judged)
-        return 2
 
     async def let(self, *, go: int) -> None:
         for _ in range(go):
@@ -83,10 +99,10 @@ async def test_a_turn_that_is_over_was_worth_it(worker: Worker):
     worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
-    assert [partial.observed.turn.number for partial in worker.partials] == [1]
+    assert [preview.observed.turn.number for preview in worker.previews] == [1]
     worker.speculation.turn_ended(turn())
     assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted, worker.counts.wasted_ms) == (1, 1, 0, 0.0)
-    assert (worker.counts.partials, worker.counts.missed) == (1, 2)
+    assert worker.counts.previews == 1
     assert worker.counts.spent_ms > 0
 
 
@@ -110,7 +126,7 @@ async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Work
     worker.speculation.turn_resumed(1)
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
-    assert worker.partials == []
+    assert worker.previews == []
     worker.speculation.turn_ended(turn())
     assert (worker.counts.hits, worker.counts.wasted) == (1, 0)
 
@@ -122,7 +138,7 @@ async def test_what_is_decided_meanwhile_is_not_judged_ahead(worker: Worker):
     assert worker.counts.hits == 0  # it is not known yet how long it took
     await worker.let(go=1)
     assert worker.asked == [("observe", 1)]
-    assert (worker.counts.hits, worker.partials) == (1, [])
+    assert (worker.counts.hits, worker.previews) == (1, [])
 
 
 async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker: Worker):
@@ -152,7 +168,7 @@ def test_once_is_once():
 
 
 class Patient(FakeSource):
-    """Waits after each frame until all that could be done ahead is done."""
+    """Waits after each frame until all that could be done speculatively is done."""
 
     async def _chunks(self):
         async for chunk in super()._chunks():
@@ -161,8 +177,8 @@ class Patient(FakeSource):
                 await anyio.lowlevel.checkpoint()
 
 
-async def without_threads(call, *args, limiter):
-    async with limiter:
+async def without_threads(call, *args, limiter=None, abandon_on_cancel=False):
+    async with limiter or nullcontext():
         await anyio.lowlevel.checkpoint()
         return call(*args)
 
@@ -178,14 +194,17 @@ class Follower:
     def __init__(self) -> None:
         self.calls = 0
 
-    def follow(self, turn, reading):
+    def start(self):
+        return None
+
+    def follow(self, turn, state):
         self.calls += 1
-        told = (turn.utterance, turn.history, turn.voice.turns if turn.voice else 0, reading)
+        told = (turn.utterance, turn.history, isinstance(turn.audio, Absent), state)
         label = scores().labels.labels[hash(told) % 7]
         return scores(label), hash(told)
 
 
-def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower]:
+def real_steps(speculate: bool, previews: bool = False) -> tuple[Steps, Follower]:
     """The steps as they are, on models that are not."""
     clock, registry, follower = FakeClock(), SpeakerRegistry(0.45, 8, 0.05, 0.1), Follower()
 
@@ -199,9 +218,11 @@ def real_steps(speculate: bool, partials: bool = False) -> tuple[Steps, Follower
 
     observe = TurnObserver(listen, VoiceNamer(embed, registry), clock, no_faces("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
-    speculative = SpeculativeSteps(observe.speculate, recognise.speculate, partials) if speculate else None
+    speculative = SpeculativeSteps(observe.speculate, recognise.speculate, previews) if speculate else None
     return Steps(steps().segmenter, observe, recognise, speculative), follower
 
+
+ENDED = ["turn.ended", "session.ended"]
 
 patterns = st.lists(
     st.tuples(st.sampled_from("#."), st.integers(1, 12)).map(lambda run: run[0] * run[1]), min_size=1, max_size=12
@@ -213,11 +234,10 @@ patterns = st.lists(
 def test_the_events_are_the_same_with_and_without(pattern, has_time):
     async def events(speculate: bool) -> list[str]:
         made, _ = real_steps(speculate)
-        collect, times = Collect(), iter(has_time * 100)
-        await pipeline.run(
-            Patient(pattern), lambda _: made, outlets(collect), header, stamp, FakeClock(), Control(),
-            may_speculate=lambda: next(times),
-        )  # fmt: skip
+        collect, gauges, times = Collect(), Gauges(), iter(has_time * 100)
+        gauges.may_speculate = lambda: next(times)
+        out = Outlets([collect], None, print, gauges)
+        await pipeline.run(Patient(pattern), lambda _: made, out, INFO, FakeClock(), Control())
         return [bare(event) for event in collect.events]
 
     assert anyio.run(events, True) == anyio.run(events, False)
@@ -229,32 +249,39 @@ async def test_a_turn_that_pauses_for_good_is_judged_once_and_before_it_is_over(
     pattern = "#####" + "." * LIMITS.silence
     source = Patient(pattern + "...", at={len(pattern) - 1: lambda: judged.append(follower.calls)})
     judged: list[int] = []
-    await pipeline.run(source, lambda _: made, out, header, stamp, FakeClock(), Control())
+    await pipeline.run(source, lambda _: made, out, INFO, FakeClock(), Control())
     assert judged == [1]
     assert follower.calls == 1
-    assert out.gauges.ahead.hits == 1
+    assert out.gauges.speculation.hits == 1
     assert [event.type for event in collect.events][-2] == "turn.ended"
 
 
-async def test_partials_show_a_turn_under_way_and_change_nothing_else(tmp_path):
+async def test_previews_show_a_turn_under_way_and_change_nothing_else(tmp_path):
     pattern = "#####...##...######" + "." * LIMITS.silence + "..."
 
-    async def events(partials: bool, *sinks) -> list[Event]:
-        made, _ = real_steps(True, partials)
-        collect = Collect()
+    async def session(previews: bool, *sinks) -> CollectAll:
+        made, _ = real_steps(True, previews)
+        collect, out = CollectAll(), io.StringIO()
         await pipeline.run(
-            Patient(pattern), lambda _: made, outlets(collect, *sinks), header, stamp, FakeClock(), Control()
+            Patient(pattern), lambda _: made, outlets(collect, JsonLines(out), *sinks), INFO, FakeClock(), Control()
         )
-        return collect.events
+        lines = [json.loads(line) for line in out.getvalue().splitlines()]
+        shown = ["turn.partial"] * len(collect.previews)
+        assert [line["type"] for line in lines] == ["session.started", "turn.started", *shown, *ENDED]
+        return collect
 
-    with_partials = await events(True, Recorder(tmp_path / "kept", {}))
-    partials = [event for event in with_partials if isinstance(event, TurnPartial)]
-    assert [partial.text for partial in partials] == ["words 1920", "words 3520", "words 6400"]
-    assert {(partial.turn, partial.seq) for partial in partials} == {(1, 1)}
-    assert [bare(event) for event in with_partials if not isinstance(event, TurnPartial)] == [
-        bare(event) for event in await events(False)
-    ]
-    for partial in partials:
-        assert from_json(to_json(partial)) == partial
-        assert fold(fold(View(), with_partials[1]), partial).rows[0].text == partial.text
-    assert not any(isinstance(event, TurnPartial) for event in read_session(tmp_path / "kept").events)
+    seen = await session(True, Recorder(tmp_path / "kept", {}))
+    assert [preview.text for preview in seen.previews] == ["words 1920", "words 3520", "words 6400"]
+    assert {(preview.turn, preview.seq) for preview in seen.previews} == {(1, 1)}
+    unseen = await session(False)
+    assert unseen.previews == []
+    assert [bare(event) for event in seen.events] == [bare(event) for event in unseen.events]
+    schema = json_schema()
+    preview_schema = Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/Preview"})
+    for preview in seen.previews:
+        preview_schema.validate(json.loads(to_json(preview)))
+        assert preview_from_json(to_json(preview)) == preview
+        with pytest.raises(ValidationError):
+            from_json(to_json(preview))
+        assert fold_preview(fold(View(), seen.events[1]), preview).rows[0].text == preview.text
+    assert list(read_session(tmp_path / "kept").events) == seen.events

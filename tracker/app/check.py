@@ -19,7 +19,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tracker.config import Config
 from tracker.errors import TrackerError, sentence_of
 
@@ -83,7 +83,7 @@ def versions() -> Iterator[Finding]:
 
 def models(config: Config) -> Iterator[Finding]:
     """Whether every model lies in the cache or where the settings say."""
-    from adapters.cache import asset_folder
+    from adapters.contract import asset_folder
     from tracker.app.models import needed_assets
 
     for name in needed_assets(config):
@@ -183,7 +183,7 @@ def terminal() -> Iterator[Finding]:
 
 def disk(folder: Path) -> Iterator[Finding]:
     """Room for models and sessions."""
-    from adapters.cache import asset_folder
+    from adapters.contract import asset_folder
 
     places = {"disk of this folder": folder, "disk of the cache": asset_folder("x").parent}
     for what, place in places.items():

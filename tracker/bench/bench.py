@@ -15,8 +15,8 @@ from typing import Any, Literal
 import anyio
 from rich.table import Table
 
+from tracker.api import load_models
 from tracker.app import models as app_models
-from tracker.app.session import load_models
 from tracker.bench.measure import StepsFor, measure_all, only_segmenting
 from tracker.bench.naive import NaiveModels, naive_steps
 from tracker.bench.results import BenchRun, summary
@@ -28,7 +28,6 @@ from tracker.runtime.clock import SystemClock
 from tracker.runtime.memory import rss_mb
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source
-from tracker.sources.open import check_source
 from tracker.sources.pacing import PacedSource
 
 BenchPace = Literal["both", "fast", "realtime"]
@@ -68,7 +67,7 @@ def source_maker(argument: str, config: Config) -> Callable[[], Source]:
     """
     if argument == SILENCE:
         return lambda: SilentSource(_SILENCE_S)
-    check_source(f"./{argument}" if argument in ("-", "mic") else argument, sys.stdin.buffer)
+    FileSource(argument).check()
     return lambda: FileSource(argument, config.input.channels, config.input.block_ms)
 
 

@@ -17,7 +17,7 @@ from tracker.bench.sources import MediaOrigin, TappedSource
 from tracker.events import Event, SessionEnded, TurnEnded
 from tracker.metrics.gauges import Gauges
 from tracker.observe.records import FailedTurn
-from tracker.pipeline import Outlets, Steps
+from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
@@ -70,12 +70,10 @@ async def measure(
     load = load or LoadMonitor(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
-    last = await pipeline.run(
-        TappedSource(source, origin), steps, outlets, header, stamp, clock, control, may_speculate=load.may_speculate
-    )
+    last = await pipeline.run(TappedSource(source, origin), steps, outlets, info(), clock, control)
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
-    return _measurement(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
+    return _measurement(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.speculation)
 
 
 async def measure_all(
@@ -147,7 +145,12 @@ def _measurement(
 
 def header(source: Source) -> SessionHeader:
     """The header of a session that is not kept."""
-    return SessionHeader(source.name, source.live, source.channels, MELD_LABELS.labels, {}, SOFTWARE)
+    return SessionHeader(source.name, source.live, source.channels, MELD_LABELS, {}, SOFTWARE)
+
+
+def info() -> SessionInfo:
+    """What is known of such a session beforehand."""
+    return SessionInfo(header, stamp)
 
 
 def _say_nothing(sentence: str) -> None:

@@ -17,9 +17,8 @@ from faster_whisper import WhisperModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from adapters.backbone import choose_device, choose_dtype
-from adapters.contract import MELD_LABELS, Absent, EmotionScores, Modality, TurnInput
-from adapters.prefix import Reading
+from adapters.contract import MELD_LABELS, Absent, DialogueState, EmotionScores, Modality, TurnInput
+from adapters.recogniser import choose_device, choose_dtype
 from tracker.app.models import Models
 from tracker.app.models import steps as real_steps
 from tracker.config import Config
@@ -72,7 +71,11 @@ class NaiveModels:
         why_empty = None if text else "no words recognised"
         return SpeechResult(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
 
-    def follow(self, turn: TurnInput, reading: Reading | None) -> tuple[EmotionScores, Reading | None]:
+    def start(self) -> DialogueState:
+        """Nothing is kept of a dialogue."""
+        return DialogueState()
+
+    def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, DialogueState]:
         """The probability of each emotion's name as the next word; nothing is cached."""
         lines = [f"{one.speaker}: {one.text}" for one in (*turn.history, turn.utterance)]
         ids = self._tokenizer("\n".join(lines) + _QUESTION, return_tensors="pt").input_ids
@@ -80,7 +83,7 @@ class NaiveModels:
             logits = self._llm(input_ids=ids, use_cache=False).logits
         row = logits[0, -1, self._labels].double().softmax(-1)
         modalities: dict[Modality, str] = {"text": "used", "audio": _NO_VOICE, "video": "no camera"}
-        return EmotionScores(MELD_LABELS, tuple(row.tolist()), modalities), reading
+        return EmotionScores(MELD_LABELS, tuple(row.tolist()), modalities), state
 
 
 def naive_steps(naive: NaiveModels, models: Models, config: Config, channels: int, clock: Clock) -> Steps:

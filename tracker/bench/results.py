@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from tracker.events import TurnEnded
-from tracker.metrics.spread import Spread, spread
+from tracker.metrics.percentiles import Percentiles, percentiles
 from tracker.runtime.clock import NS_PER_MS
 from tracker.speculate import SpeculationCounts
 
@@ -149,7 +149,7 @@ def ratio(a: float | None, b: float | None) -> float | None:
 
 def spreads(passes: Iterable[Measurement | None], name: str) -> dict[str, float] | None:
     """Median over the runs of each percentile of ``endpoint_ms`` or ``speech_end_ms``."""
-    each: list[Spread] = [found for one in passes if one and (found := spread(getattr(one, name)))]
+    each: list[Percentiles] = [found for one in passes if one and (found := percentiles(getattr(one, name)))]
     if not each:
         return None
     return {key: round(median(asdict(one)[key] for one in each), 1) for key in ("p50", "p95", "max")}

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from adapters.cache import asset_folder
-from adapters.contract import Features
+from adapters.contract import Features, asset_folder
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.transcribe import TextGate, Transcriber

@@ -10,10 +10,10 @@ from typing import Any, final
 import anyio
 
 from tracker import pipeline
+from tracker.api import load_models
 from tracker.app import models as app_models
-from tracker.app.session import load_models, stamp
 from tracker.bench.bench import SILENCE, source_maker
-from tracker.bench.measure import header
+from tracker.bench.measure import info
 from tracker.bench.sources import LoopedSource, SilentSource, TappedSource
 from tracker.config import Config
 from tracker.events import Event, TurnEnded, TurnSkipped
@@ -116,16 +116,7 @@ async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, si
     """
     load = LoadMonitor(clock)
     outlets = Outlets([sink], None, lambda _: None, Gauges(load))
-    last = await pipeline.run(
-        TappedSource(source, sink.note),
-        steps,
-        outlets,
-        header,
-        stamp,
-        clock,
-        Control(),
-        may_speculate=load.may_speculate,
-    )
+    last = await pipeline.run(TappedSource(source, sink.note), steps, outlets, info(), clock, Control())
     sink.sample(last.media_ns / NS_PER_S)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from adapters.cache import asset_folder
-from adapters.features.visual import ExpressionReader
+from adapters.contract import asset_folder
+from adapters.features.visual import FaceEncoder
 from tracker.observe.video.reader import FaceDetector, FaceReader
 from tracker.observe.video.records import FaceDetection
 from tracker.runtime.clock import NS_PER_S
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     cv2 = load_opencv()
     detector = FaceDetector(asset_folder("centerface"), cv2)
-    expressions = ExpressionReader(asset_folder("mini-xception-fer"))
+    expressions = FaceEncoder(asset_folder("mini-xception-fer"))
     watch = Stopwatch()
 
     def detect(image: Image, width: int) -> list[FaceDetection]:

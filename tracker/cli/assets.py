@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adapters.cache import cache_root
+from adapters.contract import cache_root
 from tracker import config
 from tracker.assets.fetch import Progress as Told
 from tracker.assets.manifest import load_manifest

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tracker import config as settings
 from tracker.cli import assets as assets
 from tracker.cli import sessions
@@ -70,11 +70,11 @@ def run(
     sets: Sets = None,
 ) -> None:
     """Listen to a source and publish one event for every turn; several sources are as many sessions at once."""
-    from tracker.app.outputs import Wishes
-    from tracker.app.run import run as listen
+    from tracker.cli.outputs import RunOptions
+    from tracker.cli.run import run as listen
 
     chosen = _settings(config, sets, {"input.pace": pace, "input.channels": channels}, mqtt)
-    _end(*listen(sources, chosen, Wishes(json, record, rate, stdin_channels, plain=_debugging())))
+    _end(*listen(sources, chosen, RunOptions(json, record, rate, stdin_channels, plain=_debugging())))
 
 
 @app.command()
@@ -86,9 +86,9 @@ def demo(
     sets: Sets = None,
 ) -> None:
     """Listen to half a minute of a telephone call, as if it were live, and record the session."""
-    from tracker.app.outputs import Wishes
-    from tracker.app.run import run as listen
     from tracker.assets.store import Store
+    from tracker.cli.outputs import RunOptions
+    from tracker.cli.run import run as listen
     from tracker.mqtt.broker import port_or_any
 
     chosen = _settings(config, sets, {"input.pace": pace}, mqtt)
@@ -98,7 +98,7 @@ def demo(
     assets.pull_assets(store, ["telephone-sample"])
     folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     sample = store.folder("telephone-sample") / "sample.wav"
-    ended = listen([str(sample)], chosen, Wishes(json, folder, plain=_debugging()))
+    ended = listen([str(sample)], chosen, RunOptions(json, folder, plain=_debugging()))
     typer.echo(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
     _end(*ended)
 
@@ -120,19 +120,19 @@ def replay(
     sets: Sets = None,
 ) -> None:
     """Publish a recorded session's events again, unchanged, or run its audio through the models again."""
-    from tracker.app.outputs import Wishes
-    from tracker.app.run import run_again
-    from tracker.app.showing import play
+    from tracker.cli.outputs import RunOptions
+    from tracker.cli.play import play
+    from tracker.cli.run import run_again
 
-    chosen, wishes = _settings(config, sets, {}, mqtt), Wishes(json, record, plain=_debugging())
+    chosen, options = _settings(config, sets, {}, mqtt), RunOptions(json, record, plain=_debugging())
     if through_models:
         if speed not in (None, "1", "max"):
             raise ConfigError(f"--speed: the models run as if live (1) or as fast as they can (max), not at {speed!r}")
-        _end(run_again(folder, chosen, wishes, sets or [], "realtime" if speed == "1" else "fast"))
+        _end(run_again(folder, chosen, options, sets or [], "realtime" if speed == "1" else "fast"))
         return
     if record:
         raise ConfigError("--record: keeps what the models judge anew; add --through-models, or copy the folder")
-    play(folder, chosen, wishes, _speed(speed or "1"))
+    play(folder, chosen, options, _speed(speed or "1"))
 
 
 @app.command()
@@ -143,9 +143,9 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Show what changed between two sessions, turn by turn; the exit code is 0 only where nothing did."""
-    from tracker.recordings.diff_sessions import differ
+    from tracker.recordings.diff_text import print_diff
 
-    if differ(a, b, tolerance, json, typer.echo):
+    if print_diff(a, b, tolerance, json, typer.echo):
         raise typer.Exit(1)
 
 
@@ -156,7 +156,7 @@ def watch(
     sets: Sets = None,
 ) -> None:
     """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
-    from tracker.app.showing import watch as look_on
+    from tracker.cli.play import watch as look_on
 
     look_on(url, _settings(config, sets, {}, None), plain=_debugging())
 
@@ -252,10 +252,15 @@ def schema(
     sets: Sets = None,
 ) -> None:
     """Print the JSON Schema of all events, or the AsyncAPI document of everything that is published and accepted."""
-    from tracker.events import dumps_schema
-    from tracker.mqtt.asyncapi import dumps_asyncapi
+    if asyncapi:
+        from tracker.app.mqtt import topics_of
+        from tracker.mqtt.asyncapi import dumps_asyncapi
 
-    typer.echo(dumps_asyncapi(settings.load(config, sets=sets or [])) if asyncapi else dumps_schema())
+        typer.echo(dumps_asyncapi(topics_of(settings.load(config, sets=sets or []).mqtt)))
+    else:
+        from tracker.events import dumps_schema
+
+        typer.echo(dumps_schema())
 
 
 @app.command(context_settings=_HANDED_OVER)
@@ -294,13 +299,7 @@ def _exit(error: Exception, hint: str = "") -> None:
 
 def _hand_over(name: str, words: list[str]) -> None:
     """Run a command of the learned half with the words that were meant for it."""
-    try:
-        command = import_module(f"adapters.{name}").main
-    except ModuleNotFoundError as error:
-        raise TrackerError(f"{error.name} is not installed: pip install 'emotion-tracker[train]'") from error
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command()(command)
-    program(words, prog_name=f"tracker {name}")
+    import_module("adapters.__main__").run(name, words, program=f"tracker {name}")
 
 
 def _end(*last: SessionEnded) -> None:

@@ -1,5 +1,6 @@
-"""The live dashboard: events and gauges in, keys in, lines of text out.
+"""The dashboard in the terminal.
 
-`view` folds events; `screen` adds what the user has chosen; `panels` and `layout` draw; `painter` puts the lines on the
-terminal, and `keyboard` reads its keys. Nothing but the last two touches a terminal.
+In: events, gauges and keys. Out: lines of text, and requests to the session. `view` folds events; `screen` adds what
+the user has chosen; `panels`, `conversation` and `layout` draw; `player` replays a recording; `terminal` is the sink
+that runs it all. Only `painter` and `keyboard` touch a terminal.
 """

@@ -1,4 +1,4 @@
-"""The conversation as it is left standing on the terminal when the session has ended."""
+"""The conversation as it is printed when the session has ended."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tracker.dashboard.palette import ASCII, UNICODE, Glyphs, emotion_colour, speaker_colour
+from tracker.dashboard.blocks import bar
 from tracker.dashboard.view import Row, View
-from tracker.dashboard.words import clock_time, header, outcome
+from tracker.sinks.palette import ASCII, UNICODE, Glyphs, emotion_colour, speaker_colour
+from tracker.sinks.text import clock_time, header, outcome
 
 _BAR = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A view as it is drawn at the console's present width.
+class FinalScreen:
+    """Header, conversation and footer at the console's present width.
 
     Attributes:
         view: What is shown.
-        notice: A sentence for those who are listened to; may be empty.
+        notice: A sentence for the people who are listened to; may be empty.
         height: Lines it may take, so that the latest turns are shown; None for all of them.
     """
 
@@ -32,7 +33,7 @@ class Picture:
     height: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Header, conversation, footer."""
+        """Render all lines."""
         glyphs = ASCII if options.ascii_only else UNICODE
         options = options.update(height=None)
         rule = Text(glyphs.rule * options.max_width, "dim", overflow="crop", no_wrap=True)
@@ -51,7 +52,7 @@ def _conversation(
     """The latest turns, as many whole lines as there is room for."""
     rows = view.rows if room is None else view.rows[-room:]
     table = Table.grid(padding=(0, 1), expand=True)
-    speaker = max((len(one.name) for one in view.people), default=9)
+    speaker = max((len(one.name) for one in view.speakers), default=9)
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(no_wrap=True, width=min(speaker, max(9, options.max_width // 6)), overflow="ellipsis")
     table.add_column(ratio=1, overflow="fold")
@@ -71,34 +72,27 @@ def _conversation(
 def _cells(row: Row, view: View, glyphs: Glyphs) -> Sequence[Text]:
     time = Text(clock_time(row.start_ns), "dim")
     channels = view.started.channels if view.started else 1
-    somebody = f"channel {row.channel + 1}" if channels > 1 else ""
+    channel = f"channel {row.channel + 1}" if channels > 1 else ""
     match row.state:
         case "speaking":
-            return time, Text(somebody, "dim"), Text(f"speaking {glyphs.more}", "dim italic"), Text(), Text()
+            return time, Text(channel, "dim"), Text(f"speaking {glyphs.more}", "dim italic"), Text(), Text()
         case "skipped":
-            return time, Text(somebody, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
+            return time, Text(channel, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
         case _:
-            colour = speaker_colour(view.speakers.index(row.speaker))
+            colour = speaker_colour(view.speaker_ids.index(row.speaker))
             unsure = row.state == "unsure"
             words = Text(row.text)
             if unsure:
                 words.append(f" (unsure: {row.reason})" if row.reason else " (unsure)", "dim")
-            style = "dim" if unsure else emotion_colour(row.emotion)
+            style = "dim" if unsure else emotion_colour(row.emotion, view.labels)
             label = Text(f"{row.emotion}?" if unsure else row.emotion, style)
             return (
                 time,
                 Text(view.name_of(row.speaker), f"bold {colour}"),
                 words,
                 label,
-                _bar(row.confidence, style, glyphs),
+                Text.assemble(bar(row.confidence, _BAR, style, glyphs), f" {row.confidence:>4.0%}", style=style),
             )
-
-
-def _bar(confidence: float, style: str, glyphs: Glyphs) -> Text:
-    full = round(confidence * _BAR)
-    bar = Text(glyphs.full * full, style)
-    bar.append(glyphs.rest * (_BAR - full), "dim")
-    return bar.append(f" {confidence:>4.0%}", style)
 
 
 def _head(view: View, notice: str, glyphs: Glyphs) -> list[Text]:

@@ -1,4 +1,4 @@
-"""The terminal's keys: bytes to names (pure), and reading them from a terminal that is given back afterwards."""
+"""The terminal's keys: from bytes to names (pure), and reading them from a terminal."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _ESCAPES = {
 _NAMES = {"\r": "enter", "\n": "enter", "\t": "tab", "\x7f": "backspace", "\x08": "backspace"}
 
 
-def keys_in(data: bytes) -> list[str]:
-    """The keys in what was read at once: printable characters as they are, others by name, unknown ones left out."""
+def parse_keys(data: bytes) -> list[str]:
+    """The keys in bytes read at once: printable characters as they are, others by name; unknown ones are left out."""
     keys: list[str] = []
     while data:
         if data[0] == 0x1B:
@@ -35,15 +35,15 @@ def keys_in(data: bytes) -> list[str]:
 
 
 def _escape(data: bytes) -> tuple[str, bytes]:
-    """The key of the escape sequence whose rest this is (unknown: empty), and what comes after it."""
+    """The key of an escape sequence without its first byte (unknown: empty), and what follows it."""
     if data[:1] not in (b"[", b"O"):
         return "escape", data
     end = next((i for i in range(1, len(data)) if 0x40 <= data[i] <= 0x7E), len(data) - 1)
     return _ESCAPES.get(data[: end + 1], ""), data[end + 1 :]
 
 
-def usable(stream: TextIO) -> bool:
-    """Whether keys can be read from a stream: a terminal whose foreground we are, on a system that has termios."""
+def can_read_keys(stream: TextIO) -> bool:
+    """Whether keys can be read from a stream: a terminal, with this process in its foreground, on a POSIX system."""
     if os.name != "posix" or not stream.isatty():
         return False
     with suppress(OSError, ValueError):
@@ -52,16 +52,16 @@ def usable(stream: TextIO) -> bool:
 
 
 @contextmanager
-def one_at_a_time(stream: TextIO = sys.stdin) -> Iterator[Callable[[], AsyncIterator[str]]]:
-    r"""Have the terminal hand over each key at once and unseen; as it was again afterwards, also when Python exits.
+def raw_keys(stream: TextIO = sys.stdin) -> Iterator[Callable[[], AsyncIterator[str]]]:
+    r"""Read each key at once and without echo; the terminal is restored afterwards, also when Python exits.
 
-    Ctrl-C still interrupts. Ctrl-Z and Ctrl-\ do nothing meanwhile: they would leave the terminal as it is.
+    Ctrl-C still interrupts. Ctrl-Z and Ctrl-\ have no effect meanwhile: they would leave the terminal unrestored.
 
     Args:
-        stream: For which `usable` is true.
+        stream: For which `can_read_keys` is true.
 
     Yields:
-        Gives the keys as they are pressed, until the terminal has gone.
+        The keys as they are pressed, until the terminal has gone.
     """
     import termios
 
@@ -86,7 +86,7 @@ def one_at_a_time(stream: TextIO = sys.stdin) -> Iterator[Callable[[], AsyncIter
                 return
             if not data:
                 return
-            for key in keys_in(data):
+            for key in parse_keys(data):
                 yield key
 
     atexit.register(restore)

@@ -1,4 +1,4 @@
-"""Puts drawings on the terminal's alternate screen, only the lines that have changed, so that nothing flickers."""
+"""Paints drawings on the terminal's alternate screen: only lines that have changed, so that nothing flickers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.control import Control
 from rich.segment import Segment
 from rich.text import Text
 
-from tracker.dashboard.palette import ASCII, UNICODE, Glyphs
+from tracker.sinks.palette import ASCII, UNICODE, Glyphs
 
 _ALL_EVERY = 40
 """Drawings after which every line is painted again, changed or not."""
@@ -23,7 +23,7 @@ _COLOURS = {
 
 
 class Painter:
-    """Owns the alternate screen between `begin` and `end`; every call blocks until the terminal has taken it.
+    """Owns the alternate screen between `begin` and `end`; every call blocks while it writes.
 
     Args:
         console: A terminal that can move its cursor.
@@ -43,17 +43,17 @@ class Painter:
 
     @property
     def glyphs(self) -> Glyphs:
-        """The signs that the terminal has."""
+        """The signs that the terminal can show."""
         return ASCII if self._console.options.ascii_only else UNICODE
 
     def begin(self) -> None:
-        """Take the terminal."""
+        """Switch to the alternate screen."""
         self._begun = True
         self._console.set_alt_screen(True)
         self._console.show_cursor(False)
 
     def end(self) -> None:
-        """Give the terminal back as it was; may be called twice."""
+        """Restore the terminal; may be called twice."""
         if self._begun:
             self._begun = False
             self._console.show_cursor(True)
@@ -67,7 +67,7 @@ class Painter:
             self._console.control(Control.clear())
         self._painted += 1
         if self._painted % _ALL_EVERY == 0:
-            self._lines = []  # mends what something else has written on the terminal
+            self._lines = []  # repairs what other programs have written on the terminal
         out = []
         for row, line in enumerate(lines):
             drawn = self._drawn(line, width)
@@ -82,7 +82,7 @@ class Painter:
             self._console.file.flush()
 
     def _drawn(self, line: Text, width: int) -> str:
-        """A line as the terminal takes it."""
+        """A line with its escape sequences."""
         options = self._console.options.update(width=max(1, width), no_wrap=True, overflow="crop", height=None)
         segments: Iterable[Segment] = self._console.render(line, options)
         if self._console.no_color:

@@ -1,44 +1,46 @@
-"""The parts of the dashboard, each drawn as lines of a given width."""
+"""The panels of the dashboard, each drawn as lines of a given width."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
-from tracker.dashboard.boxes import Lines, bar, ends, fit, wrap
-from tracker.dashboard.figures import STAGES, stage, strip
-from tracker.dashboard.palette import Glyphs, emotion_colour, letter, speaker_colour
+from tracker.dashboard.blocks import Lines, bar, fit, justify, wrap
 from tracker.dashboard.screen import Screen
+from tracker.dashboard.timeline import timeline
 from tracker.dashboard.view import Speaker
-from tracker.dashboard.words import clock_time, header, outcome, overload_words, printable
 from tracker.metrics.gauges import SILENCE_DB, Status
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
+from tracker.metrics.stages import STAGES, stage_percentiles
 from tracker.observe.video.watcher import VideoState
+from tracker.runtime.overload import Level
+from tracker.sinks.palette import Glyphs, emotion_colour, letter, speaker_colour
+from tracker.sinks.text import clock_time, header, outcome, printable
 
 _NS_PER_MIN = 60_000_000_000
 
 
 def head(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
-    """What is listened to, whether it is, how loud; and the notice."""
+    """The source, its state and level, and the notice."""
     view = screen.view
     if not view.started:
-        lines = [ends(Text(f"starting {glyphs.more}", "bold"), state(screen, glyphs), width, glyphs)]
+        lines = [justify(Text(f"starting {glyphs.more}", "bold"), state(screen, glyphs), width, glyphs)]
     else:
         name = Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{view.started.software}", "dim"))
         if screen.sessions[1] > 1:
             name = Text.assemble((f"[{screen.sessions[0]}/{screen.sessions[1]}] ", "bold"), name)
-        lines = [ends(name, state(screen, glyphs), width, glyphs)]
+        lines = [justify(name, state(screen, glyphs), width, glyphs)]
     if screen.notice:
         lines += [fit(Text(line, "italic"), width, glyphs) for line in wrap(screen.notice, width)[:2]]
     return lines
 
 
 def state(screen: Screen, glyphs: Glyphs) -> Text:
-    """Listening, paused, over; the time; the level."""
+    """Whether it listens, is paused or has ended; the time; the level."""
     view, status = screen.view, screen.status
     time = clock_time(screen.now_ns)
-    if screen.playing:
-        speed = "max" if screen.playing.speed is None else f"{screen.playing.speed:g}"
-        word = f"{glyphs.paused} PAUSED" if screen.playing.paused else f"{glyphs.here} REPLAY"
+    if screen.playback:
+        speed = "max" if screen.playback.speed is None else f"{screen.playback.speed:g}"
+        word = f"{glyphs.paused} PAUSED" if screen.playback.paused else f"{glyphs.here} REPLAY"
         return Text(f"{word} x{speed} {time}", "bold")
     if view.ended:
         return Text(f"{view.ended.outcome.upper()} {time}", "bold")
@@ -52,7 +54,7 @@ def state(screen: Screen, glyphs: Glyphs) -> Text:
 
 
 def speaking(screen: Screen, glyphs: Glyphs) -> Text:
-    """Whether somebody is speaking; who it is, is known when the turn has been judged, or by the channel."""
+    """Whether a turn is under way, and on which channel; its speaker is known once it is judged."""
     running = [row for row in screen.view.rows if row.state == "speaking"]
     if not running or screen.view.ended:
         return Text("no turn under way", "dim")
@@ -62,68 +64,68 @@ def speaking(screen: Screen, glyphs: Glyphs) -> Text:
     return Text(f"{glyphs.live} turn under way: {''.join(dict.fromkeys(names))}since {since}", "bold")
 
 
-def people(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
-    """Each speaker's emotion now, and a strip of the last minutes; two lines each where there is room."""
-    everyone = list(enumerate(screen.view.people))
+def speakers(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
+    """Each speaker's present emotion, and a timeline of the last minutes; two lines each where there is room."""
+    everyone = list(enumerate(screen.view.speakers))
     if not everyone:
         return [Text("no speaker has been heard yet", "dim")]
     two = 2 * len(everyone) + 1 <= height
-    most = height - 1 if not two else len(everyone)
-    everyone = sorted(everyone, key=lambda one: -(one[1].feelings[-1].end_ns if one[1].feelings else 0))[: max(1, most)]
-    name = min(max(len(one.name) for _, one in everyone) + 2, max(11, width // 4))
+    most = len(everyone) if two else max(1, height - 1)
+    latest = sorted(everyone, key=lambda one: -(one[1].judgements[-1].end_ns if one[1].judgements else 0))[:most]
+    name = min(max(len(one.name) for _, one in latest) + 2, max(11, width // 4))
     minutes = 5 if two else 2
     lines = []
-    for place, speaker in sorted(everyone):
+    for place, speaker in sorted(latest):
         now = _now(speaker, name, place, screen, glyphs)
         if two:
             cells = max(4, width - 4)
-            lines += [now, Text("  ").append_text(_strip(screen, speaker, minutes, cells, glyphs))]
+            lines += [now, Text("  ").append_text(_timeline(screen, speaker, minutes, cells, glyphs))]
         else:
             cells = max(4, width - len(now.plain) - 2)
-            lines.append(Text.assemble(now, "  ", _strip(screen, speaker, minutes, cells, glyphs)))
+            lines.append(Text.assemble(now, "  ", _timeline(screen, speaker, minutes, cells, glyphs)))
     legend = wrap(_legend(screen, minutes), width) if two else (_legend(screen, minutes),)
     return [*lines, *(Text(line, "dim") for line in legend)][:height]
 
 
 def _now(speaker: Speaker, name: int, place: int, screen: Screen, glyphs: Glyphs) -> Text:
-    only = screen.choices.only == speaker.id
+    only = screen.choices.speaker_filter == speaker.id
     called = fit(Text(f"{place + 1} {speaker.name}", f"bold {speaker_colour(place)}"), name, glyphs)
     line = Text.assemble((glyphs.here if only else " "), called, " ")
-    if not speaker.feelings:
+    if not speaker.judgements:
         return line
-    feeling = speaker.feelings[-1]
-    style = "dim" if feeling.unsure else f"bold {emotion_colour(feeling.emotion)}".strip()
-    line.append(f"{feeling.emotion + '?' * feeling.unsure:<9} ", style)
-    return line.append_text(bar(feeling.confidence, 8, style, glyphs)).append(f" {feeling.confidence:>4.0%}", style)
+    judgement = speaker.judgements[-1]
+    style = "dim" if judgement.unsure else f"bold {emotion_colour(judgement.emotion, screen.view.labels)}".strip()
+    line.append(f"{judgement.emotion + '?' * judgement.unsure:<{screen.view.emotion_width}} ", style)
+    return line.append_text(bar(judgement.confidence, 8, style, glyphs)).append(f" {judgement.confidence:>4.0%}", style)
 
 
-def _strip(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: Glyphs) -> Text:
+def _timeline(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: Glyphs) -> Text:
     text = Text()
-    for feeling in strip(speaker.feelings, screen.now_ns, minutes * _NS_PER_MIN, cells):
-        if feeling is None:
+    for judgement in timeline(speaker.judgements, screen.now_ns, minutes * _NS_PER_MIN, cells):
+        if judgement is None:
             text.append(glyphs.idle, "dim")
-        elif feeling.unsure:
+        elif judgement.unsure:
             text.append("?", "dim")
         else:
-            colour = emotion_colour(feeling.emotion)
-            text.append(letter(feeling.emotion), f"bold {colour} reverse" if colour else "bold")
+            colour = emotion_colour(judgement.emotion, screen.view.labels)
+            text.append(letter(judgement.emotion, screen.view.labels), f"bold {colour} reverse" if colour else "bold")
     return text
 
 
 def _legend(screen: Screen, minutes: int) -> str:
-    labels = screen.view.started.labels if screen.view.started else []
-    return f"{minutes} min: " + " ".join(f"{letter(label)} {label}" for label in labels) + " ? unsure"
+    labels = screen.view.labels
+    return f"{minutes} min: " + " ".join(f"{letter(label, labels)} {label}" for label in labels) + " ? unsure"
 
 
 def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
-    """The last judged turn, to be read from across the room."""
+    """The last judged turn in large type."""
     row = next((row for row in reversed(screen.view.rows) if row.judged), None)
     if row is None:
         return [Text(" " * width, "reverse")] * 3
     name = screen.view.name_of(row.speaker)
     words = f"unsure, perhaps {row.emotion}" if row.state == "unsure" else row.emotion.upper()
     spaced = f"{name}:  {words if row.state == 'unsure' else ' '.join(words)}   {row.confidence:.0%}"
-    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion)
+    colour = "dim" if row.state == "unsure" else emotion_colour(row.emotion, screen.view.labels)
     line = fit(Text(spaced.center(width)), width, glyphs)
     empty = Text(" " * width)
     for part in (line, empty):
@@ -132,26 +134,26 @@ def banner(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
 
 
 def latency(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
-    """Where the time goes: median and 95th percentile of each stage."""
+    """The latency of each stage: median and 95th percentile."""
     lines = [Text(f"{'milliseconds':<22}{'p50':>7}{'p95':>8}", "dim")]
     for name in ("event", *STAGES):
         words = {"event": "end of speech to event", "total": "decision to event"}.get(name, f"  {name}")
-        found = stage(screen.view.latencies, name)
-        numbers = f"{found[0]:>7.0f}{found[1]:>8.0f}" if found else f"{'':>6}{glyphs.idle}{'':>7}{glyphs.idle}"
+        found = stage_percentiles(screen.view.latencies, name)
+        numbers = f"{found.p50:>7.0f}{found.p95:>8.0f}" if found else f"{'':>6}{glyphs.idle}{'':>7}{glyphs.idle}"
         lines.append(fit(Text(f"{words:<22}{numbers}", "bold" if name == "event" else ""), width, glyphs))
     return lines
 
 
 def latency_line(screen: Screen) -> str:
-    """The same in a few words."""
-    event, endpoint = stage(screen.view.latencies, "event"), stage(screen.view.latencies, "endpoint")
+    """The latency in one line."""
+    event, endpoint = (stage_percentiles(screen.view.latencies, name) for name in ("event", "endpoint"))
     if not event or not endpoint:
         return "no latency yet"
-    return f"event p50 {event[0] / 1000:.1f} s p95 {event[1] / 1000:.1f} s (endpoint p50 {endpoint[0] / 1000:.1f} s)"
+    return f"event p50 {event.p50 / 1000:.1f} s p95 {event.p95 / 1000:.1f} s (endpoint p50 {endpoint.p50 / 1000:.1f} s)"
 
 
 def modalities(screen: Screen, glyphs: Glyphs) -> Text:
-    """What the last turn was judged by, and what not and why."""
+    """Which modalities the last turn was judged by, and why not by the others."""
     words = {"text": "words", "audio": "voice", "video": "face"}
     text = Text()
     for index, (name, use) in enumerate(screen.view.modalities):
@@ -165,7 +167,7 @@ def modalities(screen: Screen, glyphs: Glyphs) -> Text:
 
 
 def machine(status: Status, glyphs: Glyphs) -> Lines:
-    """Queues, drops, broker, recorder."""
+    """Queues, drops, video, broker, recorder, cost."""
     busy = [f"{queue.name} {queue.depth}/{queue.capacity}" for queue in status.queues if queue.depth]
     lost = [f"{queue.name} {queue.dropped}" for queue in status.queues if queue.dropped]
     if status.lost_samples:
@@ -178,41 +180,54 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
     ]
     if status.video.source:
         lines.insert(2, Text.assemble("video     ", video(status.video)))
-    if vitals := status.vitals:
-        lines += _cost(vitals)
-    if status.gave_up:
-        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.gave_up)}", "bold red"))
+    if status.metrics:
+        lines += _cost(status.metrics)
+    if status.failed_sinks:
+        lines.append(Text(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}", "bold red"))
     return lines
 
 
-def _cost(vitals: Vitals) -> Lines:
-    """Processor and memory, what was done twice or for nothing, and what is left out for lack of time."""
-    lines = [Text(f"cost      {vitals.real_time_factor:.2f} of a core, {vitals.rss_mb:.0f} MB")]
-    if vitals.fallbacks:
-        lines.append(Text(f"again     {vitals.fallbacks} turns decoded twice"))
-    if vitals.ahead_hits or vitals.ahead_wasted:
-        lines.append(Text(f"ahead     {vitals.ahead_hits} turns, {vitals.ahead_wasted} more for nothing"))
-    if vitals.overload != "normal":
-        lines.append(Text(f"overload  {overload_words(vitals.overload)} ({vitals.waiting_turns})", "bold red"))
+def _cost(metrics: SessionMetrics) -> Lines:
+    """Processor and memory, fallbacks, speculation, overload."""
+    lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
+    if metrics.fallbacks:
+        lines.append(Text(f"again     {metrics.fallbacks} turns decoded twice"))
+    if speculated := metrics.speculation_hits + metrics.speculation_wasted:
+        lines.append(Text(f"wasted    {metrics.speculation_wasted} of {speculated} speculations"))
+    if metrics.overload != "normal":
+        lines.append(Text(f"overload  {describe_overload(metrics.overload)} ({metrics.waiting_turns})", "bold red"))
     return lines
+
+
+def describe_overload(level: Level) -> str:
+    """What is left out for lack of time."""
+    match level:
+        case "normal":
+            return "nothing is left out"
+        case "no_speculation":
+            return "no speculation"
+        case "no_partials":
+            return "no speculation, no partials"
+        case "waiting":
+            return "behind, turns wait"
 
 
 def video(state: VideoState) -> Text:
-    """What is watched, and how it goes."""
+    """The video source, its rate and its losses."""
     if not state.on:
         return Text(f"{printable(state.source)} is off", "bold red")
-    told = [printable(state.source), f"{state.rate_hz:.1f}/s"]
+    parts = [printable(state.source), f"{state.rate_hz:.1f}/s"]
     if state.dropped:
-        told.append(f"dropped {state.dropped}")
+        parts.append(f"dropped {state.dropped}")
     if state.lost:
-        told.append(f"lost {state.lost} times")
+        parts.append(f"lost {state.lost} times")
     if state.live:
-        told.append(f"clocks {state.drift_ppm:+.0f} ppm")
-    return Text(", ".join(told), "red" if state.dropped else "")
+        parts.append(f"clocks {state.drift_ppm:+.0f} ppm")
+    return Text(", ".join(parts), "red" if state.dropped else "")
 
 
 def counters(screen: Screen, glyphs: Glyphs) -> Text:
-    """How many turns, and how the session ended."""
+    """The numbers of turns, or how the session ended."""
     view = screen.view
     if view.ended:
         return Text(outcome(view.ended), "bold red" if view.ended.outcome == "failed" else "bold")
@@ -220,7 +235,7 @@ def counters(screen: Screen, glyphs: Glyphs) -> Text:
 
 
 def models(screen: Screen) -> Lines:
-    """Which model does what."""
+    """The model of each part."""
     if not screen.view.started:
         return []
     return [Text(f"{part:<13}{name}", "dim") for part, name in screen.view.started.models.items()]

@@ -1,4 +1,4 @@
-"""What the user has chosen to see, as a value, and what each key makes of it; pure, without a terminal."""
+"""What the dashboard shows, as a value, and what each key changes in it or requests; pure, without a terminal."""
 
 from __future__ import annotations
 
@@ -7,60 +7,68 @@ from typing import Literal
 
 from tracker.dashboard.view import Row, View
 from tracker.metrics.gauges import Status
+from tracker.runtime.control import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, Mark, Pause, Rename, Request, Resume, Stop
 
-Over = Literal["", "help", "detail", "rename", "mark"]
-What = Literal["pause", "resume", "mark", "rename", "stop", "seek", "speed", "session"]
+Mode = Literal["", "live", "replay", "watch"]
+"""What the keys steer: nothing, a live session, a replay, or the choice of a remote session."""
+Overlay = Literal["", "help", "detail", "rename", "mark"]
 
 SEEK_S = 5.0
-NAME_LENGTH = 40
 _PAGE = 10
 _DIGITS = tuple("123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a key asks of whoever runs the session.
+class Seek:
+    """Move a replay by so many seconds; minus infinity is the start."""
 
-    Attributes:
-        what: The wish.
-        speaker: Whose name, for ``rename``.
-        text: The name, or a mark's note.
-        amount: Seconds to ``seek`` by, a factor of ``speed``, or the number of steps to another ``session``.
-    """
+    seconds: float
 
-    what: What
-    speaker: str = ""
-    text: str = ""
-    amount: float = 0.0
+
+@dataclass(frozen=True, slots=True)
+class ChangeSpeed:
+    """Multiply the speed of a replay."""
+
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSession:
+    """Show another remote session, so many steps further."""
+
+    steps: int
+
+
+KeyRequest = Request | Seek | ChangeSpeed | SwitchSession
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user has chosen.
+    """What the user has chosen to see.
 
     Attributes:
-        selected: A turn; None follows the conversation.
-        only: Id of the only speaker shown; empty for all.
-        over: What lies over the conversation.
-        typed: What has been typed into it.
-        subject: Id of the speaker who is given a name.
+        selected: Number of the selected turn; None follows the conversation.
+        speaker_filter: Id of the only speaker shown; empty for all.
+        overlay: What replaces the conversation, or is typed below it.
+        typed: The text typed so far.
+        rename_speaker: Id of the speaker who is being renamed.
     """
 
     selected: int | None = None
-    only: str = ""
-    over: Over = ""
+    speaker_filter: str = ""
+    overlay: Overlay = ""
     typed: str = ""
-    subject: str = ""
+    rename_speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Playing:
-    """Where a replay is.
+class Playback:
+    """The state of a replay.
 
     Attributes:
         position_ns: Media time.
         length_ns: Of the whole session.
-        speed: 1 is as it was; None does not wait.
+        speed: 1 is the original speed; None does not wait.
         paused: Whether it stands still.
     """
 
@@ -76,65 +84,65 @@ class Screen:
 
     Attributes:
         view: The session.
-        status: The machine.
+        status: The gauges.
         choices: The user's.
-        notice: A sentence for those who are listened to; may be empty.
-        keys: What the keys can do: nothing, a live session, a replay, or looking on from afar.
-        playing: Where the replay is, if it is one.
-        sessions: When several sessions can be looked at: which one this is, and how many there are.
+        notice: A sentence for the people who are listened to; may be empty.
+        mode: What the keys steer.
+        playback: The state of the replay, if it is one.
+        sessions: Among several remote sessions: the number of this one, and how many there are.
     """
 
     view: View = field(default_factory=View)
     status: Status = field(default_factory=Status)
     choices: Choices = field(default_factory=Choices)
     notice: str = ""
-    keys: Literal["", "live", "replay", "watch"] = ""
-    playing: Playing | None = None
+    mode: Mode = ""
+    playback: Playback | None = None
     sessions: tuple[int, int] = (1, 1)
 
     @property
     def now_ns(self) -> int:
-        """Media time that has been reached."""
-        if self.playing:
-            return self.playing.position_ns
+        """The present media time."""
+        if self.playback:
+            return self.playback.position_ns
         return max(self.status.media_ns, self.view.reached_ns)
 
 
-def shown(view: View, choices: Choices) -> tuple[Row, ...]:
+def visible_rows(view: View, choices: Choices) -> tuple[Row, ...]:
     """The turns that the conversation shows."""
-    if not choices.only:
+    if not choices.speaker_filter:
         return view.rows
-    return tuple(row for row in view.rows if row.speaker == choices.only)
+    return tuple(row for row in view.rows if row.speaker == choices.speaker_filter)
 
 
-def selected(view: View, choices: Choices) -> Row | None:
-    """The turn that is selected, or else the last judged one."""
-    rows = shown(view, choices)
+def selected_row(view: View, choices: Choices) -> Row | None:
+    """The selected turn, or else the last judged one."""
+    rows = visible_rows(view, choices)
     if choices.selected is not None:
         return next((row for row in rows if row.turn == choices.selected), None)
     return next((row for row in reversed(rows) if row.judged), None)
 
 
-def press(screen: Screen, key: str) -> tuple[Choices, Ask | None]:
-    """What a key does.
+def handle_key(screen: Screen, key: str) -> tuple[Choices, KeyRequest | None]:
+    """The effect of a key.
 
     Args:
         screen: What the user sees.
         key: A printable character, or the name of a key as `tracker.dashboard.keyboard` gives it.
 
     Returns:
-        The choices from now on, and what is asked of the session, if anything.
+        The new choices, and the request to the session, if there is one.
     """
     choices = screen.choices
-    if choices.over in ("rename", "mark"):
+    if choices.overlay in ("rename", "mark"):
         return _type(choices, key)
-    if choices.over and key in ("escape", "enter", "?", "q"):
-        return replace(choices, over=""), None
+    if choices.overlay and key in ("escape", "enter", "?", "q"):
+        return replace(choices, overlay=""), None
     match key:
         case "?" | "h":
-            return replace(choices, over="help"), None
+            return replace(choices, overlay="help"), None
         case "q":
-            return choices, Ask("stop")
+            return choices, Stop()
         case "up" | "k":
             return _move(screen, -1), None
         case "down" | "j":
@@ -144,50 +152,50 @@ def press(screen: Screen, key: str) -> tuple[Choices, Ask | None]:
         case "page down":
             return _move(screen, +_PAGE), None
         case "escape" | "end" | "G":
-            return replace(choices, selected=None, over=""), None
+            return replace(choices, selected=None, overlay=""), None
         case "enter" | "d":
-            return replace(choices, over="detail" if selected(screen.view, choices) else ""), None
+            return replace(choices, overlay="detail" if selected_row(screen.view, choices) else ""), None
         case "f":
             return _next_speaker(screen.view, choices), None
         case "0":
-            return replace(choices, only="", selected=None), None
-        case _ if key in _DIGITS and int(key) <= len(screen.view.people):
-            return replace(choices, only=screen.view.people[int(key) - 1].id, selected=None), None
-    return _ask(screen, key)
+            return replace(choices, speaker_filter="", selected=None), None
+        case _ if key in _DIGITS and int(key) <= len(screen.view.speakers):
+            return replace(choices, speaker_filter=screen.view.speakers[int(key) - 1].id, selected=None), None
+    return _handle_mode_key(screen, key)
 
 
-def _ask(screen: Screen, key: str) -> tuple[Choices, Ask | None]:
+def _handle_mode_key(screen: Screen, key: str) -> tuple[Choices, KeyRequest | None]:
     choices = screen.choices
-    match screen.keys, key:
+    match screen.mode, key:
         case "live", " " | "p":
-            return choices, Ask("resume" if screen.view.paused or screen.status.paused else "pause")
+            return choices, Resume() if screen.view.paused or screen.status.paused else Pause()
         case "live", "m":
-            return choices, Ask("mark")
+            return choices, Mark()
         case "live", "M":
-            return replace(choices, over="mark", typed=""), None
-        case "live", "r" if row := selected(screen.view, choices):
-            return replace(choices, over="rename", typed="", subject=row.speaker), None
-        case "replay", " " | "p" if screen.playing:
-            return choices, Ask("resume" if screen.playing.paused else "pause")
+            return replace(choices, overlay="mark", typed=""), None
+        case "live", "r" if row := selected_row(screen.view, choices):
+            return replace(choices, overlay="rename", typed="", rename_speaker=row.speaker), None
+        case "replay", " " | "p" if screen.playback:
+            return choices, Resume() if screen.playback.paused else Pause()
         case "replay", "left":
-            return choices, Ask("seek", amount=-SEEK_S)
+            return choices, Seek(-SEEK_S)
         case "replay", "right":
-            return choices, Ask("seek", amount=SEEK_S)
+            return choices, Seek(SEEK_S)
         case "replay", "home":
-            return choices, Ask("seek", amount=float("-inf"))
+            return choices, Seek(float("-inf"))
         case "replay", "+" | "=":
-            return choices, Ask("speed", amount=2.0)
+            return choices, ChangeSpeed(2.0)
         case "replay", "-":
-            return choices, Ask("speed", amount=0.5)
+            return choices, ChangeSpeed(0.5)
         case "watch", "n" | "tab":
-            return Choices(), Ask("session", amount=1)
+            return Choices(), SwitchSession(1)
         case "watch", "N":
-            return Choices(), Ask("session", amount=-1)
+            return Choices(), SwitchSession(-1)
     return choices, None
 
 
-def _type(choices: Choices, key: str) -> tuple[Choices, Ask | None]:
-    done = replace(choices, over="", typed="", subject="")
+def _type(choices: Choices, key: str) -> tuple[Choices, KeyRequest | None]:
+    done = replace(choices, overlay="", typed="", rename_speaker="")
     match key:
         case "escape":
             return done, None
@@ -195,17 +203,18 @@ def _type(choices: Choices, key: str) -> tuple[Choices, Ask | None]:
             return replace(choices, typed=choices.typed[:-1]), None
         case "enter":
             text = choices.typed.strip()
-            if choices.over == "mark":
-                return done, Ask("mark", text=text)
-            return done, Ask("rename", choices.subject, text) if text else None
+            if choices.overlay == "mark":
+                return done, Mark(text)
+            return done, Rename(choices.rename_speaker, text) if text else None
         case _ if len(key) == 1 and key.isprintable():
-            return replace(choices, typed=(choices.typed + key)[:NAME_LENGTH]), None
+            longest = MAX_NOTE_LENGTH if choices.overlay == "mark" else MAX_NAME_LENGTH
+            return replace(choices, typed=(choices.typed + key)[:longest]), None
     return choices, None
 
 
 def _move(screen: Screen, by: int) -> Choices:
     """Select a turn further up or down; past the last one, the conversation is followed again."""
-    rows, choices = shown(screen.view, screen.choices), screen.choices
+    rows, choices = visible_rows(screen.view, screen.choices), screen.choices
     if not rows:
         return choices
     numbers = [row.turn for row in rows]
@@ -215,6 +224,6 @@ def _move(screen: Screen, by: int) -> Choices:
 
 
 def _next_speaker(view: View, choices: Choices) -> Choices:
-    order = ["", *view.speakers]
-    at = order.index(choices.only) if choices.only in order else 0
-    return replace(choices, only=order[(at + 1) % len(order)], selected=None)
+    order = ["", *view.speaker_ids]
+    at = order.index(choices.speaker_filter) if choices.speaker_filter in order else 0
+    return replace(choices, speaker_filter=order[(at + 1) % len(order)], selected=None)

@@ -1,29 +1,30 @@
-"""What a session has come to so far, as a value: a pure fold over its events, without drawing, clock or terminal."""
+"""The state of a session as a value: a pure fold over its events, without drawing, clock or terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tracker.dashboard.words import clock_time, printable, skip_reason, words_of
 from tracker.events import (
     Event,
     Latency,
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
+from tracker.sinks.text import printable, skip_reason, transcript
 
 MAX_ROWS = 1000
-"""Turns that are remembered for the last picture; the recorded session has all."""
-MAX_FEELINGS = 500
+"""Turns that are kept for the final screen; the recorded session has all."""
+MAX_JUDGEMENTS = 500
 MAX_LATENCIES = 200
 MAX_NOTES = 3
 MAX_MARKS = 50
@@ -37,15 +38,15 @@ class Row:
 
     Attributes:
         turn: Its number in the session.
-        channel: Where it was heard.
+        channel: Of the source.
         start_ns: Media time.
-        state: What has become of it.
+        state: Under way, judged, unsure or skipped.
         speaker: The speaker's id; empty until it is judged.
-        text: What was said.
+        text: The words.
         emotion: Empty until it is judged.
         confidence: Of the emotion, 0 to 1.
         reason: Why it was skipped or why the judgement is unsure.
-        judged: All that is known of it, once it is judged.
+        judged: The whole event, once it is judged.
     """
 
     turn: int
@@ -61,8 +62,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Feeling:
-    """What one turn of a speaker expressed."""
+class Judgement:
+    """The emotion of one turn, as judged."""
 
     start_ns: int
     end_ns: int
@@ -77,22 +78,22 @@ class Speaker:
 
     Attributes:
         id: As in the events.
-        name: What a user calls them, or the id.
-        feelings: Of their turns, the latest `MAX_FEELINGS`.
+        name: The name that the user gave, or the id.
+        judgements: The latest `MAX_JUDGEMENTS`.
         turns: How many were judged.
-        spoken_ns: How long these were together.
+        spoken_ns: Their total length.
     """
 
     id: str
     name: str
-    feelings: tuple[Feeling, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
     turns: int = 0
     spoken_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A moment that a user wants to find again, before which turn it lies, and the sentence that tells of it."""
+class Marker:
+    """A moment that the user marked, or a pause, with a sentence about it."""
 
     at_ns: int
     sentence: str
@@ -100,30 +101,30 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that is shown of a session.
+    """The state of a session.
 
     Attributes:
         started: The session's header, once it has one.
         rows: Turns in the order of their start, the latest `MAX_ROWS`.
-        people: In the order in which they were first heard: each one's place is their colour.
+        speakers: In the order in which they were first heard, which decides their colours.
         latencies: Of the latest `MAX_LATENCIES` turns.
         marks: The latest `MAX_MARKS` marked moments and pauses.
-        modalities: What the last turn was judged by, or why not.
+        modalities: Whether each modality was used for the last turn, or why not.
         judged: Turns judged.
-        unsure: Those of them without a clear judgement.
-        skipped: Turns that could not be judged.
+        unsure: Turns judged without a clear result.
+        skipped: Turns that were not judged.
         forgotten: Turns no longer among `rows`.
         notes: The last sentences to the user.
-        paused: Whether a user has closed the source.
-        reached_ns: The latest media time that an event told of.
+        paused: Whether the user has paused listening.
+        reached_ns: The latest media time of any event.
         ended: How the session ended, once it has.
     """
 
     started: SessionStarted | None = None
     rows: tuple[Row, ...] = ()
-    people: tuple[Speaker, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
     latencies: tuple[Latency, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Marker, ...] = ()
     modalities: tuple[tuple[str, str], ...] = ()
     judged: int = 0
     unsure: int = 0
@@ -135,13 +136,23 @@ class View:
     ended: SessionEnded | None = None
 
     @property
-    def speakers(self) -> tuple[str, ...]:
+    def speaker_ids(self) -> tuple[str, ...]:
         """The speakers' ids."""
-        return tuple(speaker.id for speaker in self.people)
+        return tuple(speaker.id for speaker in self.speakers)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The emotions that the session judges."""
+        return self.started.labels if self.started else ()
+
+    @property
+    def emotion_width(self) -> int:
+        """Room for the longest of them and a question mark."""
+        return max(9, *(len(label) + 1 for label in self.labels)) if self.labels else 9
 
     def name_of(self, speaker: str) -> str:
-        """What to call a speaker."""
-        return next((one.name for one in self.people if one.id == speaker), speaker)
+        """The name of a speaker."""
+        return next((one.name for one in self.speakers if one.id == speaker), speaker)
 
 
 def fold(view: View, event: Event) -> View:
@@ -152,11 +163,6 @@ def fold(view: View, event: Event) -> View:
         case TurnStarted():
             view = _reach(view, event.start_ns)
             return _with(view, Row(event.turn, event.channel, event.start_ns))
-        case TurnPartial():
-            if any(row.turn == event.turn and row.state != "speaking" for row in view.rows):
-                return view  # it was late
-            row = Row(event.turn, event.channel, event.start_ns, text=printable(event.text))
-            return _with(_reach(view, event.end_ns), row)
         case TurnEnded():
             return _judged(_reach(view, event.end_ns), event)
         case TurnSkipped():
@@ -176,7 +182,15 @@ def fold(view: View, event: Event) -> View:
             return replace(_reach(view, event.media_ns), ended=event)
 
 
-def noted(view: View, sentence: str) -> View:
+def fold_preview(view: View, preview: Preview) -> View:
+    """The view with a preview of a turn under way; unchanged where that turn has ended."""
+    if any(row.turn == preview.turn and row.state != "speaking" for row in view.rows):
+        return view
+    row = Row(preview.turn, preview.channel, preview.start_ns, text=printable(preview.text))
+    return _with(_reach(view, preview.end_ns), row)
+
+
+def with_note(view: View, sentence: str) -> View:
     """The view with one more sentence to the user."""
     return replace(view, notes=(*view.notes, printable(sentence))[-MAX_NOTES:])
 
@@ -189,18 +203,18 @@ def _judged(view: View, event: TurnEnded) -> View:
         start_ns=event.start_ns,
         state="unsure" if event.abstained else "judged",
         speaker=speaker,
-        text=words_of(event),
+        text=transcript(event),
         emotion=emotion,
         confidence=event.confidence,
         reason=printable(event.abstained_reason or ""),
         judged=event,
     )
-    feeling = Feeling(event.start_ns, event.end_ns, emotion, event.confidence, event.abstained)
-    people = view.people if speaker in view.speakers else (*view.people, Speaker(speaker, speaker))
-    called = printable(event.speaker_name or "")
+    judgement = Judgement(event.start_ns, event.end_ns, emotion, event.confidence, event.abstained)
+    speakers = view.speakers if speaker in view.speaker_ids else (*view.speakers, Speaker(speaker, speaker))
+    name = printable(event.speaker_name or "")
     return replace(
         _with(view, row),
-        people=tuple(_heard(one, feeling, called) if one.id == speaker else one for one in people),
+        speakers=tuple(_add_judgement(one, judgement, name) if one.id == speaker else one for one in speakers),
         latencies=(*view.latencies, event.latency_ms)[-MAX_LATENCIES:],
         modalities=tuple((name, printable(use)) for name, use in event.modalities.items()),
         judged=view.judged + 1,
@@ -208,23 +222,23 @@ def _judged(view: View, event: TurnEnded) -> View:
     )
 
 
-def _heard(speaker: Speaker, feeling: Feeling, called: str) -> Speaker:
+def _add_judgement(speaker: Speaker, judgement: Judgement, name: str) -> Speaker:
     return replace(
         speaker,
-        name=called or speaker.name,
-        feelings=(*speaker.feelings, feeling)[-MAX_FEELINGS:],
+        name=name or speaker.name,
+        judgements=(*speaker.judgements, judgement)[-MAX_JUDGEMENTS:],
         turns=speaker.turns + 1,
-        spoken_ns=speaker.spoken_ns + feeling.end_ns - feeling.start_ns,
+        spoken_ns=speaker.spoken_ns + judgement.end_ns - judgement.start_ns,
     )
 
 
 def _renamed(view: View, speaker: str, name: str) -> View:
-    people = view.people if speaker in view.speakers else (*view.people, Speaker(speaker, speaker))
-    return replace(view, people=tuple(replace(one, name=name) if one.id == speaker else one for one in people))
+    speakers = view.speakers if speaker in view.speaker_ids else (*view.speakers, Speaker(speaker, speaker))
+    return replace(view, speakers=tuple(replace(one, name=name) if one.id == speaker else one for one in speakers))
 
 
 def _marked(view: View, at_ns: int, sentence: str) -> View:
-    return replace(_reach(view, at_ns), marks=(*view.marks, Mark(at_ns, sentence))[-MAX_MARKS:])
+    return replace(_reach(view, at_ns), marks=(*view.marks, Marker(at_ns, sentence))[-MAX_MARKS:])
 
 
 def _reach(view: View, media_ns: int) -> View:
@@ -238,6 +252,3 @@ def _with(view: View, row: Row) -> View:
     rows.insert(place, row)
     over = max(0, len(rows) - MAX_ROWS)
     return replace(view, rows=tuple(rows[over:]), forgotten=view.forgotten + over)
-
-
-__all__ = ["Feeling", "Mark", "Row", "Speaker", "View", "clock_time", "fold", "noted"]

@@ -1,5 +1,5 @@
-"""What is measured while a session runs: gauges that the steps keep, and one model that all displays read.
+"""What is measured while a session runs.
 
-Comes in: published events, and the state of edges. Goes out: `Vitals`, to the dashboard, MQTT and Prometheus. Nothing
-here changes what the session does.
+In: published events, and gauges that the pipeline keeps. Out: `model.SessionMetrics`, one model from which the JSON
+line, the MQTT payload, Prometheus and the dashboard are derived. Nothing here changes what the session does.
 """

@@ -1,7 +1,7 @@
-"""How a session goes, in numbers: where the time goes, what waits, what was dropped or left out, what it costs.
+"""Collects a session's metrics: where the time goes, what waits, what was dropped or left out, what it costs.
 
-Everything here depends on the machine, so none of it is in the session's events: it is shown in the dashboard,
-published as MQTT ``metrics``, scraped by Prometheus, and printed as one line on standard error after ``--json``.
+They depend on the machine, so none of them is in the session's events: the dashboard shows them, MQTT publishes them
+as ``metrics``, Prometheus scrapes them, and ``--json`` prints them as one line on standard error.
 """
 
 from __future__ import annotations
@@ -10,23 +10,21 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable
-from dataclasses import asdict
-from typing import Any, final
+from typing import final
 
 from tracker.events import Event, Latency, TurnEnded, TurnSkipped
 from tracker.metrics.gauges import Gauges
-from tracker.metrics.spread import spread
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
+from tracker.metrics.stages import STAGES, stage_percentiles
 from tracker.runtime.clock import NS_PER_S
 from tracker.runtime.memory import rss_mb
 
-STAGES = tuple(Latency.model_fields)
-_REMEMBERED = 1000  # turns
+_MAX_LATENCIES = 1000  # turns
 
 
 @final
-class Metrics:
-    """A sink that counts, and tells how things are whenever it is asked.
+class MetricsCollector:
+    """A sink that counts turns, and reads the metrics whenever it is asked.
 
     Args:
         gauges: Of the session.
@@ -50,7 +48,7 @@ class Metrics:
         self._cpu_s = cpu_s
         self._begun_cpu_s = cpu_s()
         self._turns = self._skipped = 0
-        self._latencies: deque[Latency] = deque(maxlen=_REMEMBERED)
+        self._latencies: deque[Latency] = deque(maxlen=_MAX_LATENCIES)
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Count every event."""
@@ -60,16 +58,16 @@ class Metrics:
                 self._turns += 1
                 self._latencies.append(event.latency_ms)
 
-    def read(self) -> Vitals:
-        """How things are now; may be asked from any thread."""
+    def read(self) -> SessionMetrics:
+        """The metrics as of now; may be called from any thread."""
         gauges, latencies = self._gauges, list(self._latencies)
         media_s, cpu_s = gauges.media_ns / NS_PER_S, self._cpu_s() - self._begun_cpu_s
-        stages = {name: spread([float(getattr(one, name)) for one in latencies]) for name in STAGES}
+        stages = {name: stage_percentiles(latencies, name) for name in STAGES}
         queues = gauges.queues()
         dropped = {queue.name: queue.dropped for queue in queues if queue.dropped}
         if gauges.lost_samples:
             dropped["samples"] = gauges.lost_samples
-        return Vitals(
+        return SessionMetrics(
             turns=self._turns,
             skipped=self._skipped,
             media_s=round(media_s, 2),
@@ -77,10 +75,10 @@ class Metrics:
             queues={queue.name: queue.depth for queue in queues},
             dropped=dropped,
             fallbacks=self._fallbacks(),
-            ahead_hits=gauges.ahead.hits,
-            ahead_wasted=gauges.ahead.wasted,
-            ahead_wasted_ms=round(gauges.ahead.wasted_ms, 1),
-            ahead_left_out=gauges.ahead.left_out,
+            speculation_hits=gauges.speculation.hits,
+            speculation_wasted=gauges.speculation.wasted,
+            speculation_wasted_ms=round(gauges.speculation.wasted_ms, 1),
+            speculation_left_out=gauges.speculation.left_out,
             overload=gauges.load.update() if gauges.load else "normal",
             waiting_turns=gauges.load.waiting if gauges.load else 0,
             real_time_factor=round(cpu_s / media_s, 4) if media_s else 0.0,
@@ -89,7 +87,6 @@ class Metrics:
         )
 
 
-def to_json(session: str, vitals: Vitals) -> str:
-    """One look as one line of JSON."""
-    told: dict[str, Any] = {"type": "metrics", "session": session, **asdict(vitals)}
-    return json.dumps(told)
+def to_json(session: str, metrics: SessionMetrics) -> str:
+    """A session's metrics as one line of JSON."""
+    return json.dumps({"type": "metrics", "session": session, **metrics.model_dump()})

@@ -1,6 +1,6 @@
-"""What the machine is doing right now, for whoever looks: levels, queues, drops, broker and recorder.
+"""The state of a running session: audio levels, queues, drops, broker and recorder.
 
-The pipeline notes; a display reads when it draws. Nothing is computed, kept or sent for a display that is not there.
+The pipeline sets the gauges; a display reads them when it draws. Nothing is computed or kept where there is no display.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
 from tracker.observe.video.watcher import VideoState
 from tracker.runtime.edges import Edge
 from tracker.runtime.overload import LoadMonitor
@@ -21,7 +21,7 @@ from tracker.speculate import SpeculationCounts
 from tracker.turns.turn import Turn
 
 SILENCE_DB = -80.0
-"""The lowest level that is told, in decibels below full scale."""
+"""The lowest level that is reported, in decibels below full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at the gauges.
+    """All gauges as read at one moment.
 
     Attributes:
         media_ns: Media heard.
-        levels_db: The loudest sample of each channel since the last look, in decibels below full scale.
-        paused: Whether the source is closed on the user's wish.
+        levels_db: The loudest sample of each channel since the last reading, in decibels below full scale.
+        paused: Whether the user has paused listening.
         queues: Every edge of the path and of the sinks.
         lost_samples: Samples that the source lost.
-        broker: What the connection to the broker is doing; empty where there is none.
-        recorder: Where the session is kept; empty where it is not.
-        video: How watching goes.
-        gave_up: Names of sinks that failed and are left out.
-        vitals: How the session goes in numbers; None where nobody counts.
+        broker: The state of the connection to the broker; empty where there is none.
+        recorder: The session's folder; empty where it is not recorded.
+        video: The state of the video.
+        failed_sinks: Names of sinks that failed; the session goes on without them.
+        metrics: The session's metrics; None where they are not collected.
     """
 
     media_ns: int = 0
@@ -59,8 +59,8 @@ class Status:
     broker: str = ""
     recorder: str = ""
     video: VideoState = field(default_factory=VideoState)
-    gave_up: tuple[str, ...] = ()
-    vitals: Vitals | None = None
+    failed_sinks: tuple[str, ...] = ()
+    metrics: SessionMetrics | None = None
 
     @property
     def dropped(self) -> int:
@@ -74,27 +74,27 @@ class Status:
 
 
 class Gauges:
-    """Filled by the pipeline, read by a display.
+    """Set by the pipeline, read by a display.
 
     Attributes:
-        paused: Set by the pipeline.
-        broker: Tells what the broker's connection is doing.
-        recorder: Where the session is kept.
-        ahead: How often it was worth to work ahead of the end of a turn.
+        paused: Whether the user has paused listening.
+        broker: Reads the state of the connection to the broker.
+        recorder: The session's folder.
+        speculation: Counts speculative work before the end of a turn.
         media_ns: Media heard.
-        load: What waits in the whole process, or None where nobody asks.
-        vitals: Tells how the session goes in numbers, or None where nobody counts.
-        video: Tells how watching goes.
+        load: The load of the whole process, or None where it is not measured.
+        metrics: Reads the session's metrics, or None where they are not collected.
+        video: Reads the state of the video.
     """
 
     def __init__(self, load: LoadMonitor | None = None) -> None:
         self.load = load
-        self.vitals: Callable[[], Vitals] | None = None
+        self.metrics: Callable[[], SessionMetrics] | None = None
         self.paused = False
         self.broker: Callable[[], str] = str
         self.video: Callable[[], VideoState] = VideoState
         self.recorder = ""
-        self.ahead = SpeculationCounts()
+        self.speculation = SpeculationCounts()
         self._source: Source | None = None
         self._path: list[Edge[Any]] = []
         self._sinks: list[Edge[Any]] = []
@@ -102,33 +102,37 @@ class Gauges:
         self._peaks: dict[int, float] = {}
         self.media_ns = 0
 
-    def follow(self, source: Source, path: Sequence[Edge[Any]], sinks: Sequence[Edge[Any]]) -> None:
-        """Look at these edges from now on."""
+    def attach(self, source: Source, path: Sequence[Edge[Any]], sinks: Sequence[Edge[Any]]) -> None:
+        """Read this source and these edges from now on."""
         self._source, self._path, self._sinks = source, list(path), list(sinks)
 
-    def hear(self, chunk: AudioChunk) -> None:
-        """Note how loud a chunk is."""
+    def measure(self, chunk: AudioChunk) -> None:
+        """Take the time and the level of a chunk."""
         self.media_ns = chunk.end_ns
         if len(chunk.samples):
             peak = float(np.abs(chunk.samples).max())
             self._peaks[chunk.channel] = max(peak, self._peaks.get(chunk.channel, 0.0))
 
-    def over(self, turn: Turn) -> None:
-        """A turn is over, and waits to be judged."""
+    def turn_ended(self, turn: Turn) -> None:
+        """A turn has ended and waits to be judged."""
         if self.load:
             self.load.turn_decided(self, turn.number, turn.decided_at_ns)
 
-    def published(self, turn: Turn) -> None:
-        """What became of a turn is published."""
+    def turn_published(self, turn: Turn) -> None:
+        """A turn's judgement, or why there is none, is published."""
         if self.load:
             self.load.turn_published(self, turn.number)
 
-    def may_tell_partials(self) -> bool:
+    def may_speculate(self) -> bool:
+        """Whether there is time for work that may be wasted."""
+        return self.load is None or self.load.may_speculate()
+
+    def may_publish_partials(self) -> bool:
         """Whether there is time for turns that are not over."""
         return self.load is None or self.load.may_publish_partials()
 
-    def end(self) -> None:
-        """The path has ended; that the edges close is as it should be."""
+    def detach(self) -> None:
+        """The path has ended: edges that are closed now have not failed."""
         self._ended = True
         if self.load:
             self.load.session_ended(self)
@@ -144,7 +148,7 @@ class Gauges:
         return self._source.dropped if self._source else 0
 
     def read(self) -> Status:
-        """Look, and begin a new measurement of the levels."""
+        """Read all gauges, and begin a new measurement of the levels."""
         channels = self._source.channels if self._source else 0
         levels = tuple(decibels(self._peaks.get(channel, 0.0)) for channel in range(channels))
         self._peaks.clear()
@@ -157,11 +161,11 @@ class Gauges:
             broker=self.broker(),
             recorder=self.recorder,
             video=self.video(),
-            gave_up=() if self._ended else tuple(edge.name for edge in self._sinks if edge.closed),
-            vitals=self.vitals() if self.vitals else None,
+            failed_sinks=() if self._ended else tuple(edge.name for edge in self._sinks if edge.closed),
+            metrics=self.metrics() if self.metrics else None,
         )
 
 
 def decibels(peak: float) -> float:
-    """A sample's size, 1 being full scale, in decibels; `SILENCE_DB` at least."""
+    """A sample's magnitude, where 1 is full scale, in decibels; `SILENCE_DB` at least."""
     return max(SILENCE_DB, 20 * math.log10(peak)) if peak > 0 else SILENCE_DB

@@ -1,4 +1,4 @@
-"""Which broker: the URL taken apart, and whether transcripts may travel there."""
+"""The broker's address from its URL, and whether transcripts may be sent there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a broker listens.
+    """The address of a broker.
 
     Attributes:
         host: Name or IP address.
@@ -42,7 +42,7 @@ def parse_url(url: str) -> Address:
     """The broker that ``mqtt://host[:port]`` or ``mqtts://host[:port]`` names.
 
     Raises:
-        SinkError: It names none, or carries more than that; the message never repeats a password.
+        SinkError: It names no broker, or holds more than that; the message never repeats a password.
     """
     expected = "expected mqtt://host[:port] or mqtts://host[:port]"
     try:
@@ -65,10 +65,10 @@ def parse_url(url: str) -> Address:
 
 
 def refuse_plain(address: Address, allow_plain: bool) -> None:
-    """Make sure that nobody on the way can read what was said.
+    """Make sure that nobody on the way can read transcripts.
 
     Raises:
-        SinkError: The connection leaves this machine unencrypted, and nobody has allowed that.
+        SinkError: The connection leaves this machine unencrypted, and that is not allowed.
     """
     if not (address.tls or address.loopback or allow_plain):
         raise SinkError(

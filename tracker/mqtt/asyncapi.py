@@ -9,32 +9,31 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from tracker.config import Config
 from tracker.events import (
     SCHEMA,
     ListeningPaused,
     ListeningResumed,
     MomentMarked,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
-from tracker.mqtt.commands import LONGEST_NOTE, NAMES
 from tracker.mqtt.messages import JSON
-from tracker.mqtt.payloads import Counters, Notice, Reply, SpeakerEmotion
-from tracker.mqtt.topics import Topics, this_machine
+from tracker.mqtt.payloads import Notice, PublishedMetrics, Reply, SpeakerEmotion
+from tracker.mqtt.topics import Topics
+from tracker.runtime.control import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, REQUEST_NAMES, RequestName
 
 VERSION = "3.0.0"
 _BINDING = "0.2.0"
 _TEXT = "text/plain"
 
 _MODELS = (
-    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, TurnPartial, TurnEnded, TurnSkipped,
-    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, Counters, Reply,
+    SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, Preview, TurnEnded, TurnSkipped,
+    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
 
@@ -45,7 +44,7 @@ class Channel:
     Attributes:
         name: Its key in the document.
         topic: Below the node.
-        about: What it is for.
+        about: Its content, in a sentence.
         messages: The models that it carries; none: plain text.
         retain: Whether the broker keeps the latest message.
         qos: Quality of service.
@@ -64,24 +63,21 @@ _LISTENING = (ListeningPaused, ListeningResumed)
 _TURN = (TurnStarted, TurnEnded, TurnSkipped)
 _MARK = (MomentMarked, SpeakerRenamed)
 SENT = (
-    Channel("status", "status", "online or offline; the last will says offline.", retain=True),
-    Channel("state", "state", "The session's header, and how it ended.", _STATE, retain=True),
-    Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
-    Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
-    Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
-    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (TurnPartial,), qos=0),
-    Channel("mark", "mark", "What a user noted in the session.", _MARK),
+    Channel("status", "status", "online or offline; offline is also the last will.", retain=True),
+    Channel("state", "state", "session.started, then session.ended.", _STATE, retain=True),
+    Channel("listening", "listening", "Whether listening is paused, during a session.", _LISTENING, retain=True),
+    Channel("notice", "notice", "Tells people that they are being listened to.", (Notice,), retain=True),
+    Channel("turn", "turn", "The start of each turn, then its judgement or why there is none.", _TURN),
+    Channel("partial", "partial", "Previews of turns under way, with turns.partials.", (Preview,), qos=0),
+    Channel("mark", "mark", "Moments that users marked and names that they gave.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
-    Channel(
-        "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
-    ),
-    Channel("metrics", "metrics", "How the publishing and the session go.", (Counters,), retain=True, qos=0),
+    Channel("late", "late", "Events that an earlier run could not deliver.", (*_STATE, *_LISTENING, *_TURN, *_MARK)),
+    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True, qos=0),
 )
 
 
-def asyncapi(config: Config) -> dict[str, Any]:
-    """The document, for these settings."""
-    topics = Topics(config.mqtt.base_topic, config.mqtt.node or this_machine())
+def asyncapi(topics: Topics) -> dict[str, Any]:
+    """The document for a tracker that publishes on these topics."""
     refs, schemas = models_json_schema(
         [(model, "serialization") for model in _MODELS], by_alias=True, ref_template="#/components/schemas/{model}"
     )
@@ -112,15 +108,15 @@ def asyncapi(config: Config) -> dict[str, Any]:
         "channels": {channel.name: _channel(topics, channel) for channel in SENT} | _command_channels(topics),
         "operations": {f"send_{channel.name}": _send(channel) for channel in SENT} | _command_operations(),
         "components": {
-            "messages": {model.__name__: _message(model) for model in _MODELS} | _plain_messages(),
+            "messages": {model.__name__: _message(model) for model in _MODELS} | _other_messages(),
             "schemas": schemas["$defs"],
         },
     }
 
 
-def dumps_asyncapi(config: Config) -> str:
+def dumps_asyncapi(topics: Topics) -> str:
     """The document as text, as ``tracker schema --asyncapi`` prints it."""
-    return json.dumps(asyncapi(config), indent=2)
+    return json.dumps(asyncapi(topics), indent=2)
 
 
 def _channel(topics: Topics, channel: Channel) -> dict[str, Any]:
@@ -145,18 +141,18 @@ def _send(channel: Channel) -> dict[str, Any]:
 
 
 def _command_channels(topics: Topics) -> dict[str, Any]:
-    about = "Obeyed where mqtt.commands is true; never where retained."
+    about = "Obeyed with mqtt.commands = true; ignored if retained."
     made: dict[str, Any] = {
         f"cmd_{name}": {
             "address": topics[f"cmd/{name}"],
             "description": about,
             "messages": {"Command": {"$ref": f"#/components/messages/{_command(name)}"}},
         }
-        for name in NAMES
+        for name in REQUEST_NAMES
     }
     made["reply"] = {
         "address": topics["cmd/reply"],
-        "description": "Answers to commands that name no response topic.",
+        "description": "Replies to commands that name no response topic.",
         "messages": {"Reply": {"$ref": "#/components/messages/Reply"}},
     }
     return made
@@ -170,12 +166,12 @@ def _command_operations() -> dict[str, Any]:
             "bindings": {"mqtt": {"qos": 1, "bindingVersion": _BINDING}},
             "reply": {"channel": {"$ref": "#/channels/reply"}},
         }
-        for name in NAMES
+        for name in REQUEST_NAMES
     }
 
 
-def _command(name: str) -> str:
-    return "Note" if name == "mark" else "Nothing"
+def _command(name: RequestName) -> str:
+    return {"mark": "Note", "rename": "Rename"}.get(name, "Nothing")
 
 
 def _message(model: type) -> dict[str, Any]:
@@ -189,10 +185,20 @@ def _message(model: type) -> dict[str, Any]:
     }
 
 
-def _plain_messages() -> dict[str, Any]:
+def _other_messages() -> dict[str, Any]:
     payloads: dict[str, dict[str, Any]] = {
         "Status": {"type": "string", "enum": ["online", "offline"]},
         "Nothing": {"type": "string", "description": "Ignored."},
-        "Note": {"type": "string", "maxLength": LONGEST_NOTE, "description": "What to remember the moment by."},
+        "Note": {"type": "string", "maxLength": MAX_NOTE_LENGTH, "description": "What to remember the moment by."},
     }
-    return {name: {"name": name, "contentType": _TEXT, "payload": payload} for name, payload in payloads.items()}
+    name = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
+    rename = {
+        "type": "object",
+        "required": ["speaker", "name"],
+        "properties": {
+            "speaker": {**name, "description": "The speaker's id, as in turn.ended."},
+            "name": {**name, "description": "What to call the speaker from now on."},
+        },
+    }
+    plain = {name: {"name": name, "contentType": _TEXT, "payload": payload} for name, payload in payloads.items()}
+    return {**plain, "Rename": {"name": "Rename", "contentType": JSON, "payload": rename}}

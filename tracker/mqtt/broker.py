@@ -1,4 +1,4 @@
-"""A broker of our own, so that publishing works where there is no other: loopback only, gone with the session."""
+"""The embedded broker, so that publishing works without another one: on loopback only, and only for the session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import final
 
 import anyio
@@ -16,18 +16,18 @@ from paho.mqtt.client import topic_matches_sub
 
 from tracker.errors import SinkError
 from tracker.mqtt.address import Address
-from tracker.mqtt.connection import Connect, Link
+from tracker.mqtt.connection import Connect, Connection
 from tracker.mqtt.topics import Message
 from tracker.runtime.clock import NS_PER_S, Clock
 
 _HOST = "127.0.0.1"
-_SETTLES_S = 2.0
-_LOOK_S = 0.01
+_FLUSH_S = 2.0
+_POLL_S = 0.01
 
 
 @final
-class OwnBroker:
-    """The broker of this process, which acknowledges a message before its subscribers have it.
+class EmbeddedBroker:
+    """A broker in this process. It acknowledges a message before its subscribers do.
 
     Attributes:
         address: Where it listens.
@@ -38,88 +38,106 @@ class OwnBroker:
         self.address = address
 
     @property
-    def idle(self) -> bool:
-        """Whether every subscriber that is connected has acknowledged what was sent to it."""
-        sessions = [session for session, _ in self._broker.sessions.values()]
-        return not any(session.inflight_out_count for session in sessions if session.transitions.state == "connected")
+    def inflight(self) -> set[tuple[str, int]]:
+        """What connected subscribers have not acknowledged yet: client id and packet id.
 
-    def heard(self, topic: str) -> bool:
-        """Whether anybody who is connected listens to a topic."""
+        The broker gives a message up after five seconds.
+        """
+        sessions = [session for session, _ in self._broker.sessions.values()]
+        connected = [session for session in sessions if session.transitions.state == "connected"]
+        return {(str(session.client_id), packet) for session in connected for packet in session.inflight_out}
+
+    def has_subscriber(self, topic: str) -> bool:
+        """Whether a connected client has subscribed to a topic."""
         return any(
-            topic_matches_sub(wanted, topic)
+            topic_matches_sub(topic_filter, topic)
             and any(session.transitions.state == "connected" for session, _ in subscriptions)
-            for wanted, subscriptions in self._broker.subscriptions.items()
+            for topic_filter, subscriptions in self._broker.subscriptions.items()
         )
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait, for two seconds at most, until every subscriber has what was published."""
-        with anyio.move_on_after(_SETTLES_S, shield=True):
-            await anyio.sleep(_LOOK_S)
-            while not self.idle:  # noqa: ASYNC110 - the broker has no event for it
-                await anyio.sleep(_LOOK_S)
+        with anyio.move_on_after(_FLUSH_S, shield=True):
+            await anyio.sleep(_POLL_S)
+            while self.inflight:  # noqa: ASYNC110 - the broker has no event for it
+                await anyio.sleep(_POLL_S)
 
-    async def wait_for_listener(self, topic: str, at_most_s: float) -> None:
-        """Wait until somebody listens to a topic."""
+    async def wait_for_subscriber(self, topic: str, at_most_s: float) -> None:
+        """Wait until a client has subscribed to a topic."""
         with anyio.move_on_after(at_most_s):
-            while not self.heard(topic):  # noqa: ASYNC110 - likewise
+            while not self.has_subscriber(topic):  # noqa: ASYNC110 - likewise
                 await anyio.sleep(0.1)
 
     def lingering(self, connect: Connect) -> Connect:
-        """A connection that is left only when subscribers have what was published on it."""
+        """Make connections stay open until subscribers have what was published on them."""
 
         @asynccontextmanager
-        async def stay(goodbye: Message) -> AsyncIterator[Link]:
+        async def linger(will: Message) -> AsyncIterator[Connection]:
             try:
-                async with connect(goodbye) as link:
-                    yield link
+                async with connect(will) as connection:
+                    yield connection
             finally:
-                await self.settle()
+                await self.flush()
 
-        def opened(goodbye: Message) -> AbstractAsyncContextManager[Link]:
-            return stay(goodbye)
-
-        return opened
+        return linger
 
 
 @final
-class Arrivals:
-    """How far subscribers of our own broker surely are: what was published a second ago, if nobody owes an answer.
+class SubscriberConfirmation:
+    """Confirms the events that the embedded broker's subscribers have acknowledged.
 
-    In a second the broker has long sent a message on, so that it is under way to a subscriber, or with all of them.
+    Within a second the broker has sent a message on. So an event published a second ago is confirmed once everything
+    that is inflight now is acknowledged. What is sent meanwhile does not count: if events come faster than
+    acknowledgements, something is always inflight.
+
+    So after a kill, the next run repeats at most as many events as are published in one second plus twice the time that
+    subscribers take to acknowledge (at most five seconds).
 
     Args:
-        broker: Ours.
+        broker: The embedded broker.
         clock: The monotonic clock.
         after_s: The second.
     """
 
-    def __init__(self, broker: OwnBroker, clock: Clock, after_s: float = 1.0) -> None:
+    def __init__(self, broker: EmbeddedBroker, clock: Clock, after_s: float = 1.0) -> None:
         self._broker = broker
         self._clock = clock
         self._after_ns = round(after_s * NS_PER_S)
-        self._sent: deque[tuple[int, int]] = deque()
+        self._published: deque[tuple[int, int]] = deque()
+        self._candidate: int | None = None  # confirmed once what it waits for is acknowledged
+        self._waits_for: set[tuple[str, int]] = set()
 
     def __call__(self, seq: int) -> int | None:
-        """An event was published; the last one that has arrived, if that is news."""
+        """The broker has acknowledged an event; the last event confirmed, or None if there is no new one."""
         now_ns = self._clock.now_ns()
-        self._sent.append((now_ns, seq))
-        arrived = None
-        while self._broker.idle and self._sent[0][0] <= now_ns - self._after_ns:
-            arrived = self._sent.popleft()[1]
-        return arrived
+        self._published.append((now_ns, seq))
+        confirmed = self._confirmed()
+        if self._candidate is None:
+            while self._published[0][0] <= now_ns - self._after_ns:
+                self._candidate = self._published.popleft()[1]
+            self._waits_for = self._broker.inflight
+        newer = self._confirmed()
+        return confirmed if newer is None else newer
+
+    def _confirmed(self) -> int | None:
+        self._waits_for &= self._broker.inflight
+        if self._waits_for:
+            return None
+        confirmed, self._candidate = self._candidate, None
+        return confirmed
 
     @property
     def complete(self) -> bool:
-        """Whether nobody owes an answer."""
-        return self._broker.idle
+        """Whether nothing is inflight."""
+        return not self._broker.inflight
 
 
 @asynccontextmanager
-async def embedded_broker(port: int) -> AsyncIterator[OwnBroker]:
-    """Run a broker on 127.0.0.1 that anybody on this machine may use; it speaks MQTT 3.1.1, and not 5.
+async def embedded_broker(port: int) -> AsyncIterator[EmbeddedBroker]:
+    """Run a broker on 127.0.0.1 that everybody on this machine may use; it speaks MQTT 3.1.1 only.
 
     Args:
-        port: TCP port; 0 takes any free one.
+        port: TCP port; 0: any free one.
 
     Raises:
         SinkError: It cannot listen there.
@@ -137,14 +155,14 @@ async def embedded_broker(port: int) -> AsyncIterator[OwnBroker]:
         await broker.start()
     except BrokerError as error:
         raise SinkError(
-            f"port {port} is not to be had for the own broker: set mqtt.port = 0 to take any free one, "
+            f"port {port} is not available for the embedded broker: set mqtt.port = 0 to use any free port, "
             f"or mqtt.url = 'mqtt://localhost:{port}' to use the broker that is there"
         ) from error
-    own = OwnBroker(broker, Address(_HOST, port))
+    embedded = EmbeddedBroker(broker, Address(_HOST, port))
     try:
-        yield own
+        yield embedded
     finally:
-        await own.settle()
+        await embedded.flush()
         await broker.shutdown()
 
 
@@ -155,7 +173,7 @@ def _free_port() -> int:
 
 
 def port_or_any(port: int) -> int:
-    """The port if it can be listened on, else 0: any free one."""
+    """The port if it is free, else 0: any free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

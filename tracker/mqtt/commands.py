@@ -1,94 +1,47 @@
-"""What subscribers may ask of a running session: pause, resume, stop, mark. Decides, and does no I/O."""
+"""Commands: requests to the session that arrive on ``cmd/<name>``, and the reply to each. No I/O."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, final, get_args
+from collections.abc import Callable
+from typing import final
 
-from tracker.errors import TrackerError
-from tracker.mqtt.connection import Heard
+from tracker.errors import RequestError
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import JSON
 from tracker.mqtt.payloads import Reply, dumps
 from tracker.mqtt.topics import Message, Topics
-
-Name = Literal["pause", "resume", "stop", "mark"]
-NAMES: tuple[Name, ...] = get_args(Name)
-LONGEST_NOTE = 200
-
-
-class Remote(Protocol):
-    """A session that can be told what to do; each call returns at once."""
-
-    def pause(self) -> None:
-        """Close the source until `resume`."""
-
-    def resume(self) -> None:
-        """Listen again."""
-
-    def stop(self) -> None:
-        """Hear nothing more and finish what was heard."""
-
-    def mark(self, note: str) -> None:
-        """Mark this moment."""
-
-
-class Refused(TrackerError):
-    """A command cannot be obeyed; the message says why."""
+from tracker.runtime.control import REQUEST_NAMES, Request, decode
 
 
 @final
 class Commands:
-    """Obeys what comes on ``cmd/<command>`` and answers each one.
+    """Passes on every command as a request and replies to it.
 
-    A retained command is not obeyed: it is one of an earlier time, and would meet every session anew.
+    A retained command is ignored: it was meant for an earlier session, and would reach every new one.
 
     Args:
-        topics: Where commands come in and answers go out.
-        remote: The session.
+        topics: Where commands arrive and replies go.
+        request: Requests something of the session; returns at once.
     """
 
-    def __init__(self, topics: Topics, remote: Remote) -> None:
+    def __init__(self, topics: Topics, request: Callable[[Request], None]) -> None:
         self._topics = topics
-        self._remote = remote
-        self._names = {topics[f"cmd/{name}"]: name for name in NAMES}
-        self.topics = tuple(self._names)
+        self._request = request
+        self._names = {topics[f"cmd/{name}"]: name for name in REQUEST_NAMES}
+        self.subscriptions = tuple(self._names)
 
-    def heard(self, heard: Heard) -> list[Message]:
-        """Obey a message if it is a command; returns the answer."""
-        name = self._names.get(heard.topic)
-        if heard.retained or not name:
+    def handle(self, message: IncomingMessage) -> list[Message]:
+        """Request what a command says; returns the reply, or nothing if the message is not a command."""
+        name = self._names.get(message.topic)
+        if message.retained or not name:
             return []
         try:
-            self._obey(name, heard.payload)
-        except Refused as why:
-            return [self._answer(heard, Reply(command=name, ok=False, error=str(why)))]
-        return [self._answer(heard, Reply(command=name, ok=True, error=None))]
-
-    def _obey(self, name: Name, payload: bytes) -> None:
-        match name:
-            case "pause":
-                self._remote.pause()
-            case "resume":
-                self._remote.resume()
-            case "stop":
-                self._remote.stop()
-            case _:
-                self._remote.mark(note_in(payload))
-
-    def _answer(self, heard: Heard, reply: Reply) -> Message:
-        topic = heard.reply_to or self._topics["cmd/reply"]
-        return Message(topic, dumps(reply), retain=False, content_type=JSON, correlation=heard.correlation)
-
-
-def note_in(payload: bytes) -> str:
-    """The note of a mark: the payload as text, which may be empty.
-
-    Raises:
-        Refused: It is not text, or too long.
-    """
-    try:
-        note = payload.decode()
-    except UnicodeDecodeError:
-        raise Refused("the note must be UTF-8 text") from None
-    if len(note) > LONGEST_NOTE:
-        raise Refused(f"the note must not exceed {LONGEST_NOTE} characters; it has {len(note)}")
-    return "".join(character if character.isprintable() else " " for character in note).strip()
+            self._request(decode(name, message.payload))
+        except RequestError as error:
+            reply = Reply(command=name, ok=False, error=str(error))
+        else:
+            reply = Reply(command=name, ok=True, error=None)
+        topic = message.response_topic or self._topics["cmd/reply"]
+        return [
+            Message(topic, dumps(reply), retain=False, content_type=JSON, correlation_data=message.correlation_data)
+        ]

@@ -1,4 +1,4 @@
-"""One connection to a broker: the only file that knows aiomqtt."""
+"""One connection to a broker, by aiomqtt."""
 
 from __future__ import annotations
 
@@ -8,209 +8,186 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiomqtt
 import anyio
-import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tracker.mqtt.address import Address
+from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, Client
+from tracker.mqtt.credentials import ANONYMOUS, Login
 from tracker.mqtt.topics import Message
 
 log = logging.getLogger(__name__)
-UNHEARD = log.getChild("client")
-UNHEARD.setLevel(logging.CRITICAL)  # what aiomqtt warns of comes to us as an exception, too
+SILENT_LOG = log.getChild("client")
+SILENT_LOG.setLevel(logging.CRITICAL)  # whatever aiomqtt warns about also reaches us as an exception
 
 _UNSUPPORTED_PROTOCOL = 132
 _KEEPALIVE_S = 20
-_NO_ANSWER = "Operation timed out"  # aiomqtt's words for it
-_CLOSED = "Unspecified error"  # paho's words for it
-_GOODBYE_S = 1.0
+_LEAVE_S = 1.0
 
 
-class BrokerLost(Exception):
-    """The broker cannot be reached, refused us, or went away; the message says why."""
+class ConnectionLost(Exception):
+    """The broker cannot be reached, refused the connection, or closed it; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class IncomingMessage:
     """A message from the broker.
 
     Attributes:
-        topic: Where it was.
+        topic: Its topic.
         payload: As it came.
-        retained: Whether it was kept by the broker from an earlier time.
-        reply_to: Where the sender wants an answer, or None.
-        correlation: What the sender tells the answer by, or None.
+        retained: Whether the broker had kept it from an earlier time.
+        response_topic: Where the sender wants a reply, or None.
+        correlation_data: How the sender recognises the reply, or None.
     """
 
     topic: str
     payload: bytes
     retained: bool = False
-    reply_to: str | None = None
-    correlation: bytes | None = None
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
 
 
-class Link(Protocol):
+class Connection(Protocol):
     """An open connection."""
 
     async def publish(self, message: Message) -> None:
-        """Hand over a message; return when the broker has acknowledged it.
+        """Publish a message; return when the broker has acknowledged it.
 
         Raises:
-            BrokerLost: It was not acknowledged; the broker may have it all the same.
+            ConnectionLost: It was not acknowledged; the broker may have it all the same.
         """
 
-    async def listen(self, topics: Sequence[str], hear: Callable[[Heard], Awaitable[None]]) -> None:
-        """Take what comes on some topics, for as long as the connection lasts.
+    async def receive(
+        self, subscriptions: Sequence[str], on_message: Callable[[IncomingMessage], Awaitable[None]]
+    ) -> None:
+        """Receive messages for as long as the connection lasts.
 
         Args:
-            topics: May hold wildcards; may be none.
-            hear: Is given each message.
+            subscriptions: Topic filters; may be none.
+            on_message: Called with each message.
 
         Raises:
-            BrokerLost: It has gone.
+            ConnectionLost: The connection is over.
         """
 
 
 class Connect(Protocol):
     """Opens connections, one at a time."""
 
-    def __call__(self, goodbye: Message) -> AbstractAsyncContextManager[Link]:
-        """Connect; on leaving, publish a goodbye where the broker is still there.
+    def __call__(self, will: Message) -> AbstractAsyncContextManager[Connection]:
+        """Connect; on leaving, publish the will and disconnect.
 
         Args:
-            goodbye: Also the last will: the broker publishes it when we are lost.
+            will: The broker publishes it when the connection is lost.
 
         Raises:
-            BrokerLost: The broker cannot be reached or refused us (on entering).
+            ConnectionLost: The broker cannot be reached or refused the connection (on entering).
         """
 
 
 class Connector:
-    """Connects to one broker, over MQTT 5 unless that broker turns out to speak only 3.1.1.
+    """Connects to one broker with MQTT 5, or with 3.1.1 if the broker turns out not to speak 5.
 
-    Every connection has the same client id, so that a broker which has not yet noticed that we were cut off replaces
-    the old connection instead of declaring us lost later.
+    Every connection has the same client id, so that a broker that has not yet noticed a lost connection replaces it
+    instead of publishing the will later.
 
     Args:
-        address: Where it listens.
-        username: Or None.
-        password: Or None.
+        address: Where the broker listens.
+        login: User and password.
         tls: For encrypted connections; None trusts the system's certificates.
         mqtt5: Whether to begin with MQTT 5.
-        answer_s: Seconds that the broker may take for an answer.
+        timeout_s: Seconds that the broker may take to answer.
     """
 
     def __init__(
         self,
         address: Address,
-        username: str | None = None,
-        password: str | None = None,
+        login: Login = ANONYMOUS,
         tls: ssl.SSLContext | None = None,
         mqtt5: bool = True,
-        answer_s: float = 5.0,
+        timeout_s: float = 5.0,
     ) -> None:
         self._address = address
-        self._username = username
-        self._password = password
+        self._login = login
         self._tls = (tls or ssl.create_default_context()) if address.tls else None
         self._identifier = f"tracker-{secrets.token_hex(6)}"
         self._v5 = mqtt5
-        self._answer_s = answer_s
+        self._timeout_s = timeout_s
 
     @asynccontextmanager
-    async def __call__(self, goodbye: Message) -> AsyncIterator[Link]:
+    async def __call__(self, will: Message) -> AsyncIterator[Connection]:
         """Open a connection; see `Connect`."""
         try:
-            client = await self._enter(goodbye)
+            client = await self._enter(will)
         except aiomqtt.MqttError as error:
             if not self._downgraded(error):
-                raise BrokerLost(self._refusal(error)) from error
+                raise ConnectionLost(self._refusal(error)) from error
             try:
-                client = await self._enter(goodbye)
+                client = await self._enter(will)
             except aiomqtt.MqttError as again:
-                raise BrokerLost(self._refusal(again)) from again
+                raise ConnectionLost(self._refusal(again)) from again
         log.info("connected to the broker", extra={"broker": str(self._address), "mqtt": "5" if self._v5 else "3.1.1"})
-        link = _AiomqttLink(client, self._v5)
+        connection = _AiomqttConnection(client, self._v5)
         try:
-            yield link
+            yield connection
         finally:
             with anyio.CancelScope(shield=True):
-                with anyio.move_on_after(_GOODBYE_S), suppress(BrokerLost):
-                    await link.publish(goodbye)
-                await leave(client)
+                with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost):
+                    await connection.publish(will)
+                await disconnect(client)
 
-    async def _enter(self, goodbye: Message) -> aiomqtt.Client:
-        client = self._client(goodbye)
+    async def _enter(self, will: Message) -> aiomqtt.Client:
+        client = self._client(will)
         try:
             return await client.__aenter__()
         except aiomqtt.MqttError:
-            await leave(client)  # a broker that took the connection and never answered still has it
+            await disconnect(client)  # a broker that accepted the connection and never answered still has it
             raise
 
-    def _client(self, goodbye: Message) -> aiomqtt.Client:
-        will_properties = _properties(goodbye, PacketTypes.WILLMESSAGE) if self._v5 else None
+    def _client(self, will: Message) -> aiomqtt.Client:
+        will_properties = _properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
         return Client(
             self._address.host,
             self._address.port,
-            username=self._username,
-            password=self._password,
+            username=self._login.username,
+            password=self._login.password,
             identifier=self._identifier,
             protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
-            will=aiomqtt.Will(goodbye.topic, goodbye.payload, 1, goodbye.retain, will_properties),
-            timeout=self._answer_s,
+            will=aiomqtt.Will(will.topic, will.payload, 1, will.retain, will_properties),
+            timeout=self._timeout_s,
             keepalive=_KEEPALIVE_S,
             tls_context=self._tls,
-            logger=UNHEARD,
+            logger=SILENT_LOG,
         )
 
     def _refusal(self, error: aiomqtt.MqttError) -> str:
-        """Why there is no connection; over TLS 1.3, a certificate that is refused looks like no answer."""
-        if self._tls and str(error) == _NO_ANSWER:
+        """Why there is no connection; over TLS 1.3, a refused certificate looks like no answer."""
+        if self._tls and str(error) == NO_ANSWER:
             return "no answer: it may want a client certificate or not trust ours, see mqtt.client_cert"
         return _reason(error)
 
     def _downgraded(self, error: aiomqtt.MqttError) -> bool:
-        """Whether the broker has refused MQTT 5, and 3.1.1 is spoken from now on.
+        """Whether the broker has refused MQTT 5, so that 3.1.1 is used from now on.
 
-        A broker that gave no answer at all may have choked on MQTT 5, or just be busy: the next attempt, not this one,
-        is made in the other protocol.
+        A broker that did not answer at all may have choked on MQTT 5, or may just be busy: then the next attempt uses
+        the other protocol, not this one.
         """
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
         if isinstance(code, ReasonCode) and code.value == _UNSUPPORTED_PROTOCOL and self._v5:
             self._v5 = False
             return True
-        if str(error) == _NO_ANSWER:
+        if str(error) == NO_ANSWER:
             self._v5 = not self._v5
         return False
 
 
-class Client(aiomqtt.Client):
-    """aiomqtt's client, except that it does not wait to write on a socket that closed a moment ago.
-
-    aiomqtt 2.5 notes only the socket's number, which by then is nobody's or somebody else's.
-    """
-
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
-        def write() -> None:
-            try:
-                client.loop_write()
-            except Exception as error:  # whatever it is, the connection is over
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(error)
-
-        def register() -> None:
-            if sock.fileno() >= 0:
-                self._loop.add_writer(sock.fileno(), write)
-
-        self._loop.call_soon_threadsafe(register)
-
-
-class _AiomqttLink:
+class _AiomqttConnection:
     def __init__(self, client: aiomqtt.Client, v5: bool) -> None:
         self._client = client
         self._v5 = v5
@@ -220,33 +197,34 @@ class _AiomqttLink:
         try:
             await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         except aiomqtt.MqttError as error:
-            raise BrokerLost(_reason(error)) from error
+            raise ConnectionLost(_reason(error)) from error
 
-    async def listen(self, topics: Sequence[str], hear: Callable[[Heard], Awaitable[None]]) -> None:
+    async def receive(
+        self, subscriptions: Sequence[str], on_message: Callable[[IncomingMessage], Awaitable[None]]
+    ) -> None:
         try:
-            if topics:
-                await self._client.subscribe([(topic, 1) for topic in topics])
+            if subscriptions:
+                await self._client.subscribe([(topic, 1) for topic in subscriptions])
             async for message in self._client.messages:
-                await hear(_heard(message))
+                await on_message(_incoming(message))
         except aiomqtt.MqttError as error:
-            raise BrokerLost(_reason(error.__cause__ or error)) from error
+            raise ConnectionLost(_reason(error.__cause__ or error)) from error
 
 
-def _heard(message: aiomqtt.Message) -> Heard:
+def _incoming(message: aiomqtt.Message) -> IncomingMessage:
     payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
-    told = message.properties
-    return Heard(
+    return IncomingMessage(
         topic=message.topic.value,
         payload=payload,
         retained=message.retain,
-        reply_to=getattr(told, "ResponseTopic", None),
-        correlation=getattr(told, "CorrelationData", None),
+        response_topic=getattr(message.properties, "ResponseTopic", None),
+        correlation_data=getattr(message.properties, "CorrelationData", None),
     )
 
 
-async def leave(client: aiomqtt.Client) -> None:
+async def disconnect(client: aiomqtt.Client) -> None:
     """Close the connection, if there is one."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_GOODBYE_S), suppress(aiomqtt.MqttError):
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVE_S), suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
 
 
@@ -256,8 +234,8 @@ def _properties(message: Message, packet: int) -> Properties:
     properties.PayloadFormatIndicator = 1
     if message.expiry_s is not None:
         properties.MessageExpiryInterval = message.expiry_s
-    if message.correlation is not None:
-        properties.CorrelationData = message.correlation
+    if message.correlation_data is not None:
+        properties.CorrelationData = message.correlation_data
     if message.user_properties:
         properties.UserProperty = list(message.user_properties)
     return properties
@@ -265,8 +243,8 @@ def _properties(message: Message, packet: int) -> Properties:
 
 def _reason(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
-    if text == _NO_ANSWER:
+    if text == NO_ANSWER:
         return "no answer"
-    if text.endswith(_CLOSED):
+    if text.endswith(CLOSED):
         return "it closed the connection"
     return text.partition("] ")[2] or text or type(error).__name__

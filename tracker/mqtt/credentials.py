@@ -1,4 +1,4 @@
-"""Who we are to a broker, and whom we trust: user and password, certificates. Nothing of it is ever logged."""
+"""User, password and certificates for a connection to a broker. None of it is ever logged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tracker.config import SECRETS
 from tracker.errors import SinkError
 
-USERNAME, PASSWORD = SECRETS
+USERNAME, PASSWORD = "TRACKER_MQTT_USERNAME", "TRACKER_MQTT_PASSWORD"
+"""Environment variables, which never become part of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,14 @@ class Login:
     password: str | None = field(default=None, repr=False)
 
 
+ANONYMOUS = Login()
+
+
 def login(file: str, environ: Mapping[str, str] = os.environ) -> Login:
-    """User and password from the environment or, where it has none, from a file.
+    """User and password from the environment or, if it has none, from a file.
 
     Args:
-        file: Holds ``user:password`` in its first line; empty: there is none.
+        file: Holds ``user:password`` in its first line; empty: no file.
         environ: The environment.
 
     Raises:
@@ -57,10 +60,10 @@ def login(file: str, environ: Mapping[str, str] = os.environ) -> Login:
 
 
 def trust(ca_file: str, client_cert: str, client_key: str) -> ssl.SSLContext:
-    """What an encrypted connection is made with.
+    """The certificates of an encrypted connection.
 
     Args:
-        ca_file: Certificates of those who may vouch for the broker, PEM; empty: those that the system trusts.
+        ca_file: Certificate authorities that the broker's certificate may come from, PEM; empty: the system's.
         client_cert: Our own certificate, PEM; empty: none.
         client_key: Its key, PEM; empty: it is in the certificate's file.
 
@@ -89,5 +92,5 @@ def trust(ca_file: str, client_cert: str, client_key: str) -> ssl.SSLContext:
 
 
 def _no_passphrase() -> str:
-    """Called where a key is encrypted; without it, OpenSSL would ask on the terminal."""
+    """Called if a key is encrypted; without it, OpenSSL would ask on the terminal."""
     raise SinkError("the key is encrypted")

@@ -1,7 +1,7 @@
-"""Telling Home Assistant of the tracker: one retained message about one device with all that belongs to it. No I/O.
+"""Home Assistant's MQTT discovery: one retained message that describes the tracker as a device. No I/O.
 
-After https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload: an ``event`` entity for the turns, an
-``enum`` sensor for each speaker's emotion, a binary sensor that tells whether the tracker is there.
+See https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload: an ``event`` entity for the turns, an
+``enum`` sensor for each speaker's emotion, a binary sensor for the tracker's connectivity.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from typing import Any, final
 
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import JSON
 from tracker.mqtt.topics import Message, Topics, slug
 
@@ -22,10 +22,10 @@ class HomeAssistant:
     """Announces the device when a session begins, again for each new speaker and each time Home Assistant starts.
 
     Args:
-        topics: Where the tracker publishes.
-        prefix: Where Home Assistant looks for devices.
+        topics: Of the tracker.
+        prefix: Home Assistant's discovery prefix.
         expiry_s: Seconds after which a speaker's emotion is unknown again.
-        forget: Whether the device goes when a session has ended.
+        forget: Whether the device is removed when a session ends.
     """
 
     def __init__(self, topics: Topics, prefix: str, expiry_s: int, forget: bool) -> None:
@@ -35,15 +35,15 @@ class HomeAssistant:
         self._forget = forget
         self._started: SessionStarted | None = None
         self._speakers: dict[str, str] = {}
-        self.topics: tuple[str, ...] = (f"{prefix}/status",)
+        self.subscriptions: tuple[str, ...] = (f"{prefix}/status",)
 
     @property
     def id(self) -> str:
         """The device's id; the same in every session."""
         return slug(f"{self._topics.base}-{self._topics.node}").replace("-", "_")
 
-    def of(self, event: Event, late: bool) -> list[Message]:  # noqa: ARG002  # a device is the same, late or not
-        """The announcement, where an event changes it."""
+    def compose(self, event: Event, late: bool) -> list[Message]:  # noqa: ARG002  # late or not, the device is the same
+        """The announcement, if an event changes it."""
         match event:
             case SessionStarted():
                 self._started = event
@@ -57,10 +57,10 @@ class HomeAssistant:
                 return [self._config("")]
         return []
 
-    def heard(self, heard: Heard) -> list[Message]:
-        """Announce the device again when Home Assistant says that it has started."""
-        born = heard.topic in self.topics and heard.payload == b"online" and not heard.retained
-        return self._announcement() if born else []
+    def handle(self, message: IncomingMessage) -> list[Message]:
+        """Announce the device again on Home Assistant's birth message."""
+        birth = message.topic in self.subscriptions and message.payload == b"online" and not message.retained
+        return self._announcement() if birth else []
 
     def _announcement(self) -> list[Message]:
         if not self._started:
@@ -74,7 +74,7 @@ class HomeAssistant:
         """The device and its entities.
 
         Args:
-            started: Tells the labels and the software.
+            started: Names the labels and the software.
             speakers: Names by id.
         """
         version = started.software.rpartition(" ")[2]

@@ -1,4 +1,4 @@
-"""What is published beside the events themselves."""
+"""Payloads that are published beside the events themselves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracker.events import Probability, Sentiment, WallTime
-from tracker.runtime.overload import Level
+from adapters.contract import Sentiment
+from tracker.events import Probability, WallTime
+from tracker.metrics.model import SessionMetrics
+from tracker.runtime.control import RequestName
 
 
 class _Payload(BaseModel):
@@ -18,14 +20,14 @@ class _Payload(BaseModel):
 
 
 class Notice(_Payload):
-    """What people who are listened to are told."""
+    """Tells people that they are being listened to."""
 
     time: WallTime = Field(description="When the session began.")
     notice: str
 
 
 class SpeakerEmotion(_Payload):
-    """A speaker's emotion in the latest turn, without a word of what was said."""
+    """A speaker's emotion in the latest turn, without words."""
 
     seq: int = Field(ge=0, description="Number of the event in which it was judged.")
     speaker: str = Field(description="The speaker's id, as in the topic.")
@@ -36,53 +38,25 @@ class SpeakerEmotion(_Payload):
     time: WallTime = Field(description="When the turn ended.")
 
 
-class Percentiles(BaseModel):
-    """How values lie."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    p50: float
-    p95: float
-    max: float
-
-
-class Counters(_Payload):
-    """How the publishing goes since the process began, and how the session goes."""
+class PublishedMetrics(SessionMetrics, _Payload):
+    """The session's metrics, and how publishing has gone since the process began."""
 
     session: str = ""
-    turns: int = Field(default=0, ge=0, description="Judged turns given to be published.")
-    delivered: int = Field(default=0, ge=0, description="Messages that the broker has acknowledged.")
-    late: int = Field(default=0, ge=0, description="Those of them that an earlier run had left.")
-    waiting: int = Field(default=0, ge=0, description="Messages that are not delivered yet.")
-    dropped: int = Field(default=0, ge=0, description="Messages that were dropped for lack of room.")
+    messages_delivered: int = Field(default=0, ge=0, description="Messages that the broker has acknowledged.")
+    messages_late: int = Field(default=0, ge=0, description="Those of them that an earlier run had left.")
+    messages_waiting: int = Field(default=0, ge=0, description="Messages that are not delivered yet.")
+    messages_dropped: int = Field(default=0, ge=0, description="Messages that were dropped for lack of room.")
     reconnects: int = Field(default=0, ge=0, description="Connections after the first one.")
-    connected: bool = Field(default=False, description="Whether the broker is there.")
-    skipped: int = Field(default=0, ge=0, description="Skipped turns.")
-    media_s: float = Field(default=0, ge=0, description="Seconds of media heard.")
-    stages_ms: dict[str, Percentiles] = Field(
-        default={}, description="Milliseconds by stage over the last 1000 turns; stages as in latency_ms."
-    )
-    queues: dict[str, int] = Field(default={}, description="Items waiting, by edge.")
-    dropped_items: dict[str, int] = Field(default={}, description="Items dropped, by edge; only edges that dropped.")
-    fallbacks: int = Field(default=0, ge=0, description="Turns decoded again from the full window, in the process.")
-    ahead_hits: int = Field(default=0, ge=0, description="Turns whose work was done ahead of their end.")
-    ahead_wasted: int = Field(default=0, ge=0, description="Turns on which work ahead was for nothing.")
-    ahead_wasted_ms: float = Field(default=0, ge=0, description="How long that took.")
-    ahead_left_out: int = Field(default=0, ge=0, description="Pauses at which there was no time for it.")
-    overload: Level = Field(default="normal", description="What is left out for lack of time.")
-    waiting_turns: int = Field(default=0, ge=0, description="Turns that are over and not published, in the process.")
-    real_time_factor: float = Field(default=0, ge=0, description="Processor seconds per second of media.")
-    cpu_s: float = Field(default=0, ge=0, description="Processor seconds of the process since the session began.")
-    rss_mb: float = Field(default=0, ge=0, description="Resident memory of the process, MB.")
+    connected: bool = Field(default=False, description="Whether the broker is connected.")
 
 
 class Reply(BaseModel):
-    """The answer to a command."""
+    """The reply to a command."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    command: Literal["pause", "resume", "stop", "mark"]
-    ok: bool = Field(description="Whether it is obeyed.")
+    command: RequestName
+    ok: bool = Field(description="Whether the command is accepted.")
     error: str | None = Field(description="Why not.")
 
 

@@ -1,24 +1,25 @@
-"""Publishing over MQTT: in order, at least once, and again when the broker is back."""
+"""Publishing over MQTT: in order, at least once, and again after each lost connection."""
 
 from __future__ import annotations
 
 import logging
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, final
 
 import anyio
 import anyio.lowlevel
 
-from tracker.events import Event, TurnEnded, TurnPartial, TurnSkipped
-from tracker.metrics.vitals import Vitals
+from tracker.events import Event, Preview, TurnEnded, TurnSkipped
+from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.address import Address
-from tracker.mqtt.backlog import Backlog
 from tracker.mqtt.backoff import delays_s
-from tracker.mqtt.connection import BrokerLost, Connect, Heard, Link
-from tracker.mqtt.messages import metrics, partial
-from tracker.mqtt.outbox import Waiting
-from tracker.mqtt.payloads import Counters
+from tracker.mqtt.connection import Connect, Connection, ConnectionLost, IncomingMessage
+from tracker.mqtt.disk_outbox import DiskOutbox
+from tracker.mqtt.messages import metrics, preview_message
+from tracker.mqtt.outbox import Outbox
+from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Message, Topics, status
 from tracker.runtime.broadcast import Broadcast
 
@@ -26,161 +27,194 @@ log = logging.getLogger(__name__)
 _GRACE_S = 3.0
 
 
-class Listener(Protocol):
-    """Somebody who takes messages from the broker.
+class MessageHandler(Protocol):
+    """Takes messages from the broker.
 
     Attributes:
-        topics: Which ones.
+        subscriptions: Topic filters of the messages that it wants.
     """
 
-    topics: tuple[str, ...]
+    subscriptions: tuple[str, ...]
 
-    def heard(self, heard: Heard) -> list[Message]:
-        """Take a message, which may be somebody else's; returns what to answer."""
+    def handle(self, message: IncomingMessage) -> list[Message]:
+        """Take a message, which may be meant for another handler; returns the replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to publish.
+
+    Attributes:
+        address: The broker's, named in messages to the user.
+        connect: Opens a connection to it.
+        topics: The tracker's topics.
+        ready: Awaited on each connection before the first event; for three seconds at most once the session is over.
+        flush: Awaited once everything that an earlier run has left is published.
+    """
+
+    address: Address
+    connect: Connect
+    topics: Topics
+    ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    flush: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SinkOptions:
+    """How to publish.
+
+    Attributes:
+        text: Whether previews carry their words.
+        drain_s: Seconds that the end of the session waits for undelivered messages.
+        session_metrics: Reads the session's metrics.
+        rand: Jitter of the waits between attempts to connect, from 0 up to 1.
+        sleep: Waits seconds.
+    """
+
+    text: bool = True
+    drain_s: float = 5.0
+    session_metrics: Callable[[], SessionMetrics] = SessionMetrics
+    rand: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+
+DEFAULTS = SinkOptions()
 
 
 @final
-class Mqtt:
+class MqttSink:
     """Publishes every event on the topics that `tracker.mqtt.topics` lists.
 
-    One message is under way at a time: the next is sent when the broker has acknowledged the one before. That keeps
-    the order, and after a lost connection it is clear from where to go on; a message whose acknowledgement was lost is
-    sent twice, and subscribers tell by ``seq``. What is retained is sent again after each lost connection: a broker
-    that was restarted may have forgotten it.
+    One message is inflight at a time: the next is sent once the broker has acknowledged the one before. That keeps the
+    order, and makes it clear where to continue after a lost connection. A message whose acknowledgement was lost is
+    sent twice; subscribers recognise it by ``seq``. Retained messages are sent again after each lost connection, since
+    a broker that was restarted may have lost them.
 
     Args:
-        address: Named in what is said to the user.
-        connect: Opens a connection to it.
-        topics: Where the tracker's status and metrics go.
-        outbox: Where events wait.
-        report: Says one sentence to the user.
+        endpoint: Where to publish.
+        outbox: Where events wait until they are delivered.
+        report: Tells the user one sentence.
         earlier: What earlier runs have left; delivered first, the oldest first.
-        listeners: Take messages from the broker.
-        ready: Awaited before the first event goes out on a connection; three seconds at most once the session is over.
-        last_words_s: Seconds that the end of the session waits for what is not delivered yet.
-        vitals: How the session goes in numbers.
-        rand: Jitter of the waits between attempts, from 0 up to 1.
-        sleep: Waits seconds.
+        handlers: Take messages from the broker.
+        options: How to publish.
     """
 
     name = "mqtt"
 
     def __init__(
         self,
-        address: Address,
-        connect: Connect,
-        topics: Topics,
-        outbox: Waiting,
+        endpoint: Endpoint,
+        outbox: Outbox,
         report: Callable[[str], None],
         *,
-        earlier: Sequence[Backlog] = (),
-        listeners: Sequence[Listener] = (),
-        text: bool = True,
-        ready: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
-        last_words_s: float = 5.0,
-        vitals: Callable[[], Vitals] = Vitals,
-        rand: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        earlier: Sequence[DiskOutbox] = (),
+        handlers: Sequence[MessageHandler] = (),
+        options: SinkOptions = DEFAULTS,
     ) -> None:
-        self._address = address
-        self._connect = connect
-        self._topics = topics
+        self._endpoint = endpoint
         self._outbox = outbox
         self._report = report
         self._earlier = [*earlier]
-        self._listeners = listeners
-        self._text = text
-        self._partial: TurnPartial | None = None  # the latest, not yet shown
-        self._ready = ready
-        self._last_words_s = last_words_s
-        self._vitals = vitals
-        self._rand = rand
-        self._sleep = sleep
+        self._handlers = handlers
+        self._options = options
+        self._preview: Preview | None = None  # the latest, not yet published
         self._session = ""
         self._turns = self._delivered = self._late = self._connections = 0
         self._connected = False
-        self._standing: dict[str, Message] = {}
-        self._over = anyio.Event()
-        self._away = False
+        self._retained: dict[str, Message] = {}  # by topic
+        self._ended = anyio.Event()
+        self._outage = False
         self._changed = Broadcast()
 
     @property
-    def counters(self) -> Counters:
-        """How the publishing goes, as of now."""
-        backlogs: list[Waiting] = [*self._earlier, self._outbox]
-        return Counters(
+    def waiting(self) -> int:
+        """Messages that are not delivered yet."""
+        return sum(map(len, self._outboxes))
+
+    @property
+    def metrics(self) -> PublishedMetrics:
+        """The session's metrics and those of publishing, as of now."""
+        values = dict(self._options.session_metrics()) | {"turns": self._turns}  # a replay collects no metrics
+        return PublishedMetrics(
+            **values,
             session=self._session,
-            turns=self._turns,
-            delivered=self._delivered,
-            late=self._late,
-            waiting=sum(map(len, backlogs)),
-            dropped=sum(backlog.dropped for backlog in backlogs),
+            messages_delivered=self._delivered,
+            messages_late=self._late,
+            messages_waiting=self.waiting,
+            messages_dropped=sum(outbox.dropped for outbox in self._outboxes),
             reconnects=max(0, self._connections - 1),
             connected=self._connected,
         )
 
+    @property
+    def _outboxes(self) -> list[Outbox]:
+        return [*self._earlier, self._outbox]
+
     def state(self) -> str:
         """What the connection is doing, in a few words."""
-        kept = f", {waiting} kept" if (waiting := self.counters.waiting) else ""
+        kept = f", {waiting} kept" if (waiting := self.waiting) else ""
         if self._connected:
             return f"connected{kept}"
-        return f"away, trying again{kept}" if self._away else "connecting"
+        return f"away, trying again{kept}" if self._outage else "connecting"
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Publish every event; at the end give the broker a last chance, then say what was not delivered."""
+        """Publish every event; at the end drain the outbox for a while, then report what was not delivered."""
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stay_connected, name="mqtt connection")
                 async for event in events:
-                    if isinstance(event, TurnPartial):
-                        self._partial = event
-                        self._changed.notify()
-                        continue
                     if isinstance(event, TurnEnded | TurnSkipped):
-                        self._partial = None  # whatever it was about: the newest is known
+                        self._preview = None  # superseded, whichever turn it was about
                     while self._outbox.full and self._connected:
                         await self._changed.wait()
                     self._session = event.session
                     self._turns += isinstance(event, TurnEnded)
-                    self._outbox.put(event, self._away)
+                    self._outbox.put(event, self._outage)
                     self._changed.notify()
-                self._over.set()
+                self._ended.set()
                 self._changed.notify()
-                group.cancel_scope.deadline = anyio.current_time() + self._last_words_s
+                group.cancel_scope.deadline = anyio.current_time() + self._options.drain_s
         finally:
-            self._sum_up()
-            self._outbox.close(over=self._over.is_set())
-            for backlog in self._earlier:
-                backlog.close(over=True)
+            self._report_undelivered()
+            self._outbox.close(over=self._ended.is_set())
+            for outbox in self._earlier:
+                outbox.close(over=True)
+
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Publish the latest preview once everything else is delivered."""
+        async for preview in previews:
+            self._preview = preview
+            self._changed.notify()
 
     async def _stay_connected(self) -> None:
-        """Deliver until the session is over and everything is out."""
-        delays = delays_s(self._rand)
+        """Deliver until the session is over and everything is delivered."""
+        topics, rand = self._endpoint.topics, self._options.rand
+        delays = delays_s(rand)
         while True:
             try:
-                async with self._connect(status(self._topics, online=False)) as link:
-                    await link.publish(status(self._topics, online=True))
-                    self._came()
-                    for message in [*self._standing.values()]:
-                        await link.publish(message)
-                    delays = delays_s(self._rand)
-                    await self._deliver_while_connected(link)
+                async with self._endpoint.connect(will=status(topics, online=False)) as connection:
+                    await connection.publish(status(topics, online=True))
+                    self._on_connected()
+                    for message in [*self._retained.values()]:
+                        await connection.publish(message)
+                    delays = delays_s(rand)
+                    await self._deliver_while_connected(connection)
                     return
-            except BrokerLost as lost:
-                self._went(lost)
-            if await self._pause(next(delays)):
-                delays = delays_s(self._rand)
+            except ConnectionLost as error:
+                self._on_connection_lost(error)
+            if await self._back_off(next(delays)):
+                delays = delays_s(rand)
 
-    async def _pause(self, seconds: float) -> bool:
-        """Wait before the next attempt; True where the session's end has cut the waiting short."""
-        if self._over.is_set():
-            await self._sleep(seconds)
+    async def _back_off(self, seconds: float) -> bool:
+        """Wait before the next attempt; True if the end of the session has cut the wait short."""
+        if self._ended.is_set():
+            await self._options.sleep(seconds)
             return False
-        await self._unless_over(lambda: self._sleep(seconds))
-        return self._over.is_set()
+        await self._unless_ended(lambda: self._options.sleep(seconds))
+        return self._ended.is_set()
 
-    async def _unless_over(self, wait: Callable[[], Awaitable[None]]) -> None:
-        """Wait for something, or for the session's end."""
+    async def _unless_ended(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Wait for something, or for the end of the session."""
 
         async def first() -> None:
             await wait()
@@ -188,87 +222,89 @@ class Mqtt:
 
         async with anyio.create_task_group() as group:
             group.start_soon(first, name="mqtt wait")
-            await self._over.wait()
+            await self._ended.wait()
             group.cancel_scope.cancel()
 
-    async def _deliver_while_connected(self, link: Link) -> None:
-        async def hear(heard: Heard) -> None:
-            for listener in self._listeners:
-                for answer in listener.heard(heard):
-                    await link.publish(answer)
+    async def _deliver_while_connected(self, connection: Connection) -> None:
+        async def on_message(message: IncomingMessage) -> None:
+            for handler in self._handlers:
+                for reply in handler.handle(message):
+                    await connection.publish(reply)
 
-        wanted = [topic for listener in self._listeners for topic in listener.topics]
+        subscriptions = [topic for handler in self._handlers for topic in handler.subscriptions]
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(link.listen, wanted, hear, name="mqtt listen")
-                await self._unless_over(self._ready)
-                if self._over.is_set():
+                group.start_soon(connection.receive, subscriptions, on_message, name="mqtt receive")
+                await self._unless_ended(self._endpoint.ready)
+                if self._ended.is_set():
                     with anyio.move_on_after(_GRACE_S):
-                        await self._ready()
-                await self._deliver_earlier(link)
-                await self._deliver(link)
+                        await self._endpoint.ready()
+                await self._deliver_earlier(connection)
+                await self._deliver(connection)
                 group.cancel_scope.cancel()
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _deliver_earlier(self, link: Link) -> None:
+    async def _deliver_earlier(self, connection: Connection) -> None:
         while self._earlier:
-            backlog = self._earlier[0]
-            begun = self._late
-            while message := backlog.head:
-                await self._hand_over(link, backlog, message)
+            outbox = self._earlier[0]
+            late_before = self._late
+            while message := outbox.head:
+                await self._publish(connection, outbox, message)
                 self._late += 1
+            await self._endpoint.flush()
             del self._earlier[0]
-            backlog.close(over=True)
-            if count := self._late - begun:
-                self._report(f"{count} events of an earlier run were delivered to {self._address}")
+            outbox.close(over=True)
+            if count := self._late - late_before:
+                self._report(f"{count} events of an earlier run were delivered to {self._endpoint.address}")
 
-    async def _deliver(self, link: Link) -> None:
+    async def _deliver(self, connection: Connection) -> None:
         while True:
             while message := self._outbox.head:
-                await self._hand_over(link, self._outbox, message)
+                await self._publish(connection, self._outbox, message)
                 self._changed.notify()
-            if self._partial:
-                shown, self._partial = partial(self._topics, self._partial, self._text), None
-                await link.publish(shown)
-            await link.publish(metrics(self._topics, self.counters, self._vitals()))
+            if self._preview:
+                preview, self._preview = self._preview, None
+                await connection.publish(preview_message(self._endpoint.topics, preview, self._options.text))
+            await connection.publish(metrics(self._endpoint.topics, self.metrics))
             if self._outbox.head:
                 continue
-            if self._over.is_set():
+            if self._ended.is_set():
                 return
             await self._changed.wait()
 
-    async def _hand_over(self, link: Link, backlog: Waiting, message: Message) -> None:
-        await link.publish(message)
-        backlog.acknowledge(message)
+    async def _publish(self, connection: Connection, outbox: Outbox, message: Message) -> None:
+        await connection.publish(message)
+        outbox.acknowledge(message)
         self._delivered += 1
         if message.retain and message.expiry_s is None:
-            self._standing.pop(message.topic, None)
+            self._retained.pop(message.topic, None)
             if message.payload:
-                self._standing[message.topic] = message
+                self._retained[message.topic] = message
 
-    def _came(self) -> None:
+    def _on_connected(self) -> None:
         self._connected = True
         self._connections += 1
-        if self._away:
-            self._away = False
-            self._report(f"the broker at {self._address} is back; {len(self._outbox)} kept messages follow")
+        if self._outage:
+            self._outage = False
+            self._report(f"the broker at {self._endpoint.address} is back; {len(self._outbox)} kept messages follow")
 
-    def _went(self, lost: BrokerLost) -> None:
+    def _on_connection_lost(self, error: ConnectionLost) -> None:
         self._connected = False
-        log.info("no connection to the broker", extra={"broker": str(self._address), "reason": str(lost)})
-        if not self._away:
-            self._away = True
-            self._report(f"the broker at {self._address} cannot be reached ({lost}); trying again, messages are kept")
+        address = self._endpoint.address
+        log.info("no connection to the broker", extra={"broker": str(address), "reason": str(error)})
+        if not self._outage:
+            self._outage = True
+            self._report(f"the broker at {address} cannot be reached ({error}); trying again, messages are kept")
         self._changed.notify()
 
-    def _sum_up(self) -> None:
-        """Say what subscribers have not got."""
+    def _report_undelivered(self) -> None:
+        """Report what subscribers did not receive."""
         lost = [f"{self._outbox.dropped} messages were dropped"] if self._outbox.dropped else []
         left = len(self._outbox) + sum(map(len, self._earlier))
         if left:
             later = "; the next run, or tracker sessions flush, delivers them" if self._outbox.kept else ""
-            silent = "" if self._connections or self._away else ", as it has not answered yet"
+            silent = "" if self._connections or self._outage else ", as it has not answered yet"
             lost.append(f"{left} could not be delivered{silent}{later}")
         if lost:
-            self._report(f"the broker at {self._address}: {' and '.join(lost)}")
+            self._report(f"the broker at {self._endpoint.address}: {' and '.join(lost)}")

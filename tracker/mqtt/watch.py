@@ -1,4 +1,4 @@
-"""Looking on from afar: the dashboard from a broker alone. Nothing is published, and no session is disturbed."""
+"""Sessions elsewhere, watched through a broker. Publishes nothing."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import aiomqtt
 import anyio
 
-from tracker.dashboard.remote import Watched
-from tracker.dashboard.screen import Ask
+from tracker.dashboard.screen import KeyRequest, SwitchSession
+from tracker.dashboard.terminal import Terminal
 from tracker.events import Event, from_json
 from tracker.metrics.gauges import Status
 from tracker.mqtt.address import Address
+from tracker.mqtt.aiomqtt_private import Client
 from tracker.mqtt.backoff import delays_s
-from tracker.mqtt.connection import UNHEARD, Client, leave
-from tracker.mqtt.credentials import Login
-from tracker.sinks.terminal import Terminal
+from tracker.mqtt.connection import SILENT_LOG, disconnect
+from tracker.mqtt.credentials import ANONYMOUS, Login
+from tracker.mqtt.remote import RemoteSessions
+from tracker.runtime.control import Stop
 
-_ANSWER_S = 5.0
+_TIMEOUT_S = 5.0
 
 
-class Watcher:
-    """Follows everything below a base topic, through any number of lost connections.
+class RemoteDashboard:
+    """Shows everything below a base topic, through any number of lost connections.
 
     Args:
         address: The broker.
         base: First part of every topic.
         terminal: Shows it.
-        login: Who we are to the broker.
+        login: User and password.
         tls: For encrypted connections.
         sleep: Waits seconds.
     """
@@ -39,7 +41,7 @@ class Watcher:
         address: Address,
         base: str,
         terminal: Terminal,
-        login: Login = Login(),  # noqa: B008  (a frozen record)
+        login: Login = ANONYMOUS,
         tls: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
@@ -49,22 +51,23 @@ class Watcher:
         self._login = login
         self._tls = tls
         self._sleep = sleep
-        self._watched = Watched()
+        self._sessions = RemoteSessions()
         self._broker = "connecting"
-        self._trackers: dict[str, bytes] = {}  # what each last said of itself
+        self._trackers: dict[str, bytes] = {}  # the latest status of each
         self._stopped = anyio.Event()
 
     def status(self) -> Status:
-        """What is known of the machine: the connection, and nothing else from here."""
+        """The machine's status: from here, only the connection is known."""
         return Status(broker=self._broker)
 
-    def obey(self, ask: Ask) -> None:
-        """Another session, or the end."""
-        if ask.what == "stop":
-            self._stopped.set()
-        elif ask.what == "session":
-            self._watched.choose(int(ask.amount))
-            self._show()
+    def request(self, request: KeyRequest) -> None:
+        """Switch to another session, or stop; other requests have no effect."""
+        match request:
+            case Stop():
+                self._stopped.set()
+            case SwitchSession(steps):
+                self._sessions.switch(steps)
+                self._show()
 
     async def run(self, stop: anyio.Event) -> None:
         """Watch until stopped by a key or from outside."""
@@ -77,10 +80,10 @@ class Watcher:
             group.start_soon(pass_on, name="stop")
             group.start_soon(self._terminal.run, self._events(), name="terminal")
             await self._stopped.wait()
-            group.cancel_scope.cancel()  # which leaves the conversation standing
+            group.cancel_scope.cancel()  # the conversation stays on the screen
 
     async def _events(self) -> AsyncIterator[Event]:
-        """New events as they come; where there is no terminal each is printed as a line."""
+        """New events as they come; without a terminal, each is printed as a line."""
         delays = delays_s(random.random)
         while True:
             try:
@@ -95,7 +98,7 @@ class Watcher:
                         if event := self._take(str(message.topic), bytes(message.payload or b"")):
                             yield event
                 finally:
-                    await leave(client)
+                    await disconnect(client)
             except aiomqtt.MqttError as error:
                 reason = str(error).strip().partition("\n")[0]
                 if not self._broker.startswith("away"):
@@ -109,7 +112,7 @@ class Watcher:
             if self._trackers.get(topic, b"online") != payload:
                 self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
             self._trackers[topic] = payload
-        if not self._watched.take(topic, payload):
+        if not self._sessions.take(topic, payload):
             return None
         self._show()
         try:
@@ -118,7 +121,7 @@ class Watcher:
             return None
 
     def _show(self) -> None:
-        self._terminal.change(self._watched.view, self._watched.place, self._watched.notice)
+        self._terminal.show_view(self._sessions.view, self._sessions.position, self._sessions.notice)
 
     def _client(self) -> aiomqtt.Client:
         return Client(
@@ -126,8 +129,8 @@ class Watcher:
             self._address.port,
             username=self._login.username,
             password=self._login.password,
-            timeout=_ANSWER_S,
+            timeout=_TIMEOUT_S,
             keepalive=20,
             tls_context=self._tls,
-            logger=UNHEARD,
+            logger=SILENT_LOG,
         )

@@ -1,80 +1,157 @@
-"""What may be asked of a running session from outside: by keys, signals or commands. Asking never waits."""
+"""What users may request of a running session by keys, signals, MQTT commands or calls. Requesting never waits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args
 
 import anyio
+from pydantic import TypeAdapter, ValidationError
 
+from tracker.errors import RequestError
 from tracker.runtime.edges import Edge
 
-NAME_LENGTH = 80
+MAX_NAME_LENGTH = 80
+"""Characters of a speaker's id or name."""
+MAX_NOTE_LENGTH = 200
+"""Characters of a mark's note."""
+
+RequestName = Literal["pause", "resume", "stop", "mark", "rename"]
+REQUEST_NAMES: tuple[RequestName, ...] = get_args(RequestName)
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hear nothing more for now."""
+    """Stop listening until `Resume`; the turn under way ends. No effect while paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Listen again."""
+    """Listen again. No effect unless paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop listening and finish what was heard; the second time, end at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Remember this moment."""
+    """Mark the current moment.
+
+    Attributes:
+        note: What to remember it by; may be empty. Stripped, and unprintable characters become spaces.
+
+    Raises:
+        RequestError: The note is too long.
+    """
 
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "note", _clean("note", self.note, MAX_NOTE_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Call a speaker by this name from now on."""
+    """Call a speaker by a name from now on.
+
+    Attributes:
+        speaker: The speaker's id, as in `turn.ended`.
+        name: Stripped, and unprintable characters become spaces.
+
+    Raises:
+        RequestError: The id or the name is empty or too long.
+    """
 
     speaker: str
     name: str
 
+    def __post_init__(self) -> None:
+        for what in ("speaker", "name"):
+            object.__setattr__(self, what, _clean(what, getattr(self, what), MAX_NAME_LENGTH))
+            if not getattr(self, what):
+                raise RequestError(f"the {what} must not be empty")
 
-Request = Pause | Resume | Mark | Rename
+
+Request = Pause | Resume | Stop | Mark | Rename
+_RENAME = TypeAdapter(Rename)
+
+
+def _clean(what: str, text: str, limit: int) -> str:
+    text = "".join(character if character.isprintable() else " " for character in text).strip()
+    if len(text) > limit:
+        raise RequestError(f"the {what} must not exceed {limit} characters; it has {len(text)}")
+    return text
+
+
+def decode(name: str, payload: bytes) -> Request:
+    """The request in a message.
+
+    Args:
+        name: One of `REQUEST_NAMES`.
+        payload: ``mark``: the note as UTF-8 text; ``rename``: JSON with ``speaker`` and ``name``; else ignored.
+
+    Raises:
+        RequestError: There is no such request, or its payload is malformed.
+    """
+    match name:
+        case "pause":
+            return Pause()
+        case "resume":
+            return Resume()
+        case "stop":
+            return Stop()
+        case "mark":
+            try:
+                return Mark(payload.decode())
+            except UnicodeDecodeError:
+                raise RequestError("the note must be UTF-8 text") from None
+        case "rename":
+            try:
+                return _RENAME.validate_json(payload)
+            except ValidationError:
+                raise RequestError('the payload must be JSON: {"speaker": "Speaker 1", "name": "Ada"}') from None
+    raise RequestError(f"{name!r} is not a request; expected one of {', '.join(REQUEST_NAMES)}")
+
+
+def encode(request: Request) -> tuple[RequestName, str]:
+    """A request as a name and a payload, such that `decode` gives it back."""
+    match request:
+        case Pause():
+            return "pause", ""
+        case Resume():
+            return "resume", ""
+        case Stop():
+            return "stop", ""
+        case Mark(note):
+            return "mark", note
+        case Rename():
+            return "rename", json.dumps(asdict(request))
 
 
 @dataclass
 class Control:
-    """How a session is steered from outside, and ended: drain first, abort second.
+    """Steers a session from outside, and ends it: drain first, abort second.
 
     Attributes:
-        drained: Set when nothing more shall be heard.
-        aborted: Set when it shall end at once.
-        requests: What else was asked, in order; for the pipeline.
+        drained: Set once the session shall listen no more, but finish what was heard.
+        aborted: Set once it shall end at once.
+        requests: The other requests in order, for the pipeline.
     """
 
     drained: anyio.Event = field(default_factory=anyio.Event)
     aborted: anyio.Event = field(default_factory=anyio.Event)
     requests: Edge[Request] = field(default_factory=lambda: Edge("requests", 100, "drop_oldest"))
 
+    def request(self, request: Request) -> None:
+        """Request something of the session."""
+        if isinstance(request, Stop):
+            self.stop()
+        else:
+            self.requests.send_nowait(request)
+
     def stop(self) -> None:
-        """Hear nothing more and finish what was heard; asked again, finish at once."""
+        """Finish what was heard; called again, end at once."""
         (self.aborted if self.drained.is_set() else self.drained).set()
-
-    def pause(self) -> None:
-        """Close the source; the turn under way ends. Nothing happens where it is paused."""
-        self.requests.send_nowait(Pause())
-
-    def resume(self) -> None:
-        """Open the source again."""
-        self.requests.send_nowait(Resume())
-
-    def mark(self, note: str = "") -> None:
-        """Remember this moment."""
-        self.requests.send_nowait(Mark(note))
-
-    def rename(self, speaker: str, name: str) -> None:
-        """Call a speaker by a name from now on; an empty one is not taken.
-
-        Args:
-            speaker: Its id.
-            name: Cut to `NAME_LENGTH` characters.
-        """
-        if name := name.strip()[:NAME_LENGTH]:
-            self.requests.send_nowait(Rename(speaker, name))

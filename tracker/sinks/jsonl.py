@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import threading
-from collections.abc import AsyncIterable
-from typing import TextIO, final
+from collections.abc import AsyncIterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO, final
 
 import anyio.to_thread
 
-from tracker.errors import SinkError
-from tracker.events import Event, to_json
+from tracker.errors import ConfigError, SinkError
+from tracker.events import Event, Preview, to_json
 
 
 @final
@@ -28,7 +29,7 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._whole_lines = threading.Lock()
+        self._line = anyio.Lock()
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Write every event until they end or nobody reads.
@@ -36,20 +37,26 @@ class JsonLines:
         Raises:
             SinkError: The stream cannot be written.
         """
-        async for event in events:
-            line = to_json(event) + "\n"
-            try:
-                await anyio.to_thread.run_sync(self._write, line, abandon_on_cancel=True)
-            except OSError as error:
-                self._let_go()
-                if isinstance(error, BrokenPipeError):
-                    return
+        try:
+            await self._write_all(events)
+        except OSError as error:
+            self._let_go()
+            if not isinstance(error, BrokenPipeError):
                 raise SinkError(f"the JSON lines cannot be written: {error.strerror}") from error
 
+    async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
+        """Write every preview until they end or nobody reads."""
+        with contextlib.suppress(OSError):  # `run` finds it, too, and reports it
+            await self._write_all(previews)
+
+    async def _write_all(self, items: AsyncIterable[Event | Preview]) -> None:
+        async for item in items:
+            async with self._line:  # whole lines, in the order in which they came
+                await anyio.to_thread.run_sync(self._write, to_json(item) + "\n", abandon_on_cancel=True)
+
     def _write(self, line: str) -> None:
-        with self._whole_lines:
-            self._stream.write(line)
-            self._stream.flush()
+        self._stream.write(line)
+        self._stream.flush()
 
     def _let_go(self) -> None:
         """Leave nothing that Python would flush at exit, fail again at, and complain about."""
@@ -57,3 +64,39 @@ class JsonLines:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+
+
+class FileLines:
+    """Appends one line per event to a file.
+
+    Args:
+        path: The file; made where there is none.
+    """
+
+    name = "jsonl"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Write every event.
+
+        Raises:
+            SinkError: The file cannot be opened or written.
+        """
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                await JsonLines(stream).run(events)
+        except OSError as error:
+            raise SinkError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+def to_file(settings: Mapping[str, Any]) -> FileLines:
+    """The sink of ``[sinks.jsonl]``: its one setting, ``path``, names the file.
+
+    Raises:
+        ConfigError: The path is missing, or something else is set.
+    """
+    if set(settings) != {"path"} or not isinstance(settings["path"], str):
+        raise ConfigError(f'sinks.jsonl: takes path = "FILE" and nothing else, not {sorted(settings)}')
+    return FileLines(Path(settings["path"]))

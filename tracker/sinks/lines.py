@@ -1,8 +1,13 @@
-"""The session as plain lines, one per turn, for pipes, logs and terminals that can do no more."""
+"""Events as plain lines, one per turn, for pipes, logs and terminals that cannot move their cursor."""
 
 from __future__ import annotations
 
-from tracker.dashboard.words import clock_time, header, outcome, printable, skip_reason, words_of
+from collections.abc import AsyncIterable, Callable
+from typing import final
+
+import anyio.to_thread
+
+from tracker.errors import SinkError
 from tracker.events import (
     Event,
     ListeningPaused,
@@ -12,24 +17,53 @@ from tracker.events import (
     SessionStarted,
     SpeakerRenamed,
     TurnEnded,
-    TurnPartial,
     TurnSkipped,
     TurnStarted,
 )
+from tracker.sinks.text import clock_time, header, outcome, printable, skip_reason, transcript
+
+
+@final
+class NamedLines:
+    """A sink that prints the lines of one of several sessions, each with the session's name in front.
+
+    Args:
+        source: The session's name.
+        say: Prints a line; called off the event loop.
+    """
+
+    name = "terminal"
+
+    def __init__(self, source: str, say: Callable[[str], None]) -> None:
+        self._source = source
+        self._say = say
+
+    async def run(self, events: AsyncIterable[Event]) -> None:
+        """Print every event.
+
+        Raises:
+            SinkError: The terminal cannot be written.
+        """
+        async for event in events:
+            if line := line_of(event):
+                try:
+                    await anyio.to_thread.run_sync(self._say, f"{self._source}  {line}", abandon_on_cancel=True)
+                except OSError as error:
+                    raise SinkError(f"cannot be written: {error.strerror}") from error
 
 
 def line_of(event: Event) -> str | None:
-    """One line about an event, or None for a turn that is not over."""
+    """One line about an event, or None for a turn that has not ended."""
     match event:
         case SessionStarted():
             return f"listening to {header(event)}"
-        case TurnStarted() | TurnPartial():
+        case TurnStarted():
             return None
         case TurnEnded():
             judged = f"{printable(event.emotion)} {event.confidence:.0%}"
             if event.abstained:
                 judged = f"unsure, perhaps {judged} ({printable(event.abstained_reason or 'no reason given')})"
-            return f"{_span(event)}  {printable(event.speaker_name or event.speaker)}  [{judged}]  {words_of(event)}"
+            return f"{_span(event)}  {printable(event.speaker_name or event.speaker)}  [{judged}]  {transcript(event)}"
         case TurnSkipped():
             return f"{_span(event)}  skipped  ({skip_reason(event)})"
         case ListeningPaused():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from itertools import islice
 from pathlib import PurePath
 
@@ -38,6 +38,12 @@ class FileSource:
         self._chunker = Chunker(block_ms)
         self._stopped = False
         self._thread = anyio.CapacityLimiter(1)
+
+    def check(self) -> None:
+        """Make sure that the file is there and begins with sound."""
+        with open_regular(self._path) as file, closing(Decoder(self._path, file)) as decoder:
+            if next(decoder.samples(), None) is None:
+                raise decoder.lost or no_audio(self._path)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:

@@ -41,6 +41,7 @@ class AudioChunk:
         return samples_to_ns(self.start + len(self.samples), RATE_HZ)
 
 
+@runtime_checkable
 class Source(Protocol):
     """A source of audio. Opened once, iterated once; `stop` ends the iteration cleanly."""
 
@@ -69,6 +70,18 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Capture nothing more: the iteration ends after what was already captured."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A source that can tell, before any model is loaded, that it cannot be opened."""
+
+    def check(self) -> None:
+        """Refuse at once what `Source.open` would refuse later; blocks a moment.
+
+        Raises:
+            SourceError: There is no such device or file, or it holds no sound.
+        """
 
 
 @runtime_checkable

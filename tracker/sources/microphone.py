@@ -74,6 +74,10 @@ class MicrophoneSource:
         """How often the system lost audio before it reached the tracker."""
         return self._capture.overflows if self._capture else 0
 
+    def check(self) -> None:
+        """Make sure that there is such a device."""
+        find_device(list_devices(self._portaudio or load_portaudio()), self._wanted)
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
         """Open the device and begin to record.

@@ -1,118 +1,137 @@
-"""The SOURCE of the command line as a source: ``mic``, ``mic:NAME``, ``-``, or a file."""
+"""The SOURCE of the command line, as a source: ``mic``, ``mic:NAME``, ``-``, a file, or the URL of a plug-in."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
-from typing import BinaryIO, Literal
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import BinaryIO, Literal, Protocol
 
 from tracker.errors import SourceError
-from tracker.runtime.clock import Clock
-from tracker.sources.decode import Decoder, open_regular
-from tracker.sources.devices import find_device, list_devices
-from tracker.sources.files import FileSource, no_audio
+from tracker.runtime.clock import Clock, SystemClock
+from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ, Source
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.pacing import PacedSource
 from tracker.sources.resample import ChannelMode
-from tracker.sources.stdin import StdinSource, refuse_terminal
+from tracker.sources.stdin import StdinSource
 
 Pace = Literal["realtime", "fast"]
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class MicrophoneInput:
-    """``mic`` or ``mic:NAME``; no device means the configured one."""
+class SourceName:
+    """What the user named.
 
-    device: str = ""
+    Attributes:
+        scheme: ``mic``, ``stdin``, ``file``, or the scheme of a URL: the name of an entry point in the group
+            ``emotion_tracker.sources``.
+        target: The device, which may be empty; the file's path; or the whole URL.
+    """
+
+    scheme: str
+    target: str = ""
+
+    @property
+    def stem(self) -> str:
+        """A short name for people: a file's name without its extension, or the scheme."""
+        return PurePath(self.target).stem if self.scheme == "file" else self.scheme
 
 
-@dataclass(frozen=True, slots=True)
-class StdinInput:
-    """``-``: raw audio on standard input."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileInput:
-    """A media file: anything else."""
-
-    path: str
-
-
-def parse_source(argument: str) -> MicrophoneInput | StdinInput | FileInput:
-    """Parse an argument. A file called ``mic`` or ``-`` is named ``./mic`` or ``./-``.
+def parse_source(argument: str) -> SourceName:
+    """What the user named. A file called ``mic`` or ``-`` is reached as ``./mic`` or ``./-``.
 
     Raises:
-        SourceError: The argument is empty.
+        SourceError: Nothing was named.
     """
     if not argument:
         raise SourceError("no source was named; give mic, mic:NAME, - or a media file")
     if argument == "-":
-        return StdinInput()
+        return SourceName("stdin")
     kind, colon, device = argument.partition(":")
     if kind == "mic":
         if colon and not device.strip():
             raise SourceError("mic: names no device; give mic alone for the default one, or see: tracker devices")
-        return MicrophoneInput(device.strip())
-    return FileInput(argument)
+        return SourceName("mic", device.strip())
+    if url := _URL.match(argument):
+        return SourceName(url[1].lower(), argument)
+    return SourceName("file", argument)
 
 
-def check_source(argument: str, stdin: BinaryIO, device: str = "") -> None:
-    """Raise now what opening the source would raise later; blocks a moment.
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How to read a source; each kind takes what concerns it.
 
-    Args:
-        argument: As given on the command line.
-        stdin: Binary standard input.
-        device: The configured microphone.
-
-    Raises:
-        SourceError: There is no such file or device, or the file has no audio.
-    """
-    match parse_source(argument):
-        case MicrophoneInput(named):
-            find_device(list_devices(), named or device)
-        case StdinInput():
-            refuse_terminal(stdin)
-        case FileInput(path):
-            with open_regular(path) as file, closing(Decoder(path, file)) as decoder:
-                if next(decoder.samples(), None) is None:
-                    raise decoder.lost or no_audio(path)
-
-
-def create_source(
-    argument: str,
-    *,
-    clock: Clock,
-    stdin: BinaryIO,
-    device: str = "",
-    channels: ChannelMode = "mix",
-    block_ms: int = 20,
-    pace: Pace = "fast",
-    stdin_rate_hz: int = RATE_HZ,
-    stdin_channels: int = 1,
-) -> Source:
-    """Create the source that an argument names, without opening it.
-
-    Args:
-        argument: As given on the command line.
-        clock: Paces recordings and times the microphone's watchdog.
-        stdin: Binary standard input.
-        device: The configured microphone, by index or part of its name; no_audio for the system's default.
+    Attributes:
         channels: Mix all channels into one, or keep one per speaker.
         block_ms: Length of a chunk.
-        pace: ``realtime`` releases files and stdin as if they were live; a microphone is live anyway.
-        stdin_rate_hz: Rate of the samples on stdin.
-        stdin_channels: How many channels are interleaved on stdin.
+        pace: ``realtime`` releases recordings and standard input as if they were live.
+        device: The configured microphone, by index or part of its name; empty for the system's default.
+        stdin: Binary standard input; None for the process's own.
+        stdin_rate_hz: Rate of the samples on standard input.
+        stdin_channels: How many channels are interleaved there.
+        clock: Paces recordings and watches the microphone.
+    """
+
+    channels: ChannelMode = "mix"
+    block_ms: int = 20
+    pace: Pace = "fast"
+    device: str = ""
+    stdin: BinaryIO | None = None
+    stdin_rate_hz: int = RATE_HZ
+    stdin_channels: int = 1
+    clock: Clock = field(default_factory=SystemClock)
+
+
+class SourceFactory(Protocol):
+    """Makes a source that is not yet open: what an entry point in ``emotion_tracker.sources`` names."""
+
+    def __call__(self, target: str, options: SourceOptions) -> Source:
+        """The source.
+
+        Args:
+            target: As in `SourceName`.
+            options: How to read it.
+
+        Raises:
+            SourceError: The target names nothing that could be opened.
+        """
+
+
+def microphone(target: str, options: SourceOptions) -> Source:
+    """A microphone, by index or part of its name; the configured one where none is named."""
+    return MicrophoneSource(target or options.device, options.channels, options.block_ms, clock=options.clock)
+
+
+def standard_input(_target: str, options: SourceOptions) -> Source:
+    """Raw PCM on standard input."""
+    return StdinSource(
+        options.stdin or sys.stdin.buffer,
+        options.channels,
+        options.block_ms,
+        rate_hz=options.stdin_rate_hz,
+        width=options.stdin_channels,
+    )
+
+
+def media_file(target: str, options: SourceOptions) -> Source:
+    """A media file."""
+    return FileSource(target, options.channels, options.block_ms)
+
+
+def open_source(argument: str, options: SourceOptions, make: Callable[[SourceName, SourceOptions], Source]) -> Source:
+    """The source that an argument names, not yet open.
+
+    Args:
+        argument: As given on the command line.
+        options: How to read it.
+        make: Makes a source by its scheme.
 
     Raises:
-        SourceError: The argument is empty.
+        SourceError: The argument names nothing.
     """
-    source: Source
-    match parse_source(argument):
-        case MicrophoneInput(named):
-            return MicrophoneSource(named or device, channels, block_ms, clock=clock)
-        case StdinInput():
-            source = StdinSource(stdin, channels, block_ms, rate_hz=stdin_rate_hz, width=stdin_channels)
-        case FileInput(path):
-            source = FileSource(path, channels, block_ms)
-    return PacedSource(source, clock) if pace == "realtime" else source
+    source = make(parse_source(argument), options)
+    return PacedSource(source, options.clock) if options.pace == "realtime" and not source.live else source

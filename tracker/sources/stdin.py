@@ -59,6 +59,10 @@ class StdinSource:
         self._waiting: anyio.CancelScope | None = None
         self.channels = self._converter.channels
 
+    def check(self) -> None:
+        """Make sure that somebody could be sending audio."""
+        refuse_terminal(self._stream)
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
         """Begin to read.

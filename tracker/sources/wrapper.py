@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from tracker.sources.media import AudioChunk, Source
+from tracker.sources.media import AudioChunk, Checkable, Source
 
 
 class SourceWrapper(ABC):
@@ -30,6 +30,11 @@ class SourceWrapper(ABC):
     def dropped(self) -> int:
         """Samples that the wrapped source lost."""
         return self._source.dropped
+
+    def check(self) -> None:
+        """Refuse what the wrapped source refuses."""
+        if isinstance(self._source, Checkable):
+            self._source.check()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -163,12 +164,17 @@ class TurnSegmenter(Protocol):
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk."""
 
+    def pause(self, at: int) -> list[TurnRecord]:
+        """Listening is paused before a sample: end the turns under way there."""
+
     def finish(self) -> Iterator[TurnRecord]:
         """End the turns under way."""
 
 
 class AudioSegmenter:
-    """Cuts turns out of the audio of all channels; the same turns whatever the size of the chunks.
+    """Cuts turns out of the audio of all channels; the same records in the same order whatever the size of the chunks.
+
+    All channels advance frame by frame in order of media time, so turns are numbered by time.
 
     Args:
         channels: How many channels the chunks come from.
@@ -191,6 +197,7 @@ class AudioSegmenter:
         self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
         self._opened = 0
+        self._pauses: list[int] = []  # frames that all channels are heard up to before the turns end, ascending
 
     @property
     def media_ns(self) -> int:
@@ -198,19 +205,42 @@ class AudioSegmenter:
         return samples_to_ns(max(channel.audio.end for channel in self._channels), RATE_HZ)
 
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
-        """Take the next chunk. Channels advance together, so that turns are numbered by time."""
+        """Take the next chunk."""
         self._channels[chunk.channel].audio.append(chunk)
-        for _ in range(min(channel.waiting for channel in self._channels)):
-            for index, channel in enumerate(self._channels):
-                yield from self._records(index, channel.step())
+        yield from self._advance(over=False)
         for channel in self._channels:
             channel.forget()
 
+    def pause(self, at: int) -> list[TurnRecord]:
+        """Listening is paused before a sample, heard or still to come: the turns under way end there.
+
+        They end once every channel is heard that far, since a pause leaves no trace in the audio: whoever hears a
+        recording of it with the same pauses gets the same records.
+        """
+        insort(self._pauses, at // FRAME_SAMPLES)
+        return list(self._advance(over=False))
+
     def finish(self) -> Iterator[TurnRecord]:
         """The media ended: end the turns under way. A last piece shorter than a frame is ignored."""
+        yield from self._advance(over=True)
+        yield from self._end()
+
+    def _advance(self, over: bool) -> Iterator[TurnRecord]:
+        """Process what was heard, the earliest frame first; wait for a channel that lags, until all is over."""
+        while behind := [
+            (channel.count, index) for index, channel in enumerate(self._channels) if channel.waiting > 0 or not over
+        ]:
+            count, index = min(behind)
+            if self._pauses and self._pauses[0] <= count:
+                del self._pauses[0]
+                yield from self._end()
+            elif self._channels[index].waiting > 0:
+                yield from self._records(index, self._channels[index].step())
+            else:
+                return
+
+    def _end(self) -> Iterator[TurnRecord]:
         for index, channel in enumerate(self._channels):
-            while channel.waiting > 0:
-                yield from self._records(index, channel.step())
             yield from self._records(index, channel.finish())
 
     def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnRecord]:

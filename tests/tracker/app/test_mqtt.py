@@ -1,15 +1,17 @@
 """Publishing as the settings put it together, without a broker."""
 
+from dataclasses import replace
+
 import anyio
 import platformdirs
 import pytest
 
 from tests.support.sessions import conversation, given_out
-from tracker.app.many import on_its_own_node
-from tracker.app.mqtt import Broker, external, flush, open_broker, publishing, topics_of
+from tracker.app.mqtt import Broker, LiveSession, external, flush, open_broker, publishing, topics_of
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
-from tracker.metrics.vitals import Vitals
+from tracker.metrics.model import SessionMetrics
+from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
 
@@ -25,10 +27,16 @@ def state(tmp_path, monkeypatch):
     return tmp_path / "state" / "outbox"
 
 
+def hurry(sink) -> None:
+    """Wait for no broker at the end."""
+    mqtt = sink.sink if isinstance(sink, WriteAhead) else sink
+    mqtt._options = replace(mqtt._options, drain_s=0.1)
+
+
 async def run(*sets: str, recorder: Recorder | None = None) -> list[str]:
     said: list[str] = []
-    async with publishing(load(None, {}, [NOBODY, *sets]), said.append, recorder, live=True) as sinks:
-        sinks[-1].sink._last_words_s = 0.1
+    async with publishing(load(None, {}, [NOBODY, *sets]), said.append, LiveSession(recorder)) as sinks:
+        hurry(sinks[-1])
         for sink in sinks:
             await sink.run(given_out(conversation()))
     return said
@@ -62,15 +70,15 @@ async def test_a_recording_without_words_leaves_them_to_the_outbox(state, tmp_pa
 async def test_without_an_outbox_nothing_is_left_on_the_disk(state):
     said: list[str] = []
     config = load(None, {}, [NOBODY, "mqtt.outbox_mb=0"])
-    async with publishing(config, said.append, None, live=True) as (sink,):
-        sink._last_words_s = 0.1
+    async with publishing(config, said.append, LiveSession()) as (sink,):
+        hurry(sink)
         await sink.run(given_out(conversation()))
     assert said[-1].endswith("19 could not be delivered")
     assert not state.exists()
 
 
 async def test_a_session_that_never_began_leaves_nothing(state):
-    async with publishing(load(None, {}, [NOBODY]), print, None, live=True):
+    async with publishing(load(None, {}, [NOBODY]), print, LiveSession()):
         assert len(list(state.iterdir())) == 1
     assert list(state.iterdir()) == []
 
@@ -118,11 +126,12 @@ async def test_sessions_of_one_process_share_our_own_broker_each_on_its_own_node
     events, delivered = {name: conversation(name) for name in ("call", "meeting")}, {}
 
     async def publish(name: str, broker: Broker) -> None:
-        own = on_its_own_node(config, name)
-        vitals = Vitals(skipped=len(name))
-        async with publishing(own, said.append, live=True, broker=broker, vitals=lambda: vitals) as (sink,):
+        own = config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"node": f"desk-{name}"})})
+        metrics = SessionMetrics(skipped=len(name))
+        live = LiveSession(broker=broker, metrics=lambda: metrics)
+        async with publishing(own, said.append, live) as (sink,):
             await sink.run(given_out(events[name]))
-            delivered[name] = sink.sink.counters.delivered
+            delivered[name] = sink.sink.metrics.messages_delivered
 
     async with open_broker(config.mqtt) as broker, anyio.create_task_group() as group:
         for name in events:

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from huggingface_hub import close_session
 
-from tests.tracker.hub import REVISION, serve_hub
+from tests.support.hub import REVISION, serve_hub
 from tracker.assets.fetch import FetchError, from_hub
 from tracker.assets.manifest import Asset
 
@@ -26,7 +26,7 @@ def asset(files: dict[str, bytes] = FILES) -> Asset:
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with serve_hub("toys/toy", FILES) as served:
+    with serve_hub({"toys/toy": FILES}) as served:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", served.url)
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", served.url + PATH)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
@@ -50,9 +50,9 @@ def test_files_come_with_progress_and_the_second_time_from_the_cache_without_ask
     assert told == sorted(told)
     assert len(told) > 5
     assert told[-1] == (size, size)
-    hub.asked.clear()
+    hub.requests.clear()
     from_hub(asset(), into, lambda *_: None)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_a_download_goes_on_where_the_connection_broke(hub, into, monkeypatch):
@@ -61,7 +61,7 @@ def test_a_download_goes_on_where_the_connection_broke(hub, into, monkeypatch):
     told = []
     from_hub(asset(), into, lambda arrived, _: told.append(arrived))
     assert (into / "model.bin").read_bytes() == FILES["model.bin"]
-    first, second = [start for method, name, start in hub.asked if (method, name) == ("GET", "model.bin")]
+    first, second = [start for method, name, start in hub.requests if (method, name) == ("GET", "model.bin")]
     assert first == 0
     assert second >= 30_000
     assert told == sorted(told)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from jsonschema import Draft202012Validator
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tests.support.command import events_in
 from tests.support.sessions import conversation
 from tracker.cli import main
@@ -38,7 +38,7 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
 
 def test_training_without_its_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
-    for name in ("adapters.evaluate", "adapters.scores"):
+    for name in ("adapters.evaluation.evaluate", "adapters.training.metrics"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     code, _, err = run(monkeypatch, capsys, "evaluate", "--data", ".")
     assert code != 0

@@ -10,19 +10,21 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.support.sessions import Script, conversation, sessions
-from tracker.dashboard import figures, palette
-from tracker.dashboard.boxes import fit, wrap
+from tracker.dashboard.blocks import fit, wrap
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
-from tracker.dashboard.palette import ASCII, UNICODE
 from tracker.dashboard.panels import machine, video
 from tracker.dashboard.screen import Choices, Screen
-from tracker.dashboard.view import Feeling, View, fold
-from tracker.dashboard.words import header
+from tracker.dashboard.timeline import timeline
+from tracker.dashboard.view import Judgement, View, fold
 from tracker.events import TurnEnded
 from tracker.metrics.gauges import Queue, Status
+from tracker.metrics.percentiles import percentile
 from tracker.observe.video.watcher import VideoState
 from tracker.runtime.clock import NS_PER_S
+from tracker.sinks import palette
+from tracker.sinks.palette import ASCII, UNICODE
+from tracker.sinks.text import header
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -44,7 +46,7 @@ overs = st.sampled_from(["", "help", "detail", "rename", "mark"])
 @settings(deadline=None, max_examples=60)
 @given(sessions(), st.integers(1, 220), st.integers(1, 70), overs, st.sampled_from(["", "live", "replay", "watch"]))
 def test_every_drawing_fills_the_terminal_exactly(events, width, height, over, keys):
-    screen = Screen(seen(events), Status(levels_db=(-12.0,)), Choices(over=over), "A machine listens.", keys)
+    screen = Screen(seen(events), Status(levels_db=(-12.0,)), Choices(overlay=over), "A machine listens.", keys)
     lines = draw(screen, width, height, UNICODE)
     assert len(lines) == height
     assert {cell_len(line.plain) for line in lines} == {width}
@@ -58,9 +60,9 @@ def test_what_matters_is_seen_at_every_size(size):
         queues=(Queue("turns", 3, 32, 2),),
         broker="connected",
         recorder="kept",
-        gave_up=("json",),
+        failed_sinks=("json",),
     )
-    text = text_of(Screen(seen(conversation()[:-1]), status, notice="A machine listens.", keys="live"), *size)
+    text = text_of(Screen(seen(conversation()[:-1]), status, notice="A machine listens.", mode="live"), *size)
     for words in (
         "LISTENING 0:07.0", "-20 dB", "A machine listens.", "telephone.wav, 1 channel",
         "Hello?", "neutral", "71%", "joy?", "turn under 0.8 s", "skipped (no speech: no words recognised)",
@@ -73,10 +75,10 @@ def test_what_matters_is_seen_at_every_size(size):
 def test_nothing_is_said_by_colour_alone_and_ascii_suffices():
     view = seen(conversation()[:-1])
     for size in SIZES:
-        text = text_of(Screen(view, Status(), keys="live"), *size, glyphs=ASCII)
+        text = text_of(Screen(view, Status(), mode="live"), *size, glyphs=ASCII)
         assert text.isascii()
         assert "surprise" in text
-    letters = [palette.letter(label) for label in palette.EMOTIONS]
+    letters = [palette.letter(label, tuple(palette.EMOTIONS)) for label in palette.EMOTIONS]
     assert len(set(letters)) == len(letters)
 
 
@@ -106,7 +108,7 @@ def test_marks_stand_where_they_were_made():
 
 
 def test_only_one_speaker():
-    text = text_of(Screen(seen(conversation()), choices=Choices(only="Speaker 2")))
+    text = text_of(Screen(seen(conversation()), choices=Choices(speaker_filter="Speaker 2")))
     assert "Oh, hello." in text
     assert "Hello?" not in text
     assert "Speaker 2 only" in text
@@ -114,7 +116,7 @@ def test_only_one_speaker():
 
 def test_all_that_is_known_of_a_turn():
     view = seen(conversation())
-    text = text_of(Screen(view, choices=Choices(selected=2, over="detail")))
+    text = text_of(Screen(view, choices=Choices(selected=2, overlay="detail")))
     event = next(row.judged for row in view.rows if row.turn == 2)
     assert isinstance(event, TurnEnded)
     for label, share in event.probabilities.items():
@@ -148,17 +150,17 @@ def test_a_fitted_line_has_its_width(text, width):
 
 
 def test_the_strip_shows_what_lasted_longest():
-    def feeling(start_s, end_s, emotion):
-        return Feeling(start_s * NS_PER_S, end_s * NS_PER_S, emotion, 0.9, False)
+    def judgement(start_s, end_s, emotion):
+        return Judgement(start_s * NS_PER_S, end_s * NS_PER_S, emotion, 0.9, False)
 
-    found = figures.strip([feeling(1, 4, "joy"), feeling(4, 9, "anger")], 10 * NS_PER_S, 10 * NS_PER_S, 2)
+    found = timeline([judgement(1, 4, "joy"), judgement(4, 9, "anger")], 10 * NS_PER_S, 10 * NS_PER_S, 2)
     assert [cell.emotion if cell else None for cell in found] == ["joy", "anger"]
-    assert figures.strip([feeling(1, 4, "joy")], 100 * NS_PER_S, 10 * NS_PER_S, 2) == [None, None]
+    assert timeline([judgement(1, 4, "joy")], 100 * NS_PER_S, 10 * NS_PER_S, 2) == [None, None]
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))
 def test_percentiles_are_values_that_enough_do_not_exceed(values, share):
-    found = figures.percentile(values, share)
+    found = percentile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values) - 1e-9
 
@@ -173,7 +175,7 @@ def test_only_changed_lines_are_painted_and_the_terminal_is_given_back():
     console = Console(file=file, width=80, height=24, force_terminal=True, color_system="256", _environ={})
     painter = Painter(console)
     painter.begin()
-    screen = Screen(seen(conversation()[:-1]), Status(NS_PER_S), keys="live")
+    screen = Screen(seen(conversation()[:-1]), Status(NS_PER_S), mode="live")
     painter.paint(draw(screen, 80, 24, UNICODE))
     first = file.tell()
     painter.paint(draw(screen, 80, 24, UNICODE))

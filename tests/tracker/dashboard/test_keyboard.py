@@ -9,25 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.sessions import Script, conversation, sessions
-from tracker.dashboard.keyboard import keys_in, one_at_a_time, usable
-from tracker.dashboard.screen import NAME_LENGTH, Ask, Choices, Playing, Screen, press
+from tracker.dashboard.keyboard import can_read_keys, parse_keys, raw_keys
+from tracker.dashboard.screen import ChangeSpeed, Choices, KeyRequest, Playback, Screen, Seek, handle_key
 from tracker.dashboard.view import View, fold
+from tracker.runtime.control import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, Mark, Pause, Rename, Resume, Stop
 
 
-def screen(events=None, choices=None, keys="live", playing=None) -> Screen:
+def screen(events=None, choices=None, mode="live", playback=None) -> Screen:
     view = View()
     for event in conversation() if events is None else events:
         view = fold(view, event)
-    return Screen(view, choices=choices or Choices(), keys=keys, playing=playing)
+    return Screen(view, choices=choices or Choices(), mode=mode, playback=playback)
 
 
-def pressed(start: Screen, *keys: str) -> tuple[Choices, list[Ask]]:
-    asked = []
+def pressed(start: Screen, *keys: str) -> tuple[Choices, list[KeyRequest]]:
+    requests = []
     for key in keys:
-        choices, ask = press(start, key)
-        asked += [ask] if ask else []
-        start = Screen(start.view, start.status, choices, start.notice, start.keys, start.playing)
-    return start.choices, asked
+        choices, request = handle_key(start, key)
+        requests += [request] if request else []
+        start = Screen(start.view, start.status, choices, start.notice, start.mode, start.playback)
+    return start.choices, requests
 
 
 @pytest.mark.parametrize(
@@ -45,12 +46,12 @@ def pressed(start: Screen, *keys: str) -> tuple[Choices, list[Ask]]:
     ],
 )
 def test_bytes_are_keys(data, keys):
-    assert keys_in(data) == keys
+    assert parse_keys(data) == keys
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_and_none_of_them_steers_the_terminal(data):
-    assert all(key.isprintable() for key in keys_in(data))
+    assert all(key.isprintable() for key in parse_keys(data))
 
 
 names = st.sampled_from(
@@ -64,32 +65,32 @@ names = st.sampled_from(
     st.sampled_from(["", "live", "replay", "watch"]),
 )
 def test_any_keys_leave_choices_that_can_be_drawn(events, keys, mode):
-    start = screen(events, keys=mode, playing=Playing(0, 10, 1.0, False) if mode == "replay" else None)
-    choices, asked = pressed(start, *keys)
+    start = screen(events, mode=mode, playback=Playback(0, 10, 1.0, False) if mode == "replay" else None)
+    choices, requests = pressed(start, *keys)
     assert choices.selected is None or choices.selected in [row.turn for row in start.view.rows]
-    assert choices.only in ("", *start.view.speakers)
-    assert len(choices.typed) <= NAME_LENGTH
+    assert choices.speaker_filter in ("", *start.view.speaker_ids)
+    assert len(choices.typed) <= (MAX_NAME_LENGTH if choices.overlay == "rename" else MAX_NOTE_LENGTH)
     if not mode:
-        assert {ask.what for ask in asked} <= {"stop"}
+        assert set(requests) <= {Stop()}
 
 
 def test_pausing_and_listening_again():
-    assert pressed(screen(), "p")[1] == [Ask("pause")]
+    assert pressed(screen(), "p")[1] == [Pause()]
     paused = Script().start().pauses(1).events
-    assert pressed(screen(paused), " ")[1] == [Ask("resume")]
+    assert pressed(screen(paused), " ")[1] == [Resume()]
 
 
 def test_marking_with_and_without_a_note():
-    assert pressed(screen(), "m")[1] == [Ask("mark")]
-    assert pressed(screen(), "M", "h", "i", "q", "enter")[1] == [Ask("mark", text="hiq")]
+    assert pressed(screen(), "m")[1] == [Mark()]
+    assert pressed(screen(), "M", "h", "i", "q", "enter")[1] == [Mark("hiq")]
     assert pressed(screen(), "M", "h", "escape")[1] == []
 
 
 def test_a_speaker_is_renamed_through_a_turn():
-    choices, asked = pressed(screen(), "r", "A", "n", "x", "backspace", "n", "a", "enter")
-    assert asked == [Ask("rename", "Speaker 1", "Anna")]
+    choices, requests = pressed(screen(), "r", "A", "n", "x", "backspace", "n", "a", "enter")
+    assert requests == [Rename("Speaker 1", "Anna")]
     assert choices == Choices()
-    assert pressed(screen(), "up", "up", "up", "r", "B", "enter")[1] == [Ask("rename", "Speaker 2", "B")]
+    assert pressed(screen(), "up", "up", "up", "r", "B", "enter")[1] == [Rename("Speaker 2", "B")]
     assert pressed(screen(), "r", " ", "enter")[1] == []
 
 
@@ -102,24 +103,24 @@ def test_scrolling_back_and_following_again():
 
 
 def test_one_speaker_at_a_time():
-    assert pressed(screen(), "f")[0].only == "Speaker 1"
-    assert pressed(screen(), "f", "f", "f")[0].only == ""
-    assert pressed(screen(), "2")[0].only == "Speaker 2"
-    assert pressed(screen(), "2", "0")[0].only == ""
+    assert pressed(screen(), "f")[0].speaker_filter == "Speaker 1"
+    assert pressed(screen(), "f", "f", "f")[0].speaker_filter == ""
+    assert pressed(screen(), "2")[0].speaker_filter == "Speaker 2"
+    assert pressed(screen(), "2", "0")[0].speaker_filter == ""
 
 
 def test_details_help_and_leaving_them():
-    assert pressed(screen(), "enter")[0].over == "detail"
+    assert pressed(screen(), "enter")[0].overlay == "detail"
     assert pressed(screen(), "enter", "q") == (Choices(), [])
-    assert pressed(screen(), "?")[0].over == "help"
-    assert pressed(screen(), "?", "escape", "q")[1] == [Ask("stop")]
+    assert pressed(screen(), "?")[0].overlay == "help"
+    assert pressed(screen(), "?", "escape", "q")[1] == [Stop()]
 
 
 def test_steering_a_replay():
-    playing = Playing(0, 10, 1.0, False)
-    start = screen(keys="replay", playing=playing)
-    assert [ask.amount for ask in pressed(start, "left", "right", "+", "-")[1]] == [-5, 5, 2, 0.5]
-    assert pressed(start, " ")[1] == [Ask("pause")]
+    playback = Playback(0, 10, 1.0, False)
+    start = screen(mode="replay", playback=playback)
+    assert pressed(start, "left", "right", "+", "-")[1] == [Seek(-5), Seek(5), ChangeSpeed(2), ChangeSpeed(0.5)]
+    assert pressed(start, " ")[1] == [Pause()]
     assert pressed(start, "m", "r")[1] == []
 
 
@@ -138,7 +139,7 @@ async def test_a_real_terminal_gives_keys_and_is_restored(crash, terminal):
     with open(theirs) as stream:
         read = []
         try:
-            with one_at_a_time(stream) as keys, anyio.fail_after(10):
+            with raw_keys(stream) as keys, anyio.fail_after(10):
                 assert not termios.tcgetattr(theirs)[3] & (termios.ECHO | termios.ICANON)
                 os.write(ours, b"p\x1b[A")
                 async for key in keys():
@@ -157,8 +158,8 @@ def test_keys_are_only_read_from_a_terminal_in_whose_foreground_we_are(tmp_path,
     path = tmp_path / "no terminal"
     path.touch()
     with path.open() as stream:
-        assert not usable(stream)
+        assert not can_read_keys(stream)
     with open(terminal[1], closefd=False) as stream:
-        assert not usable(stream)  # it is not the terminal that controls us
+        assert not can_read_keys(stream)  # it is not the terminal that controls us
     os.close(terminal[1])
-    assert sys.stdin is None or usable(sys.stdin) in (True, False)
+    assert sys.stdin is None or can_read_keys(sys.stdin) in (True, False)

@@ -9,13 +9,12 @@ import jsonschema
 import pytest
 
 from tests.support.sessions import conversation
-from tracker.config import load
 from tracker.events import from_json
 from tracker.mqtt.asyncapi import VERSION, asyncapi
 from tracker.mqtt.commands import Commands
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import EventMessages, metrics
-from tracker.mqtt.payloads import Counters
+from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Topics, status
 
 TOPICS = Topics("et", "desk")
@@ -23,7 +22,7 @@ TOPICS = Topics("et", "desk")
 
 @pytest.fixture(scope="module")
 def document():
-    return json.loads(json.dumps(asyncapi(load(None, {}, ["mqtt.base_topic=et", "mqtt.node=desk"]))))
+    return json.loads(json.dumps(asyncapi(TOPICS)))
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +82,9 @@ def check(document, message):
 def test_what_is_published_is_what_it_says(document):
     composer, late = EventMessages(TOPICS, "You are heard."), EventMessages(TOPICS)
     events = conversation()
-    messages = [message for event in events for message in composer.of(event, late=False)]
-    messages += [message for event in events for message in late.afterwards(event)]
-    messages += [status(TOPICS, online=True), metrics(TOPICS, Counters(session="s"))]
+    messages = [message for event in events for message in composer.compose(event, late=False)]
+    messages += [message for event in events for message in late.late_messages(event)]
+    messages += [status(TOPICS, online=True), metrics(TOPICS, PublishedMetrics(session="s"))]
     for message in messages:
         if message.payload:  # an empty one only takes a retained one back
             check(document, message)
@@ -100,15 +99,9 @@ def test_what_is_published_is_what_it_says(document):
 
 
 def test_what_is_accepted_and_answered_is_what_it_says(document):
-    class Session:
-        def pause(self): ...
-        def resume(self): ...
-        def stop(self): ...
-        def mark(self, note): ...
-
-    commands = Commands(TOPICS, Session())
-    for topic in commands.topics:
+    commands = Commands(TOPICS, print)
+    for topic in commands.subscriptions:
         channel_of(document, topic)
         for payload in (b"", b"\xff"):
-            for answer in commands.heard(Heard(topic, payload)):
+            for answer in commands.handle(IncomingMessage(topic, payload)):
                 check(document, answer)

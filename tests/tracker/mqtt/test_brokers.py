@@ -21,9 +21,10 @@ from tracker.events import from_json
 from tracker.mqtt.address import Address
 from tracker.mqtt.broker import embedded_broker
 from tracker.mqtt.connection import Connector
+from tracker.mqtt.credentials import Login
 from tracker.mqtt.messages import EventMessages
-from tracker.mqtt.outbox import Outbox
-from tracker.mqtt.sink import Mqtt
+from tracker.mqtt.outbox import MemoryOutbox
+from tracker.mqtt.sink import Endpoint, MqttSink, SinkOptions
 from tracker.mqtt.topics import Topics, status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
@@ -40,13 +41,14 @@ async def mosquitto(tmp_path):
 TOPICS = Topics("et", "desk")
 
 
-def sink(address: Address, said: list[str], last_words_s=5.0, **connecting) -> Mqtt:
-    return published(address, Connector(address, **connecting), said.append, last_words_s)
+def sink(address: Address, said: list[str], drain_s=5.0, **connecting) -> MqttSink:
+    return published(address, Connector(address, **connecting), said.append, drain_s)
 
 
-def published(address: Address, connect: Connector, report, last_words_s=5.0) -> Mqtt:
-    outbox = Outbox(10_000, EventMessages(TOPICS, "You are heard.").of)
-    return Mqtt(address, connect, TOPICS, outbox, report, last_words_s=last_words_s, sleep=partial(_short, 0.05))
+def published(address: Address, connect: Connector, report, drain_s=5.0) -> MqttSink:
+    outbox = MemoryOutbox(10_000, EventMessages(TOPICS, "You are heard.").compose)
+    options = SinkOptions(drain_s=drain_s, sleep=partial(_short, 0.05))
+    return MqttSink(Endpoint(address, connect, TOPICS), outbox, report, options=options)
 
 
 def events_of(lines):
@@ -174,8 +176,8 @@ from tests.support.sessions import conversation
 from tracker.mqtt.address import Address
 from tracker.mqtt.connection import Connector
 from tracker.mqtt.messages import EventMessages
-from tracker.mqtt.sink import Mqtt
-from tracker.mqtt.outbox import Outbox
+from tracker.mqtt.sink import Endpoint, MqttSink
+from tracker.mqtt.outbox import MemoryOutbox
 from tracker.mqtt.topics import Topics
 
 async def events():
@@ -185,8 +187,8 @@ async def events():
 async def main():
     address = Address("127.0.0.1", int(sys.argv[1]))
     topics = Topics("et", "desk")
-    outbox = Outbox(10, EventMessages(topics).of)
-    await Mqtt(address, Connector(address), topics, outbox, print).run(events())
+    outbox = MemoryOutbox(10, EventMessages(topics).compose)
+    await MqttSink(Endpoint(address, Connector(address), topics), outbox, print).run(events())
 
 anyio.run(main)
 """
@@ -210,9 +212,9 @@ async def test_user_and_password(tmp_path):
     await broker.start()
     try:
         with anyio.fail_after(30):
-            await sink(broker.address, said, username="me", password="secret").run(given_out(conversation()))
+            await sink(broker.address, said, login=Login("me", "secret")).run(given_out(conversation()))
             assert not said
-            await sink(broker.address, said, 0.3, username="me", password="wrong").run(given_out(conversation()))
+            await sink(broker.address, said, 0.3, login=Login("me", "wrong")).run(given_out(conversation()))
     finally:
         broker.stop()
     assert "cannot be reached (Not authorized)" in said[0]
@@ -271,7 +273,7 @@ async def test_a_broker_that_chokes_on_mqtt_5_is_spoken_to_in_3_1_1(caplog):
     said = []
     with anyio.fail_after(30):
         async with embedded_broker(0) as own:
-            connect = Connector(own.address, answer_s=0.3)
+            connect = Connector(own.address, timeout_s=0.3)
             await published(own.address, connect, said.append).run(given_out(conversation()))
     assert ["cannot be reached (no answer)" in said[0], "is back" in said[1]] == [True, True]
     assert [record.mqtt for record in caplog.records if record.message == "connected to the broker"] == ["3.1.1"]
@@ -312,7 +314,7 @@ async def test_a_broker_that_hangs_is_given_up_and_tried_again(mosquitto):
         said.append(sentence)
         os.kill(mosquitto.pid, signal.SIGCONT)
 
-    hanging = Connector(mosquitto.address, answer_s=0.5)
+    hanging = Connector(mosquitto.address, timeout_s=0.5)
     with anyio.fail_after(30):
         async with subscribed(mosquitto.address, "et/#") as subscriber:
             async with anyio.create_task_group() as group:
@@ -327,6 +329,6 @@ async def test_a_port_that_is_taken_is_said():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(SinkError, match=rf"port {port} is not to be had .* mqtt\.port = 0"):
+        with pytest.raises(SinkError, match=rf"port {port} is not available .* mqtt\.port = 0"):
             async with embedded_broker(port):
                 pass

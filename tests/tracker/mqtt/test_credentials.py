@@ -122,7 +122,7 @@ async def test_with_certificates_and_a_password(server, ca, client, user, why, c
     address = Address("127.0.0.1", broker.port, tls=True)
     try:
         with anyio.fail_after(30):
-            connect = Connector(address, *user, context, answer_s=1.0)
+            connect = Connector(address, Login(*user), context, timeout_s=1.0)
             await published(address, connect, said.append, 5.0 if why is None else 2.5).run(given_out(conversation()))
     finally:
         broker.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.sessions import Script, conversation
 from tracker.events import to_json
-from tracker.mqtt.connection import Heard
+from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.homeassistant import HomeAssistant
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.topics import Topics
@@ -27,7 +27,7 @@ def device(forget: bool = False) -> HomeAssistant:
 
 
 def announced(one: HomeAssistant, events):
-    return [message for event in events for message in one.of(event, late=False)]
+    return [message for event in events for message in one.compose(event, late=False)]
 
 
 def rendered(template: str, payload: str) -> str:
@@ -71,7 +71,7 @@ def test_entities_take_what_is_published():
     payload = json.loads(announced(device(), conversation())[-1].payload)
     parts = {name: expanded(part, payload["~"]) for name, part in payload["cmps"].items()}
     messages = EventMessages(TOPICS)
-    published = [message for event in conversation() for message in messages.of(event, late=False)]
+    published = [message for event in conversation() for message in messages.compose(event, late=False)]
 
     turns = [message for message in published if message.topic == parts["turns"]["state_topic"]]
     assert len(turns) == 8
@@ -112,14 +112,14 @@ def test_the_device_goes_where_that_is_wanted(forget, last):
     one = device(forget)
     events = conversation()
     announced(one, events[:-1])
-    assert [message.payload for message in one.of(events[-1], late=False)] == last
+    assert [message.payload for message in one.compose(events[-1], late=False)] == last
 
 
 def test_home_assistant_is_told_again_when_it_has_started():
     one = device()
-    born = Heard("homeassistant/status", b"online")
-    assert one.heard(born) == []  # no session yet
+    birth = IncomingMessage("homeassistant/status", b"online")
+    assert one.handle(birth) == []  # no session yet
     known = announced(one, conversation())[-1]
-    assert one.heard(born) == [known]
-    assert one.heard(Heard("homeassistant/status", b"offline")) == []
-    assert one.heard(Heard("other", b"online")) == []
+    assert one.handle(birth) == [known]
+    assert one.handle(IncomingMessage("homeassistant/status", b"offline")) == []
+    assert one.handle(IncomingMessage("other", b"online")) == []

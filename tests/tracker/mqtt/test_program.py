@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from tests.support import TOP
 from tests.support.brokers import Mosquitto
 from tests.support.command import Tracker, telephone
-from tracker.events import ListeningPaused, ListeningResumed, MomentMarked, TurnEnded
+from tracker.events import ListeningPaused, ListeningResumed, MomentMarked, SpeakerRenamed, TurnEnded
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker, pytest.mark.models]
 
@@ -44,7 +44,7 @@ async def test_paused_resumed_marked_and_stopped_over_mqtt(mosquitto, tmp_path):
             await client.subscribe("me/#", qos=1)
             for number, (name, note) in enumerate(
                 [("pause", ""), ("mark", "so quiet"), ("resume", ""), ("mark", "\udcff".encode("utf-8", "replace")),
-                 ("stop", "")]
+                 ("rename", '{"speaker": "Speaker 1", "name": "Ada"}'), ("stop", "")]
             ):  # fmt: skip
                 asking = Properties(PacketTypes.PUBLISH)
                 asking.ResponseTopic, asking.CorrelationData = "me/reply", bytes([number])
@@ -57,6 +57,9 @@ async def test_paused_resumed_marked_and_stopped_over_mqtt(mosquitto, tmp_path):
     kinds = [type(event) for event in done.events]
     assert kinds.index(ListeningPaused) < kinds.index(ListeningResumed)
     assert [event.note for event in done.events if isinstance(event, MomentMarked)] == ["so quiet", "?"]
+    assert [(event.speaker, event.name) for event in done.events if isinstance(event, SpeakerRenamed)] == [
+        ("Speaker 1", "Ada")
+    ]
 
 
 async def test_commands_are_not_obeyed_where_they_are_not_allowed(mosquitto, tmp_path):
@@ -70,7 +73,7 @@ async def test_commands_are_not_obeyed_where_they_are_not_allowed(mosquitto, tmp
 
 
 async def test_the_subscriber_of_the_documentation(mosquitto, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (TOP / "docs" / "mqtt.md").read_text(), re.DOTALL)
     command = [sys.executable, "-c", code, "127.0.0.1", str(mosquitto.port)]
     with anyio.fail_after(120):
         async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as subscriber:

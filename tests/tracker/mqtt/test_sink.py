@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from tests.support.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SinkError
-from tracker.events import TurnEnded, TurnPartial, from_json
+from tracker.events import Preview, TurnEnded, from_json, preview_from_json
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.backoff import FIRST_S, LONGEST_S, delays_s
-from tracker.mqtt.connection import BrokerLost, Heard
+from tracker.mqtt.connection import ConnectionLost, IncomingMessage
 from tracker.mqtt.messages import EventMessages
-from tracker.mqtt.outbox import Outbox
-from tracker.mqtt.sink import Mqtt
+from tracker.mqtt.outbox import MemoryOutbox
+from tracker.mqtt.sink import Endpoint, MqttSink, SinkOptions
 from tracker.mqtt.topics import Message, Topics, slug, status
+from tracker.runtime.edges import Edge
 
 pytestmark = pytest.mark.anyio
 
@@ -35,42 +36,43 @@ class ScriptedBroker:
         self._fates = list(fates)
         self.received: list[Message] = []
         self.said: list[str] = []
-        self.says: list[Heard] = []
+        self.says: list[IncomingMessage] = []
         self.waited: list[float] = []
         self.up = anyio.Event()
 
     @asynccontextmanager
-    async def connect(self, goodbye: Message) -> AsyncIterator["ScriptedBroker"]:
+    async def connect(self, will: Message) -> AsyncIterator["ScriptedBroker"]:
         await anyio.lowlevel.checkpoint()
         fate = self._fates.pop(0) if len(self._fates) > 1 else self._fates[0]
         if isinstance(fate, str):
-            raise BrokerLost(fate)
+            raise ConnectionLost(fate)
         self._acknowledges = itertools.count() if fate is None else iter(range(fate + 1))
         self.up.set()
         try:
             yield self
         finally:
-            self.received.append(goodbye)
+            self.received.append(will)
 
     async def publish(self, message: Message) -> None:
         await anyio.lowlevel.checkpoint()
         self.received.append(message)
         if message.qos and next(self._acknowledges, None) is None:
-            raise BrokerLost("the network is down")
+            raise ConnectionLost("the network is down")
 
-    async def listen(self, topics, hear) -> None:
-        for heard in self.says:
-            await hear(heard)
+    async def receive(self, subscriptions, on_message) -> None:
+        for message in self.says:
+            await on_message(message)
         await anyio.sleep_forever()
 
     async def wait(self, seconds: float) -> None:
         self.waited.append(seconds)
         await anyio.lowlevel.checkpoint()
 
-    def sink(self, keep: int = 1000, **other) -> Mqtt:
-        chosen = {"last_words_s": 5.0, "rand": lambda: 0.0, "sleep": self.wait} | other
-        outbox = Outbox(keep, EventMessages(TOPICS, "You are heard.").of)
-        return Mqtt(HOME, self.connect, TOPICS, outbox, self.said.append, **chosen)
+    def sink(self, keep: int = 1000, handlers=(), **other) -> MqttSink:
+        options = SinkOptions(**{"rand": lambda: 0.0, "sleep": self.wait} | other)
+        outbox = MemoryOutbox(keep, EventMessages(TOPICS, "You are heard.").compose)
+        endpoint = Endpoint(HOME, self.connect, TOPICS)
+        return MqttSink(endpoint, outbox, self.said.append, handlers=handlers, options=options)
 
     @property
     def events(self) -> list[Message]:
@@ -135,20 +137,30 @@ async def test_what_a_turn_comes_to_so_far_is_told_where_there_is_time_and_never
     assert isinstance(ended, TurnEnded)
     fields = ("turn", "channel", "speaker", "start_ns", "end_ns", "start_time", "end_time", "text", "emotion")
     told = {name: getattr(ended, name) for name in (*fields, "probabilities", "confidence")}
-    shown = TurnPartial(session=ended.session, seq=opened.seq, **told)
+    shown = Preview(session=ended.session, seq=opened.seq, **told)
 
-    async def given():
-        for event in (started, opened, shown):
-            yield event
+    events, previews, sink = Edge("events", 100), Edge("previews", 1, "latest"), broker.sink(text=False)
+
+    async def give():
+        for event in (started, opened):
+            events.send_nowait(event)
             await anyio.wait_all_tasks_blocked()
-        for event in (shown, ended, *rest):  # the second comes too late to be of use
-            yield event
+        previews.send_nowait(shown)
+        await anyio.wait_all_tasks_blocked()
+        previews.send_nowait(shown)  # the second comes too late to be of use
+        for event in (ended, *rest):
+            events.send_nowait(event)
+        previews.close()
+        events.close()
 
     with anyio.fail_after(20):
-        await broker.sink(text=False).run(given())
+        async with anyio.create_task_group() as group:
+            group.start_soon(sink.run_previews, previews)
+            group.start_soon(sink.run, events)
+            await give()
     (message,) = [m for m in broker.received if m.topic == "et/desk/partial"]
     assert (message.qos, message.retain, message.seq) == (0, False, None)
-    assert from_json(message.payload) == shown.model_copy(update={"text": ""})
+    assert preview_from_json(message.payload) == shown.model_copy(update={"text": ""})
     assert [from_json(m.payload) for m in broker.events] == [started, opened, ended, *rest]
 
 
@@ -166,7 +178,7 @@ async def test_an_outage_is_said_once_and_its_end_once():
 async def test_what_is_retained_is_told_again_to_a_broker_that_may_have_forgotten_it():
     broker = ScriptedBroker(5, None)
     await publish(broker, conversation())
-    again = [message.topic for message in broker.received].index("et/desk/status", 1) + 2  # the goodbye, the greeting
+    again = [message.topic for message in broker.received].index("et/desk/status", 1) + 2  # the will, the greeting
     assert [message.topic for message in broker.received[again : again + 2]] == ["et/desk/state", "et/desk/notice"]
 
 
@@ -193,7 +205,7 @@ async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
 async def test_what_cannot_be_delivered_is_counted():
     broker = ScriptedBroker("Connection refused")
     with anyio.fail_after(20):
-        await broker.sink(6, last_words_s=0.05, sleep=anyio.sleep).run(given_out(conversation()))
+        await broker.sink(6, drain_s=0.05, sleep=anyio.sleep).run(given_out(conversation()))
     assert broker.said[1:] == [
         "the broker at mqtt://127.0.0.1:1883: 13 messages were dropped and 6 could not be delivered"
     ]
@@ -201,14 +213,15 @@ async def test_what_cannot_be_delivered_is_counted():
 
 async def test_a_broker_that_never_answered_is_named_as_the_reason():
     @asynccontextmanager
-    async def silent(_: Message) -> AsyncIterator[ScriptedBroker]:
+    async def silent(will: Message) -> AsyncIterator[ScriptedBroker]:
         await anyio.sleep_forever()
         yield ScriptedBroker(None)
 
     said: list[str] = []
-    outbox = Outbox(99, EventMessages(TOPICS).of)
+    outbox = MemoryOutbox(99, EventMessages(TOPICS).compose)
+    sink = MqttSink(Endpoint(HOME, silent, TOPICS), outbox, said.append, options=SinkOptions(drain_s=0.05))
     with anyio.fail_after(20):
-        await Mqtt(HOME, silent, TOPICS, outbox, said.append, last_words_s=0.05).run(given_out(conversation()))
+        await sink.run(given_out(conversation()))
     assert said == ["the broker at mqtt://127.0.0.1:1883: 19 could not be delivered, as it has not answered yet"]
 
 
@@ -234,9 +247,9 @@ def named(name: str, retain: bool = False, expendable: bool = False) -> Message:
     return Message(name, name, retain, "text/plain", (), expendable)
 
 
-def line(capacity: int) -> Outbox:
+def line(capacity: int) -> MemoryOutbox:
     """An outbox whose events are messages already."""
-    return Outbox(capacity, lambda message, _late: [message])
+    return MemoryOutbox(capacity, lambda message, _late: [message])
 
 
 def test_openings_go_before_turns_and_state_stays():

@@ -61,12 +61,15 @@ class ScriptedRecogniser:
         self.answers = list(answers)
         self.asked: list[TurnInput] = []
 
-    def follow(self, turn: TurnInput, reading: object):
+    def start(self):
+        return None
+
+    def follow(self, turn: TurnInput, state: object):
         self.asked.append(turn)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return scores(answer), reading
+        return scores(answer), state
 
 
 async def test_turns_are_judged_with_what_was_said_before():

@@ -1,5 +1,7 @@
 import re
 import shutil
+import sys
+from importlib.resources import files
 
 import pytest
 import soundfile
@@ -8,7 +10,7 @@ from tests.pictures.story import story, write_session
 from tests.support.command import tracker
 from tests.support.sessions import Script, conversation
 from tests.support.sound import until
-from tracker.errors import SessionError
+from tracker.errors import SessionError, TrackerError
 from tracker.recordings.replay import read_session
 from tracker.recordings.report.clips import Clips
 from tracker.recordings.report.summary import summarise
@@ -47,6 +49,20 @@ def test_nothing_from_a_session_becomes_markup(tmp_path):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy
     assert "default-src 'none'" in policy[1]
+
+
+def test_only_what_is_made_here_is_not_escaped():
+    template = files("tracker.recordings.report").joinpath("page.html").read_text("utf-8")
+    unescaped = re.findall(r"\{\{ ?(\w+) ?\| ?safe", template)
+    assert sorted(unescaped) == ["confidence", "script", "shares", "style", "timeline"]
+    assert template.count("| safe") == len(unescaped)
+
+
+def test_without_jinja2_the_extra_is_named(tmp_path, monkeypatch):
+    session = write_session(tmp_path / "s", story(1), audio=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(TrackerError, match=r"jinja2, which is not installed: pip install 'emotion-tracker\[report\]'"):
+        write_report(session, tmp_path / "r.html", None)
 
 
 @pytest.mark.parametrize("events", [Script().start().end(1), Script().start().skips(0, 1).end(2)])

@@ -1,39 +1,37 @@
 """A second run over the same media: what people did in the first one is taken over, and the log is the same."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
+from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
-from tests.support.sessions import LABELS, Script
+from tests.support.sessions import LABELS, Script, bare
 from tracker.errors import SessionError
-from tracker.events import Asked, SessionEnded, TurnEnded
-from tracker.pipeline import run
-from tracker.recordings.diff import bare, compare
+from tracker.events import RequestEvent, SessionEnded, TurnEnded
+from tracker.pipeline import SessionInfo, run
+from tracker.recordings.diff import compare
 from tracker.recordings.format import AudioTrack, StartFile, StopFile
 from tracker.recordings.replay import RecordedSession
-from tracker.recordings.rerun import not_the_same, past_of, tracks_of
-from tracker.runtime.control import Control
+from tracker.recordings.rerun import Rerun, audio_files, expected_differences
+from tracker.runtime.control import Control, Mark, Pause, Rename, Resume
 from tracker.sources.media import AudioChunk
 from tracker.sources.recorded_audio import RecordedSource
 from tracker.sources.resample import as_recorded
 from tracker.sources.video import NoVideo, RecordedVideo
-from tracker.turns.recorded_pauses import RecordedPauses
 from tracker.turns.segment import AudioSegmenter
 from tracker.turns.segmenter import SpeechFrame
-from tracker.turns.turn import Turn, TurnOpened
 
 ACTIONS = {
-    "pause": lambda control: (control.pause(), control.resume()),
-    "mark": lambda control: control.mark("here"),
-    "rename": lambda control: control.rename("Speaker 1", "Ada"),
+    "pause": lambda control: (control.request(Pause()), control.request(Resume())),
+    "mark": lambda control: control.request(Mark("here")),
+    "rename": lambda control: control.request(Rename("Speaker 1", "Ada")),
     "stop": lambda control: control.stop(),
 }
 calm = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -56,17 +54,18 @@ def recorded(events, channels=1, audio=()) -> RecordedSession:
     return RecordedSession(start, stop, tuple(events), torn=False)
 
 
-async def again(pattern, events):
+async def again(source, events):
     """Run the same media a second time."""
-    past, collect = past_of(recorded(events)), Collect()
+    rerun, collect = Rerun(recorded(events)), Collect()
 
-    def made(_):
-        plain = steps()
-        return replace(plain, segmenter=RecordedPauses(plain.segmenter, [0], past.pauses))
+    def made(channels):
+        made = replace(steps(), segmenter=AudioSegmenter(channels, loud_is_voice, LIMITS, None))
+        for at in rerun.pauses:
+            made.segmenter.pause(at)
+        return made
 
-    how = "stopped" if past.stopped else "completed"
-    source = FakeSource(pattern)
-    await run(source, made, outlets(collect), header, stamp, FakeClock(), Control(), past.asked, ended_as=how)
+    info = SessionInfo(header, stamp, rerun.requests, rerun.ended_as)
+    await run(source, made, outlets(collect), info, FakeClock(), Control())
     return collect.events
 
 
@@ -85,13 +84,69 @@ def test_the_same_media_give_the_same_log_whatever_people_did(runs, asked):
         control, collect = Control(), Collect()
         at = {at: (lambda what=what: ACTIONS[what](control)) for at, what in asked.items()}
         source = FakeSource(pattern, at=at)
-        await run(source, lambda _: steps(), outlets(collect), header, stamp, FakeClock(), control)
+        await run(source, lambda _: steps(), outlets(collect), INFO, FakeClock(), control)
         heard = pattern[: min(stops) + 1] if stops else pattern
-        return collect.events, await again(heard, collect.events)
+        return collect.events, await again(FakeSource(heard), collect.events)
 
     first, second = anyio.run(both)
     assert [bare(event) for event in first] == [bare(event) for event in second]
     assert not compare(first, second)
+
+
+class BothSpeak(FakeSource):
+    """The same on two channels; what is asked for comes between the two chunks of a block."""
+
+    channels = 2
+
+    async def _chunks(self):
+        between, self._at = self._at, {}
+        async for chunk in super()._chunks():
+            yield chunk
+            if action := between.pop(chunk.start // 320, None):
+                action()
+                await anyio.wait_all_tasks_blocked()
+            yield replace(chunk, channel=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("at", range(12))
+async def test_a_pause_between_two_channels_ends_the_turns_of_both_at_the_same_time(at):
+    pattern, control, first = "..######....", Control(), Collect()
+    source = BothSpeak(pattern, at={at: lambda: ACTIONS["pause"](control)})
+    await run(source, of_both, outlets(first), INFO, FakeClock(), control)
+    second = await again(BothSpeak(pattern), first.events)
+    assert [bare(event) for event in first.events] == [bare(event) for event in second]
+
+
+@pytest.mark.anyio
+async def test_turns_are_over_while_listening_is_paused_between_two_channels():
+    control = Control()
+
+    class GoOn(Collect):
+        async def run(self, events):
+            async for event in events:
+                if event.type == "turn.ended" and event.channel == 1:
+                    control.request(Resume())
+
+    source = BothSpeak("..######....", at={6: lambda: control.request(Pause())})
+    with anyio.fail_after(10):
+        await run(source, of_both, outlets(GoOn()), INFO, FakeClock(), control)
+
+
+def of_both(_):
+    return replace(steps(), segmenter=AudioSegmenter(2, loud_is_voice, LIMITS, None))
+
+
+def told(records):
+    """Records with all that they hold, so that they can be compared."""
+    return [
+        (type(one).__name__, [as_bytes(value) for value in asdict(getattr(one, "turn", one)).values()])
+        for one in records
+    ]
+
+
+def as_bytes(value):
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def loud_is_voice():
@@ -100,37 +155,41 @@ def loud_is_voice():
 
 @calm
 @given(
-    st.lists(st.booleans(), min_size=1, max_size=80),
-    st.lists(st.integers(0, 80 * 320), max_size=3).map(sorted),
-    st.integers(100, 1000),
+    st.lists(st.lists(st.booleans(), min_size=1, max_size=80), min_size=1, max_size=3),
+    st.lists(st.integers(0, 80 * 320), max_size=4).map(sorted),
+    st.lists(st.integers(1, 1000), min_size=3, max_size=3),
+    st.integers(0, 4),
 )
-def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pauses, size):
-    samples = np.repeat(np.where(loud, 0.9, 0.0), 320).astype(np.float32)
-    pauses = [at for at in pauses if at < len(samples)]
+@example([[True] * 3] * 2, [513, 640], [128] * 3, 4)
+@example([[True] * 12, [True] * 3], [320, 2000], [320, 100, 1], 0)  # one is heard on when the other is over
+def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pauses, sizes, before):
+    heard = [np.repeat(np.where(one, 0.9, 0.0), 320).astype(np.float32) for one in loud]
+    end = max(map(len, heard))
+    pauses = [at for at in pauses if at < end]
 
     def segmenter():
-        return AudioSegmenter(2, loud_is_voice, LIMITS, None)
+        return AudioSegmenter(len(heard), loud_is_voice, LIMITS, None)
 
     by_hand, wanted = segmenter(), []
-    for begin, end in zip([0, *pauses], [*pauses, len(samples)], strict=True):
-        for channel in range(2):
-            wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:end]))
+    for begin, stop in zip([0, *pauses], [*pauses, end], strict=True):
+        for channel, samples in enumerate(heard):
+            if begin < len(samples):
+                wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:stop]))
         wanted += by_hand.finish()
 
-    paused, found = RecordedPauses(segmenter(), range(2), pauses), []
-    for begin in range(0, len(samples), size):
-        for channel in range(2):
-            found += paused.feed(AudioChunk(channel, begin, samples[begin : begin + size]))
+    paused, found = segmenter(), []
+    for at in pauses[:before]:  # known before anything is heard, as in a second run
+        found += paused.pause(at)
+    later, fed = pauses[before:], [0] * len(heard)
+    while left := [channel for channel, samples in enumerate(heard) if fed[channel] < len(samples)]:
+        channel = min(left, key=lambda channel: fed[channel] // sizes[channel])
+        stop = fed[channel] + sizes[channel]
+        while later and later[0] < stop:  # as in a first run, where one channel may have been heard further
+            found += paused.pause(later.pop(0))
+        found += paused.feed(AudioChunk(channel, fed[channel], heard[channel][fed[channel] : stop]))
+        fed[channel] = stop
     found += paused.finish()
     assert paused.media_ns == by_hand.media_ns
-
-    def told(records):
-        return [
-            (type(one).__name__, one.number, one.channel, one.start_ns, getattr(one, "end_ns", 0))
-            for one in records
-            if isinstance(one, TurnOpened | Turn)
-        ]
-
     assert told(found) == told(wanted)
 
 
@@ -159,34 +218,40 @@ def test_what_is_heard_is_what_is_kept():
 
 def test_what_a_second_run_takes_over():
     script = Script().start(live=True).marks(1, "here").pauses(2.0000625).resumes(2.0000625, 500)
-    past = past_of(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
-    assert (past.source, past.live, past.stopped, past.pauses) == ("telephone.wav", True, True, [32_001])
-    assert len(past.asked) == 4
-    assert all(isinstance(event, Asked) for event in past.asked)
+    rerun = Rerun(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
+    start = rerun.recorded.start
+    assert (start.source, start.live, rerun.ended_as, rerun.pauses) == ("telephone.wav", True, "stopped", [32_001])
+    assert len(rerun.requests) == 4
+    assert all(isinstance(event, RequestEvent) for event in rerun.requests)
 
 
 def test_a_session_without_audio_is_refused_in_a_sentence(tmp_path):
     events = Script().start(channels=2).end(1)
     with pytest.raises(SessionError, match=r"its audio was not kept, .* record.audio = true can"):
-        tracks_of(tmp_path, recorded(events))
+        audio_files(tmp_path, recorded(events))
     tracks = [AudioTrack(channel=at, file=f"audio-{at}.flac", samples=1, silence=0) for at in range(2)]
     with pytest.raises(SessionError, match="its audio was not kept"):
-        tracks_of(tmp_path, recorded(events, 2, tracks))
+        audio_files(tmp_path, recorded(events, 2, tracks))
     (tmp_path / "audio-1.flac").touch()
     with pytest.raises(SessionError, match=r"audio-0.flac is missing; without it the session is not the same"):
-        tracks_of(tmp_path, recorded(events, 2, tracks))
+        audio_files(tmp_path, recorded(events, 2, tracks))
     # One that was cut off has what it has.
-    assert tracks_of(tmp_path, recorded(events[:-1], 2)) == [(1, Path(tmp_path / "audio-1.flac"))]
+    assert audio_files(tmp_path, recorded(events[:-1], 2)) == [(1, Path(tmp_path / "audio-1.flac"))]
 
 
 def test_why_a_second_run_may_differ():
     events = Script().start().end(1)
     models = dict(events[0].models)
-    assert not_the_same(recorded(events), models) == []
-    assert not_the_same(recorded(events), models | {"adapter": "other"}) == ["the adapter was meld-1, and is other now"]
-    (cut,) = not_the_same(recorded(events[:-1]), models)
+    assert expected_differences(recorded(events), models) == []
+    assert expected_differences(recorded(events), models | {"adapter": "other"}) == [
+        "the adapter was meld-1, and is other now"
+    ]
+    (cut,) = expected_differences(recorded(events[:-1]), models)
     assert "cut off" in cut
-    assert len(not_the_same(recorded(Script().start().end(1, outcome="aborted", dropped={"chunks": 1})), models)) == 2
+    assert (
+        len(expected_differences(recorded(Script().start().end(1, outcome="aborted", dropped={"chunks": 1})), models))
+        == 2
+    )
 
 
 def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
@@ -203,23 +268,24 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
         ("call.wav", {"video": {"source": ""}}, "no camera"),
         ("old.wav", {}, "no camera"),  # from before there was a picture
     ]:
-        past = past_of(seen(source, config, {}))
-        assert past.video(tmp_path) == NoVideo(reason)
+        assert Rerun(seen(source, config, {})).picture(tmp_path) == NoVideo(reason)
     talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
-    assert past_of(talk).video(tmp_path) == NoVideo("picture not kept")
-    (lost,) = not_the_same(talk, {name: model for name, model in talk.start.models.items() if name not in faces})
+    assert Rerun(talk).picture(tmp_path) == NoVideo("video not kept")
+    (lost,) = expected_differences(
+        talk, {name: model for name, model in talk.start.models.items() if name not in faces}
+    )
     assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
-    file = tmp_path / "video.mkv"
-    file.touch()
-    assert past_of(talk).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "no picture")
-    assert past_of(live).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "camera off")
-    assert not_the_same(talk, talk.start.models) == []
+    film = tmp_path / "video.mkv"
+    film.touch()
+    assert Rerun(talk).picture(tmp_path) == RecordedVideo(str(film), "video.mkv", "no video")
+    assert Rerun(live).picture(tmp_path) == RecordedVideo(str(film), "video.mkv", "camera off")
+    assert expected_differences(talk, talk.start.models) == []
     hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
-    assert past_of(hidden).video(tmp_path) == NoVideo("picture not kept")
+    assert Rerun(hidden).picture(tmp_path) == NoVideo("video not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():
     script = Script().start().says(0.1, 0.2, "Speaker 1", "a").says(0.3, 0.4, "Speaker 1", "b").marks(1, "here")
-    events = anyio.run(again, "." * 60, script.end(1.2))
+    events = anyio.run(again, FakeSource("." * 60), script.end(1.2))
     assert [event.type for event in events] == ["session.started", "moment.marked", "session.ended"]
     assert not any(isinstance(event, TurnEnded) for event in events)

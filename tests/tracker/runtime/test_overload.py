@@ -45,15 +45,15 @@ def test_turns_of_all_sessions_wait_together_and_those_of_a_session_that_ends_ar
     clock = FakeClock()
     load, one, other = LoadMonitor(clock), object(), object()
     gauges = Gauges(load)
-    assert gauges.may_tell_partials()
+    assert gauges.may_publish_partials()
     long_ago = clock.now - 5000 * NS_PER_MS
     load.turn_decided(one, 1, long_ago)
     load.turn_decided(other, 1, clock.now)
     assert load.waiting == 2
     assert load.update() == "waiting"
     assert not load.may_speculate()
-    assert not gauges.may_tell_partials()
-    assert Gauges().may_tell_partials()  # where nobody counts, there is time
+    assert not gauges.may_publish_partials()
+    assert Gauges().may_publish_partials()  # where nobody counts, there is time
     load.turn_published(one, 1)
     assert load.update() == "normal"
     assert load.may_speculate()

@@ -2,11 +2,11 @@ import io
 
 import pytest
 
-from tracker.errors import SourceError
-from tracker.runtime.clock import SystemClock
+from tracker.app import plugins
+from tracker.errors import ConfigError, SourceError
 from tracker.sources.files import FileSource
 from tracker.sources.microphone import MicrophoneSource
-from tracker.sources.open import FileInput, MicrophoneInput, StdinInput, create_source, parse_source
+from tracker.sources.open import SourceName, SourceOptions, open_source, parse_source
 from tracker.sources.pacing import PacedSource
 from tracker.sources.stdin import StdinSource
 
@@ -14,14 +14,16 @@ from tracker.sources.stdin import StdinSource
 @pytest.mark.parametrize(
     ("argument", "meant"),
     [
-        ("mic", MicrophoneInput()),
-        ("mic:USB Audio", MicrophoneInput("USB Audio")),
-        ("mic:2", MicrophoneInput("2")),
-        ("mic:hw:1,0", MicrophoneInput("hw:1,0")),
-        ("-", StdinInput()),
-        ("./mic", FileInput("./mic")),
-        ("mic.wav", FileInput("mic.wav")),
-        ("talk/a b.m4a", FileInput("talk/a b.m4a")),
+        ("mic", SourceName("mic")),
+        ("mic:USB Audio", SourceName("mic", "USB Audio")),
+        ("mic:2", SourceName("mic", "2")),
+        ("mic:hw:1,0", SourceName("mic", "hw:1,0")),
+        ("-", SourceName("stdin")),
+        ("./mic", SourceName("file", "./mic")),
+        ("mic.wav", SourceName("file", "mic.wav")),
+        ("odd:name.wav", SourceName("file", "odd:name.wav")),
+        ("Radio://station/one", SourceName("radio", "Radio://station/one")),
+        ("talk/a b.m4a", SourceName("file", "talk/a b.m4a")),
     ],
 )
 def test_what_an_argument_means(argument, meant):
@@ -40,4 +42,10 @@ def test_arguments_that_mean_nothing(argument, message):
 )
 def test_the_source_and_its_pace(argument, fast, realtime):
     for pace, kind in (("fast", fast), ("realtime", realtime)):
-        assert type(create_source(argument, clock=SystemClock(), stdin=io.BytesIO(), pace=pace)) is kind
+        options = SourceOptions(stdin=io.BytesIO(), pace=pace)
+        assert type(open_source(argument, options, plugins.source)) is kind
+
+
+def test_a_scheme_that_nobody_provides_is_refused():
+    with pytest.raises(ConfigError, match=r"^radio://one: 'radio' is not installed; there are: .*file.*mic.*stdin"):
+        open_source("radio://one", SourceOptions(), plugins.source)

@@ -14,8 +14,8 @@ from tests.support.faces import STEP_NS, face, frame_faces, frames
 from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sound import until
-from tracker.app.video import CameraVideo, NoVideo, video_source
-from tracker.errors import ConfigError, SourceError
+from tracker.app.video import file_video
+from tracker.errors import SourceError
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.recorder import RecordingReader
 from tracker.observe.video.records import Box, FrameFaces
@@ -27,7 +27,7 @@ from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VideoWriter, as_recorded_frame, recorded_frames
-from tracker.sources.video import CameraName, VideoFrame, parse_camera
+from tracker.sources.video import CameraName, NoVideo, VideoFrame, parse_camera
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()
@@ -89,14 +89,8 @@ def test_what_has_a_picture(flash, tmp_path):
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
-    assert video_source(str(flash), "auto", "fast").name == "flash.mp4"  # type: ignore[union-attr]
-    assert video_source(str(flash), "", "fast") == NoVideo("no camera")
-    assert video_source(sound, "auto", "fast") == NoVideo("no picture")
-    assert video_source("mic", "auto", "fast") == NoVideo("no camera")
-    assert video_source("mic", "0", "fast") == CameraVideo(CameraName(0))
-    assert video_source(sound, "http://h/v", "realtime") == CameraVideo(CameraName("http://h/v"))
-    with pytest.raises(ConfigError, match="needs --pace realtime"):
-        video_source(sound, "0", "fast")
+    assert file_video(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
+    assert file_video(sound) == NoVideo("no picture")
 
 
 @pytest.mark.parametrize("text", ["file:///etc/passwd", "camera", "-1", "/etc/passwd", "ftp://h/v", "concat:a|b"])

@@ -9,26 +9,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracker.dashboard.palette import letter
-from tracker.dashboard.words import clock_time, printable
 from tracker.errors import TrackerError
+from tracker.events import TurnEnded
 from tracker.recordings.report.summary import Summary
+from tracker.sinks.palette import assign, letter
+from tracker.sinks.text import clock_time, printable
 
 INK = "#010203"
 """Stands for the page's own text colour until the SVG is in the page."""
 _NS_PER_S = 1_000_000_000
 
-COLOURS = {  # Okabe and Ito's, which colour-blind people can tell apart
-    "neutral": "#999999",
-    "joy": "#009E73",
-    "surprise": "#F0E442",
-    "sadness": "#0072B2",
-    "anger": "#D55E00",
-    "fear": "#CC79A7",
-    "disgust": "#E69F00",
+_FILLS = {  # Okabe and Ito's colours, which colour-blind people can tell apart, and hatches
+    "neutral": ("#999999", ""),
+    "joy": ("#009E73", "//"),
+    "surprise": ("#F0E442", ".."),
+    "sadness": ("#0072B2", "\\\\"),
+    "anger": ("#D55E00", "xx"),
+    "fear": ("#CC79A7", "oo"),
+    "disgust": ("#E69F00", "++"),
 }
-_HATCHES = {"joy": "//", "surprise": "..", "sadness": "\\\\", "anger": "xx", "fear": "oo", "disgust": "++"}
-_OTHER = "#56B4E9"
+_MORE_FILLS = (  # and Paul Tol's
+    ("#56B4E9", "--"), ("#999933", "||"), ("#44AA99", "**"), ("#882255", "///"), ("#DDCC77", "---"),
+    ("#332288", "|||"), ("#AA4499", "\\\\\\"), *_FILLS.values(),
+)  # fmt: skip
+
+
+def fills(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The colour and the hatch of each label."""
+    return assign(labels, _FILLS, lambda _: _MORE_FILLS)
 
 
 def timeline(summary: Summary, labels: Sequence[str], ink: str = INK) -> Any:
@@ -39,14 +47,14 @@ def timeline(summary: Summary, labels: Sequence[str], ink: str = INK) -> Any:
         end_s = max((turn.end_ns for turn in summary.turns), default=_NS_PER_S) / _NS_PER_S
         for row, person in enumerate(people):
             for turn in person.turns:
-                _turn(axes, row, turn.start_ns / _NS_PER_S, turn.end_ns / _NS_PER_S, turn, end_s, ink)
+                _turn(axes, row, turn, end_s, labels, ink)
         for mark in summary.marks:
             axes.axvline(mark.at_ns / _NS_PER_S, color=ink, linestyle=":", linewidth=1)
         axes.set_yticks(range(len(people)), [printable(person.name)[:30] for person in people])
         axes.set_ylim(len(people) - 0.5 if people else 0.5, -0.5)
         axes.set_xlim(0, end_s)
         axes.xaxis.set_major_formatter(lambda at, _: clock_time(max(0, round(at * _NS_PER_S))).partition(".")[0])
-        handles = [_patch(label, ink) for label in labels]
+        handles = [_patch(label, labels, ink) for label in labels]
         figure.legend(handles=handles, loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
     return figure
 
@@ -61,7 +69,7 @@ def shares(summary: Summary, labels: Sequence[str], ink: str = INK) -> Any:
             for label in labels:
                 share = person.shares.get(label, 0.0)
                 if share:
-                    colour, hatch = COLOURS.get(label, _OTHER), _HATCHES.get(label, "")
+                    colour, hatch = fills(labels)[label]
                     axes.barh(
                         row, share, left=left, color=colour, hatch=hatch, edgecolor=ink, height=0.6, linewidth=0.4
                     )
@@ -129,25 +137,24 @@ def png(figure: Any, dots_per_inch: int = 150) -> bytes:
     return out.getvalue()
 
 
-def _turn(axes: Any, row: int, start_s: float, end_s: float, turn: Any, all_s: float, ink: str) -> None:
-    colour = "none" if turn.abstained else COLOURS.get(turn.emotion, _OTHER)
-    hatch = "" if turn.abstained else _HATCHES.get(turn.emotion, "")
+def _turn(axes: Any, row: int, turn: TurnEnded, all_s: float, labels: Sequence[str], ink: str) -> None:
+    start_s, end_s = turn.start_ns / _NS_PER_S, turn.end_ns / _NS_PER_S
+    colour, hatch = ("none", "") if turn.abstained else fills(labels).get(turn.emotion, _MORE_FILLS[0])
     axes.broken_barh(
         [(start_s, end_s - start_s)], (row - 0.3, 0.6), facecolor=colour, edgecolor=ink, hatch=hatch, linewidth=0.4
     )
     if end_s - start_s > all_s / 60:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-        sign = "?" if turn.abstained else printable(letter(turn.emotion))
+        sign = "?" if turn.abstained else printable(letter(turn.emotion, labels))
         axes.text((start_s + end_s) / 2, row, sign, ha="center", va="center", fontsize=8, color="black", bbox=box)
 
 
-def _patch(label: str, ink: str) -> Any:
+def _patch(label: str, labels: Sequence[str], ink: str) -> Any:
     from matplotlib.patches import Patch
 
-    colour, hatch = COLOURS.get(label, _OTHER), _HATCHES.get(label, "")
-    return Patch(
-        facecolor=colour, hatch=hatch, edgecolor=ink, linewidth=0.4, label=f"{letter(label)} {printable(label)}"
-    )
+    colour, hatch = fills(labels)[label]
+    named = f"{letter(label, labels)} {printable(label)}"
+    return Patch(facecolor=colour, hatch=hatch, edgecolor=ink, linewidth=0.4, label=named)
 
 
 def _matplotlib() -> tuple[Any, Any]:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from adapters.contract import MELD_LABELS
-from adapters.features.visual import CHANNELS, ExpressionReader
+from adapters.features.visual import CHANNELS, FaceEncoder
 from tests.support.command import Done, asset, telephone, tracker, turns
 from tests.support.faces import STEP_NS
 from tests.support.faces import turn as turn_of
 from tests.support.mjpeg import MjpegCamera, jpegs
+from tests.support.sessions import bare
 from tracker.observe.video.faces import choose_face
 from tracker.observe.video.reader import POINTS, FaceDetector, FaceReader, align
-from tracker.recordings.diff import bare
 from tracker.sources.file_video import file_frames
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import as_recorded_frame
@@ -61,7 +61,7 @@ def clips(actor, data_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def reader() -> FaceReader:
-    features = ExpressionReader(asset("mini-xception-fer"))
+    features = FaceEncoder(asset("mini-xception-fer"))
     return FaceReader(FaceDetector(asset("centerface"), cv2), features, cv2, 40)
 
 
@@ -118,7 +118,7 @@ def test_a_conversation_is_seen_and_judged_the_same_again(clips, tmp_path):
     assert len(said) >= 3
     for turn in said:
         assert turn.faces is not None
-        assert (turn.faces.face, turn.faces.chosen_by, turn.faces.seen) == (1, "only", 1)
+        assert (turn.faces.face, turn.faces.chosen_by, turn.faces.count) == (1, "only", 1)
         assert turn.faces.pictures == pytest.approx((turn.end_ns - turn.start_ns) / 0.2e9, abs=1.1)
         assert turn.modalities["video"] in ("used", "not read by this adapter")
         assert all(turn.start_ns <= step.at_ns < turn.end_ns for step in turn.faces.course)

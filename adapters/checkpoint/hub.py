@@ -1,0 +1,145 @@
+"""Adapters on the Hugging Face hub: a folder goes up with a README made from its card.
+
+Two files come down: nothing but ``adapter.safetensors`` and ``card.json`` is ever taken from a repository, and the
+weights' hash must be the one in the card. That shows damage, not who made them: name a commit
+(``hf:owner/name@commit``) to get what you checked.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import typer
+from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
+
+from adapters.checkpoint import store
+from adapters.checkpoint.model_card import describe
+from adapters.errors import AdapterError
+
+PREFIX = "hf:"
+_NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
+    r"(?!.*\.\.)(?P<repository>\b[\w.-]+\b/\b[\w.-]+\b)(@(?P<revision>\b[\w./-]+))?"
+)
+
+
+class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-recognition"]):
+    """An adapter's folder, as the hub's own client pushes and pulls it.
+
+    ``Published(folder).push_to_hub("owner/name")`` and ``Published.from_pretrained("owner/name").folder``.
+
+    Args:
+        folder: A checkpoint; checked here.
+
+    Attributes:
+        folder: As given.
+        card: What is known about it.
+
+    Raises:
+        AdapterError: The checkpoint is incomplete or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.card = store.verify(folder)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        for name in store.FILES:
+            shutil.copyfile(self.folder / name, save_directory / name)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        **_: Any,
+    ) -> Self:
+        """As the hub's client has it, without the ``config.json`` that it would fetch first."""
+        if Path(pretrained_model_name_or_path).is_dir():
+            return cls(Path(pretrained_model_name_or_path))
+        return cls(
+            _fetch(
+                str(pretrained_model_name_or_path),
+                revision,
+                force_download=force_download,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+        )
+
+    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
+        """The README of the repository."""
+        return ModelCard(describe(self.card), ignore_metadata_errors=True)
+
+
+def push(folder: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
+    """Publish an adapter.
+
+    Args:
+        folder: Its checkpoint.
+        repository: ``owner/name``; made if it is not there.
+        private: Whether only its owner can see a repository that is made.
+        token: Of the hub's; the one that ``hf auth login`` has kept, if not given.
+
+    Returns:
+        Where the commit can be seen.
+
+    Raises:
+        AdapterError: The checkpoint is damaged, or the hub does not take it.
+    """
+    published = Published(folder)
+    try:
+        return str(published.push_to_hub(repository, private=private, token=token, commit_message="Add the adapter"))
+    except Exception as error:  # its HTTP library's errors come through, and which library that is has changed
+        raise AdapterError(f"the hub does not take {repository}: {_first_line(error)}") from error
+
+
+def pull(name: str) -> Path:
+    """Fetch an adapter, from the hub's cache where it is there.
+
+    Args:
+        name: ``hf:owner/name``, with ``@revision`` behind it for a branch, tag or commit; never a folder.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        AdapterError: The name is odd, the hub does not give it, or it is damaged.
+    """
+    match = _NAME.fullmatch(name.removeprefix(PREFIX))
+    if match is None:
+        raise AdapterError(f"{name!r} names no adapter on the hub: write hf:owner/name or hf:owner/name@revision")
+    try:
+        folder = _fetch(match["repository"], match["revision"])
+    except Exception as error:  # as above
+        raise AdapterError(f"the hub does not give {name}: {_first_line(error)}") from error
+    store.verify(folder)
+    return folder
+
+
+def _fetch(repository: str, revision: str | None, **options: Any) -> Path:
+    """The folder in the hub's cache with a checkpoint's two files; ``options`` are those of `hf_hub_download`."""
+    found = [hf_hub_download(repository, name, revision=revision, **options) for name in store.FILES]
+    return Path(found[-1]).parent
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="The adapter's checkpoint.")],
+    repository: Annotated[str, typer.Argument(help="owner/name on the hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Only for its owner's eyes.")] = False,
+) -> None:
+    """Publish an adapter on the Hugging Face hub; log in with `hf auth login` first."""
+    typer.echo(push(folder, repository, private=private))
+
+
+def _first_line(error: Exception) -> str:
+    """The kind of an error and its first line."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")

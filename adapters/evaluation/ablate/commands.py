@@ -1,0 +1,104 @@
+"""The commands: what each part adds, as a Markdown table, mean ± standard deviation.
+
+What each modality adds is measured by `adapters.evaluation.modalities`, how the voice carries over between corpora by
+`adapters.evaluation.cross_corpus`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.datasets import meld
+from adapters.datasets.records import Dialogues
+from adapters.errors import AdapterError
+from adapters.evaluation.ablate import pseudo, table, voice, words
+from adapters.features.acoustic import SpeechEncoder
+from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
+from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.training.feature_cache import word_rows
+from adapters.training.fit_pseudo import read_dialogues
+from adapters.training.modality_scores import Split
+from adapters.training.recipe import RECIPES, Recipe, read_recipe
+
+Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")]
+Config = Annotated[Path, typer.Option(help="The recipe.")]
+Seeds = Annotated[int, typer.Option(help="How many seeds.", min=1)]
+Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 takes all.", min=0)]
+DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
+
+
+def _meld(data: Path, split: str, dialogues: int) -> Dialogues:
+    corpus = meld.load(data / "meld", split)
+    return replace(corpus, dialogues=corpus.dialogues[: dialogues or None])
+
+
+def _llm(recipe: Recipe) -> tuple[Backbone, Prompter, PromptSpec]:
+    source, prompt = backbone_source(recipe.backbone), PromptSpec(recipe.intro, recipe.max_tokens)
+    return Backbone.load(source, recipe.layers, dtype=recipe.dtype), Prompter.load(source, prompt), prompt
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def ablate_words(data: Data, config: Config = PSEUDO, seeds: Seeds = 2, dialogues: Dialogs = 0) -> None:
+    """The classifier of written words: layers, pooling, past turns, ensemble."""
+    recipe = read_recipe(config)
+    if recipe.asr_words:
+        raise AdapterError(f"{config} learns from ASR words, too, and only written ones are read: leave out asr_words")
+    backbone, prompter, prompt = _llm(recipe)
+    fitting, dev = (
+        words.contexts(_meld(data, split, some), backbone, prompter, prompt)
+        for split, some in (("train", dialogues), ("dev", 0))
+    )
+    variants = words.variants(recipe)
+    _print(table.markdown(words.COLUMNS, variants, lambda one, seed: words.evaluate(one, fitting, dev, seed), seeds))
+
+
+def ablate_voice(data: Data, config: Config = DEFAULT, seeds: Seeds = 2) -> None:
+    """The voice classifier: pooling, prosody, speaker normalisation."""
+    recipe = read_recipe(config)
+    clips, frames = voice.load(data, SpeechEncoder)
+
+    def evaluate(one: voice.Variant, seed: int) -> tuple[float, float]:
+        return voice.evaluate(one, recipe, clips, frames, seed)
+
+    _print(table.markdown(voice.COLUMNS, voice.VARIANTS, evaluate, seeds))
+
+
+def ablate_pseudo(
+    data: Data,
+    config: Config = PSEUDO,
+    seeds: Seeds = 2,
+    dialogues: Dialogs = 120,
+    dev_dialogues: Annotated[int, typer.Option(help="Evaluate on so many of dev only; 0 takes all.", min=0)] = 60,
+    epochs: Annotated[int, typer.Option(help="Passes over the dialogues.", min=1)] = 1,
+    batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
+) -> None:
+    """The pseudo tokens: mixer, fusion, rank, the absent voice, the question, the states."""
+    recipe = read_recipe(config)
+    if recipe.pseudo is None:
+        raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
+    backbone, prompter, prompt = _llm(recipe)
+
+    def split(name: str, some: int) -> Split:
+        corpus = _meld(data, name, some)
+        return Split(word_rows(corpus, backbone, prompter, prompt), read_dialogues(corpus, backbone, prompter))
+
+    bench = pseudo.Bench(
+        recipe=recipe,
+        spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
+        backbone=backbone,
+        question=backbone.embed(prompter.ids(recipe.pseudo.question)),
+        fitting=split("train", dialogues),
+        dev=split("dev", dev_dialogues),
+        voices=voice.load(data, SpeechEncoder)[0],
+    )
+    _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))

@@ -1,0 +1,254 @@
+"""What each part of the pseudo tokens adds, trained through the frozen LLM on the first few dialogues.
+
+A variant swaps a module of `adapters.readout.pseudo.PseudoTokens` for a simpler one; the classifiers behind them are
+fitted as the recipe fits them. Metrics are on the first dialogues of MELD dev, with and without simulated voices, from
+the LLM's states alone; late fusion with the voice classifier is left to `adapters.evaluation.modalities`.
+
+Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``words`` of a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from adapters.contract import MELD_LABELS
+from adapters.llm.backbone import Backbone
+from adapters.mse.encoders import COMMON
+from adapters.mse.fusion import MultiScaleFusion
+from adapters.readout.ensemble import Ensemble, mean_log_probs
+from adapters.readout.pseudo import PseudoShape, PseudoTokens
+from adapters.readout.voice import VoiceClassifier
+from adapters.training.feature_cache import VoiceRows
+from adapters.training.fit import fit_ensemble
+from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, query_corpus
+from adapters.training.metrics import compute_metrics
+from adapters.training.modality_scores import Split, no_voices
+from adapters.training.recipe import PseudoSpec, Recipe
+from adapters.training.simulate import draw
+from adapters.training.voices import TURNS_BEFORE, mean_voice, normalised
+
+COLUMNS = ("weighted F1", "macro F1", "weighted F1 with voices", "macro F1 with voices")
+
+Alter = Callable[[PseudoTokens], None]
+"""Takes something away."""
+
+POOLED, ANSWER = (0, 1), (2,)  # of the parts of a state: the turn's own words, the answer
+
+
+class VoiceAlone(nn.Module):
+    """In place of the Text-Guide-Mixer: voice and face added up, whatever the words are."""
+
+    def forward(
+        self, text: Float[Tensor, "b words d"], audio: Float[Tensor, "b 256"], video: Float[Tensor, "b 256"]
+    ) -> Float[Tensor, "b 256"]:
+        """The words are not looked at."""
+        del text
+        return audio + video
+
+
+class OneLayer(nn.Module):
+    """In place of Multi-Scale Fusion: one linear layer."""
+
+    def __init__(self, d: int, n: int) -> None:
+        super().__init__()
+        self.widen = nn.Linear(COMMON, d * n)
+        self._n = n
+
+    def forward(self, mixed: Float[Tensor, "b 256"]) -> Float[Tensor, "b n d"]:
+        """Pseudo tokens."""
+        made: Tensor = self.widen(mixed).unflatten(-1, (self._n, -1))
+        return made
+
+
+class NoTokens(nn.Module):
+    """In place of Multi-Scale Fusion: nothing, so that the question stands alone."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self._d = d
+
+    def forward(self, mixed: Float[Tensor, "b 256"]) -> Float[Tensor, "b 0 d"]:
+        """No pseudo tokens."""
+        return mixed.new_zeros(len(mixed), 0, self._d)
+
+
+def _sizes(pseudo: PseudoTokens) -> tuple[int, int]:
+    """``d`` and ``n``."""
+    d = pseudo.question.shape[1]
+    return d, pseudo.fusion.widen.out_features // d
+
+
+def whole(pseudo: PseudoTokens) -> None:
+    """The whole."""
+
+
+def without_mixer(pseudo: PseudoTokens) -> None:
+    """Voice and face go straight to the fusion."""
+    pseudo.register_module("mixer", VoiceAlone())
+
+
+def without_fusion(pseudo: PseudoTokens) -> None:
+    """One linear layer makes the tokens."""
+    pseudo.register_module("fusion", OneLayer(*_sizes(pseudo)))
+
+
+def tied(pseudo: PseudoTokens) -> None:
+    """The tokens are multiples of one vector, as the paper has them."""
+    pseudo.fusion = MultiScaleFusion(*_sizes(pseudo))
+
+
+def without_vector(pseudo: PseudoTokens) -> None:
+    """Zeros stand for a voice that is not there."""
+    nn.init.zeros_(pseudo.no_voice)
+    pseudo.no_voice.requires_grad_(False)
+
+
+def without_tokens(pseudo: PseudoTokens) -> None:
+    """The question stands alone."""
+    pseudo.register_module("fusion", NoTokens(_sizes(pseudo)[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One row of the table.
+
+    Attributes:
+        name: What is taken away.
+        alter: Takes it away.
+        parts: Which parts of a turn's states are classified.
+    """
+
+    name: str
+    alter: Alter = whole
+    parts: tuple[int, ...] = POOLED + ANSWER
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether pseudo tokens are needed at all."""
+        return self.parts != POOLED
+
+
+VARIANTS = (
+    Variant("the whole"),
+    Variant("pooled states alone, no question", parts=POOLED),
+    Variant("the answer alone", parts=ANSWER),
+    Variant("the question alone, no pseudo tokens", without_tokens),
+    Variant("without Text-Guide-Mixer", without_mixer),
+    Variant("without Multi-Scale Fusion", without_fusion),
+    Variant("tied pseudo tokens, Linear(1, n)", tied),
+    Variant("zeros in place of an absent voice", without_vector),
+)
+
+
+def build(
+    alter: Alter, d: int, shape: PseudoShape, dropout: float, question: Float[Tensor, "q d"], seed: int
+) -> PseudoTokens:
+    """Fresh pseudo tokens with something taken away."""
+    torch.manual_seed(seed)
+    pseudo = PseudoTokens(d, shape, dropout)
+    alter(pseudo)
+    pseudo.initialise(question)
+    return pseudo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What all variants share.
+
+    Attributes:
+        recipe: How the classifiers are fitted.
+        spec: How pseudo tokens are trained.
+        backbone: The frozen LLM.
+        question: Embeddings of the question in words.
+        fitting: The dialogues to train on.
+        dev: Those to evaluate on.
+        voices: Drawn from for the turns: in training those that are not held out, in evaluation the others.
+    """
+
+    recipe: Recipe
+    spec: PseudoSpec
+    backbone: Backbone
+    question: Float[Tensor, "q d"]
+    fitting: Split
+    dev: Split
+    voices: VoiceRows
+
+
+Both = tuple[Float[Tensor, "turns read parts d"], Float[Tensor, "turns read parts d"]]
+"""States of turns without a voice, and with one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerStates:
+    """The states of every turn, in training and in evaluation."""
+
+    fitting: Both
+    dev: Both
+
+
+def _pool(bench: Bench, seed: int, *, held_out: bool) -> tuple[Float[Tensor, "pool summary"], Int[Tensor, " pool"]]:
+    """Voices normalised by all turns of their speakers, and their labels."""
+    classifier = VoiceClassifier(1, 1, len(MELD_LABELS), (0.0, 0.0))  # for the mean voice alone
+    classifier.mean_voice.copy_(mean_voice(bench.voices.where(~bench.voices.held_out.numpy())))
+    some = bench.voices.where(bench.voices.held_out.numpy() == held_out)
+    return normalised(classifier, some, TURNS_BEFORE[-1], seed), some.labels
+
+
+def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool) -> TurnVoices:
+    """A voice for every turn."""
+    pool, pool_labels = _pool(bench, seed, held_out=held_out)
+    labels = split.rows.labels
+    return pool[draw(labels, pool_labels, seed)], torch.ones(len(labels), dtype=torch.bool)
+
+
+@cache
+def train_tokens(bench: Bench, alter: Alter, seed: int) -> AnswerStates:
+    """Train pseudo tokens with something taken away, and run them; done once for all rows of the table."""
+    spec = bench.spec
+    shape = PseudoShape(spec.tokens, len(bench.question))
+    pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice.dropout[0], bench.question, seed)
+    pseudo.measure(_pool(bench, seed, held_out=False)[0])
+
+    def some(epoch: int) -> TurnVoices:
+        voices, every = _voices(bench, bench.fitting, seed + epoch, held_out=False)
+        return voices, torch.rand(len(every)) < spec.voices
+
+    fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, bench.fitting.rows.labels, some, spec)
+
+    def states(split: Split, voices: TurnVoices) -> Float[Tensor, "turns read parts d"]:
+        return torch.cat(
+            [split.rows.states, query_corpus(pseudo, bench.backbone, split.chunks, voices)[:, :, None]], dim=2
+        )
+
+    def both(split: Split, seed: int, *, held_out: bool) -> Both:
+        silent, voices = no_voices(split.rows.labels), _voices(bench, split, seed, held_out=held_out)
+        return states(split, silent), states(split, voices)
+
+    return AnswerStates(both(bench.fitting, seed + spec.epochs, held_out=False), both(bench.dev, seed, held_out=True))
+
+
+def evaluate(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, float, float]:
+    """Weighted and macro F1 of one variant and seed, without voices, then with simulated ones."""
+    if variant.needs_tokens:
+        states = train_tokens(bench, variant.alter, seed)
+    else:
+        fitting, dev = bench.fitting.rows.states, bench.dev.rows.states
+        states = AnswerStates((fitting, fitting), (dev, dev))
+    inputs, *evaluated = (one[:, :, list(variant.parts)].flatten(1) for one in (torch.cat(states.fitting), *states.dev))
+    torch.manual_seed(seed)
+    recipe, labels = bench.recipe, bench.fitting.rows.labels.repeat(2)
+    ensemble = Ensemble(inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS), recipe.words.dropout)
+    fit_ensemble(ensemble, inputs, labels, torch.ones(len(labels)), recipe.words)
+    found: list[float] = []
+    for rows in evaluated:
+        with torch.no_grad():
+            probabilities = mean_log_probs(ensemble(rows)).exp().numpy()
+        result = compute_metrics(probabilities, bench.dev.rows.labels.numpy(), MELD_LABELS.labels)
+        found += [result["weighted_f1"], result["macro_f1"]]
+    return found[0], found[1], found[2], found[3]

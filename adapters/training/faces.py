@@ -1,0 +1,172 @@
+"""Turns with a face, made from single pictures, and fitting the face classifier to them.
+
+FER2013 has one picture of each face, so a turn is put together from a few pictures of the same label: the moments of
+one expression. Real turns show an expression for part of the time only, so neutral pictures lie between; and cameras
+show faces small, tilted, dark and blurred, so every picture is also there as such a camera would have it. Every result
+obtained with these turns is a result about this simulation.
+
+Letters: ``faces`` pictures, ``variants`` of each, ``dim`` width of a frame, ``turns``, ``summary`` a turn's width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int, UInt8
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+
+from adapters.contract import MELD_LABELS
+from adapters.datasets import fer2013
+from adapters.features.visual import SIZE, SPEC
+from adapters.readout.face import FaceClassifier, summarise_face
+from adapters.training.feature_cache import cached
+from adapters.training.fit import LearningCurves, fit_ensemble
+from adapters.training.progress import progress
+from adapters.training.recipe import FitSpec
+
+VERSION = 1  # raised whenever the same pictures would give other rows
+STRENGTHS = (0.4, 1.0)  # each picture is there as it is, and as one camera and a worse one see it
+_MOST_PER_LABEL = 1500  # of the fitting split; disgust has 436
+_NEUTRAL = MELD_LABELS.labels.index("neutral")
+_READ_AT_ONCE = 100
+
+
+class PictureEncoder(Protocol):
+    """Encodes faces (`adapters.features.visual.FaceEncoder`)."""
+
+    def __call__(self, crops: UInt8[np.ndarray, "faces 48 48"]) -> Float32[np.ndarray, "faces dim"]:
+        """Features of each face."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceRows:
+    """Pictures, encoded by the face network.
+
+    Attributes:
+        features: Of each picture as it is, then of its other variants.
+        labels: Class ids.
+        held_out: Which ones are not trained on.
+    """
+
+    features: Float[Tensor, "faces variants dim"]
+    labels: Int[Tensor, " faces"]
+    held_out: Bool[Tensor, " faces"]
+
+    def where(self, rows: Bool[Tensor, " faces"]) -> FaceRows:
+        """Some of the pictures."""
+        return FaceRows(self.features[rows], self.labels[rows], self.held_out[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceTurns:
+    """Turns put together from pictures: one summary each, and their class ids."""
+
+    summaries: Float[Tensor, "turns summary"]
+    labels: Int[Tensor, " turns"]
+
+
+def degrade(faces: UInt8[np.ndarray, "faces 48 48"], strength: float, seed: int) -> UInt8[np.ndarray, "faces 48 48"]:
+    """Faces as a bad camera sees them: tilted, off centre, nearer or farther, coarse, darker or lighter, with noise.
+
+    Args:
+        faces: As they are.
+        strength: In (0, 1]; at 1 up to 12 degrees, 4 pixels, a fifth of the size, a third of the resolution.
+        seed: Of the draws.
+    """
+    random = np.random.default_rng(seed)
+    count = len(faces)
+
+    def up_to(bound: float) -> Tensor:
+        return torch.from_numpy((strength * random.uniform(-bound, bound, count)).astype(np.float32))
+
+    angle, scale = up_to(0.2), 1.0 + up_to(0.2)
+    across, down = scale * angle.cos(), scale * angle.sin()
+    moved = torch.stack([across, -down, up_to(0.15), down, across, up_to(0.15)], dim=1).view(count, 2, 3)
+    grid = affine_grid(moved, [count, 1, SIZE, SIZE], align_corners=False)
+    pixels = grid_sample(torch.from_numpy(faces)[:, None].float(), grid, padding_mode="border", align_corners=False)
+    sides = random.integers(round(SIZE * (1.0 - strength * 2 / 3)), SIZE + 1, count).tolist()
+    coarse = [interpolate(face[None], size=(side, side), mode="area") for face, side in zip(pixels, sides, strict=True)]
+    pixels = torch.cat([interpolate(face, size=(SIZE, SIZE), mode="bilinear") for face in coarse])
+    middle = pixels.mean((2, 3), keepdim=True)
+    contrast, level, grain = (up_to(bound).view(count, 1, 1, 1) for bound in (0.4, 40.0, 12.0))
+    noise = torch.from_numpy(random.normal(size=pixels.shape).astype(np.float32))
+    noisy = (pixels - middle) * (1.0 + contrast) + middle + level + grain * noise
+    degraded: UInt8[np.ndarray, "faces 48 48"] = noisy.round().clamp(0, 255)[:, 0].byte().numpy()
+    return degraded
+
+
+def face_rows(data: Path, encoder: Callable[[], PictureEncoder]) -> FaceRows:
+    """Encode FER2013: Training up to a bound per label, and all of PublicTest, which is held out.
+
+    Args:
+        data: Folder with one folder per corpus.
+        encoder: Loads the face network, if something is not in the cache.
+    """
+    splits = [fer2013.load(data / "fer2013", split) for split in ("Training", "PublicTest")]
+    chosen = np.sort(
+        np.concatenate(
+            [np.flatnonzero(splits[0].labels == label)[:_MOST_PER_LABEL] for label in range(len(MELD_LABELS))]
+        )
+    )
+    images = np.concatenate([splits[0].images[chosen], splits[1].images])
+    labels = np.concatenate([splits[0].labels[chosen], splits[1].labels])
+
+    def make() -> Tensor:
+        loaded = encoder()
+        variants = [images, *(degrade(images, strength, seed) for seed, strength in enumerate(STRENGTHS))]
+        pieces = [faces[at : at + _READ_AT_ONCE] for faces in variants for at in range(0, len(faces), _READ_AT_ONCE)]
+        encoded = np.concatenate([loaded(piece) for piece in progress(pieces, "encoding faces")])
+        return torch.from_numpy(encoded.reshape(len(variants), len(images), -1)).transpose(0, 1).half()
+
+    pixels = hashlib.sha256(images.tobytes()).hexdigest()
+    features = cached("faces", (SPEC, VERSION, STRENGTHS, len(chosen), pixels), make).float()
+    held_out = torch.arange(len(images)) >= len(chosen)
+    return FaceRows(features, torch.from_numpy(labels), held_out)
+
+
+def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
+    """Put turns together.
+
+    A turn has 1 to 30 frames, of 1 to 4 pictures of its label in any variant, and up to 60 % of them are neutral.
+
+    Args:
+        rows: The pictures; every label must be there.
+        per_label: How many turns of each label.
+        seed: Of the draws.
+    """
+    random = np.random.default_rng(seed)
+    labels = rows.labels.numpy()
+    pools = [np.flatnonzero(labels == label) for label in range(len(MELD_LABELS))]
+    features = rows.features.numpy()
+    summaries = []
+    for pool in pools:
+        for _ in range(per_label):
+            frames = int(random.integers(1, 31))
+            moments = random.choice(pool, int(random.integers(1, 5)))
+            calm = random.choice(pools[_NEUTRAL], 2)
+            neutral = random.random(frames) < random.uniform(0.0, 0.6)
+            neutral[random.integers(frames)] = False  # its own expression shows at least once
+            shown = np.where(neutral, random.choice(calm, frames), random.choice(moments, frames))
+            summaries.append(summarise_face(features[shown, random.integers(features.shape[1], size=frames)]))
+    return FaceTurns(torch.from_numpy(np.stack(summaries)), torch.arange(len(pools)).repeat_interleave(per_label))
+
+
+def turns_with_faces(
+    data: Path, encoder: Callable[[], PictureEncoder], per_label: int, seed: int
+) -> tuple[FaceTurns, FaceTurns]:
+    """Turns to fit the face classifier to, and a fifth as many of pictures that are held out."""
+    rows = face_rows(data, encoder)
+    fitting, held_out = rows.where(~rows.held_out), rows.where(rows.held_out)
+    return face_turns(fitting, per_label, seed), face_turns(held_out, per_label // 5, seed)
+
+
+def fit_face(classifier: FaceClassifier, turns: FaceTurns, spec: FitSpec) -> LearningCurves:
+    """Fit the face classifier, every label counting the same."""
+    return fit_ensemble(classifier.ensemble, turns.summaries, turns.labels, torch.ones(len(turns.labels)), spec)

@@ -1,0 +1,146 @@
+"""What a training run does, from a TOML file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from adapters.errors import AdapterError
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class FitSpec:
+    """How one ensemble is fitted.
+
+    Attributes:
+        epochs: Passes over the data.
+        batch: Rows per step.
+        learning_rate: Highest rate of the one-cycle schedule.
+        weight_decay: AdamW's.
+        label_smoothing: Share of the target spread over all classes.
+        dropout: On inputs and hidden layer.
+        adjust: How much of the log prior is added to the scores in training; what is added then is missing
+            afterwards, and rare classes are named more often (Menon et al. 2021, logit adjustment).
+        patience: Epochs without a better score on dev after which fitting stops, and goes back to the best one; 0 runs
+            all epochs and keeps the last. Only the words' ensemble has a dev split to be scored on.
+    """
+
+    epochs: Count
+    batch: Count
+    learning_rate: Rate
+    weight_decay: NotNegative
+    label_smoothing: Dropout
+    dropout: tuple[Dropout, Dropout]
+    adjust: NotNegative
+    patience: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PseudoSpec:
+    """How pseudo tokens are trained through the frozen LLM.
+
+    Attributes:
+        tokens: Pseudo tokens that carry voice and face.
+        question: What the question behind them is in words, to begin with.
+        epochs: Passes over the dialogues.
+        batch: Parts of dialogues per step.
+        learning_rate: Highest rate of the one-cycle schedule.
+        weight_decay: AdamW's.
+        label_smoothing: Share of the target spread over all classes.
+        dropout: On the voice's summary and on the answer.
+        adjust: As `FitSpec` has it.
+        voices: Share of the turns that are given a (simulated) voice.
+    """
+
+    tokens: Count
+    question: Annotated[str, Field(min_length=1)]
+    epochs: Count
+    batch: Count
+    learning_rate: Rate
+    weight_decay: NotNegative
+    label_smoothing: Dropout
+    dropout: Dropout
+    adjust: NotNegative
+    voices: Share
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        name: The adapter's.
+        backbone: Asset, folder or Hugging Face id of the LLM.
+        dtype: Number format in which it runs.
+        layers: Layers of it that are read.
+        intro: What stands before a dialogue.
+        max_tokens: Length of a dialogue in tokens.
+        members: Networks of each ensemble.
+        words_hidden: Hidden width of the words' networks.
+        voice_hidden: Hidden width of the voice's networks.
+        words: How the words' ensemble is fitted.
+        voice: How the voice's ensembles are fitted.
+        pseudo: How pseudo tokens are trained; without it the LLM reads the dialogue only.
+        face_hidden: Hidden width of the face's networks.
+        face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
+        face: How the face's ensemble is fitted; without it faces are not read.
+        asr_words: Weight of a turn's words as a recogniser transcribes them (``asr/meld`` in the data folder, see
+            ``python -m tracker.bench.asr_copy``) beside the written ones, whose weight is 1; 0 leaves them out.
+        soft_targets: Share of the words' targets that comes from classifiers that were not trained on the dialogue
+            (see `adapters.training.distil`); 0 takes the labels alone.
+    """
+
+    name: str
+    backbone: str
+    dtype: str
+    layers: Annotated[tuple[Count, ...], Field(min_length=1)]
+    intro: str
+    max_tokens: Count
+    members: Count
+    words_hidden: Count
+    voice_hidden: Count
+    words: FitSpec
+    voice: FitSpec
+    pseudo: PseudoSpec | None = None
+    face_hidden: Count = 48
+    face_turns: Annotated[int, Field(ge=5)] = 1500
+    face: FitSpec | None = None
+    asr_words: NotNegative = 0.0
+    soft_targets: Share = 0.0
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        AdapterError: The file is missing or no TOML, or its keys and values are not those of a recipe.
+    """
+    if not path.is_file():
+        raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AdapterError(f"{path} is no TOML: {error}") from error
+    try:
+        recipe = TypeAdapter(Recipe).validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise AdapterError(f"{path}: {wrong}") from error
+    if recipe.asr_words and recipe.pseudo:
+        raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out asr_words")
+    return recipe

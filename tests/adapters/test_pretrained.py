@@ -1,0 +1,105 @@
+"""The checkpoint that ships, on its real backbone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from adapters import recogniser
+from adapters.assets import asset_folder
+from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
+from adapters.datasets import fer2013
+from adapters.features import visual
+from adapters.features.acoustic import SPEC, SpeechEncoder
+
+pytestmark = pytest.mark.models
+HISTORY = (Utterance("Ann", "So, what did they say about the job?"),)
+
+
+@pytest.fixture(scope="module")
+def model() -> recogniser.LlmRecogniser:
+    folder = asset_folder("smollm2-135m-instruct")
+    if not folder.is_dir():
+        pytest.skip(f"no weights at {folder}: pull smollm2-135m-instruct")
+    return recogniser.load(device="cpu")
+
+
+def test_its_card(model: recogniser.LlmRecogniser) -> None:
+    assert model.card.labels == MELD_LABELS
+    assert model.card.audio == SPEC
+    assert model.card.video == visual.SPEC
+    dev = model.card.about["dev"]
+    assert dev["words"]["weighted_f1"] > 0.58
+    both = [dev[f"words and {other} (simulated)"]["weighted_f1"] for other in ("voice", "face")]
+    assert dev["words"]["weighted_f1"] < min(both)
+    assert max(both) < dev["words, voice and face (simulated)"]["weighted_f1"]
+    assert {"data", "limits", "seed"} <= model.card.about.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("I got the job! I'm so happy!", "joy"),
+        ("Leave me alone, you idiot!", "anger"),
+        ("I have a meeting at four.", "neutral"),
+        ("What? No way!", "surprise"),
+    ],
+)
+def test_clear_cases(model: recogniser.LlmRecogniser, words: str, label: str) -> None:
+    assert model.scores(TurnInput(Utterance("Bob", words), HISTORY)).label == label
+
+
+def test_number_formats_agree(model: recogniser.LlmRecogniser) -> None:
+    turn = TurnInput(Utterance("Bob", "I can't believe it."), HISTORY)
+    exact = recogniser.load(device="cpu", dtype="float32").scores(turn).probabilities
+    rounded = recogniser.load(device="cpu", dtype="bfloat16").scores(turn).probabilities
+    np.testing.assert_allclose(exact, rounded, atol=0.05)
+
+
+def test_a_dialogue_that_is_followed_has_the_scores_of_one_that_is_read_whole() -> None:
+    model = recogniser.load(device="cpu", dtype="float32")
+    said = [
+        *HISTORY,
+        Utterance("Bob", "They gave it to my brother."),
+        Utterance("Ann", "No! That's so unfair."),
+        HISTORY[0],
+    ]
+    state = model.start()
+    for number, utterance in enumerate(said):
+        turn = TurnInput(utterance, tuple(said[:number]))
+        scores, state = model.follow(turn, state)
+        np.testing.assert_allclose(scores.probabilities, model.scores(turn).probabilities, atol=1e-3)
+    assert state.dialogue is not None
+    assert state.dialogue.prefix.bytes <= 26_112 * model.max_tokens
+
+
+@pytest.mark.data
+def test_ordinary_speech_is_neutral(model: recogniser.LlmRecogniser, data_dir: Path) -> None:
+    whisper = asset_folder("whisper-tiny.en")
+    if not whisper.is_dir():
+        pytest.skip(f"no weights at {whisper}: pull whisper-tiny.en")
+    samples, _ = soundfile.read(data_dir / "telephone" / "sample.flac", dtype="float32", start=22 * 16_000)
+    voice = SpeechEncoder(whisper, threads=1).encode(samples[: 3 * 16_000]).features
+    assert model.scores(TurnInput(Utterance("Bob", ""), audio=voice)).label == "neutral"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("label", ["neutral", "surprise", "joy", "anger"])
+def test_a_face_is_read_alone_and_tips_the_balance_of_words(
+    model: recogniser.LlmRecogniser, data_dir: Path, label: str
+) -> None:
+    folder = asset_folder("mini-xception-fer")
+    if not folder.is_dir():
+        pytest.skip(f"no weights at {folder}: pull mini-xception-fer")
+    faces = fer2013.load(data_dir / "fer2013", "PublicTest")
+    of_label = faces.images[faces.labels == MELD_LABELS.labels.index(label)]
+    frames = visual.FaceEncoder(folder)(of_label[:12])
+    named = [frames[frames[:, visual.CHANNELS :].argmax(1) == MELD_LABELS.labels.index(label)]]
+    seen = Features(visual.SPEC, np.concatenate(named))
+    alone = model.scores(TurnInput(Utterance("Bob", ""), video=seen))
+    assert alone.label == label
+    said = TurnInput(Utterance("Bob", "Look who is here."), HISTORY)
+    at = MELD_LABELS.labels.index(label)
+    with_face = TurnInput(said.utterance, HISTORY, video=seen)
+    assert model.scores(with_face).probabilities[at] > model.scores(said).probabilities[at]

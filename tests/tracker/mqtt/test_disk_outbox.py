@@ -1,0 +1,182 @@
+"""What waits for the broker on the disk: nothing lost, whatever is acknowledged before the process dies."""
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.fakes import Broken, Collect
+from tests.support.sessions import Script, conversation, given_out, sessions
+from tracker.errors import SinkError
+from tracker.events import Event, from_json, to_json, without_words
+from tracker.mqtt.disk_outbox import DiskOutbox
+from tracker.mqtt.messages import EventMessages
+from tracker.mqtt.spool import CURSOR, create_spool, leftover_spools, make_room, size
+from tracker.mqtt.topics import Topics
+from tracker.mqtt.write_ahead import WriteAhead
+from tracker.recordings.format import EVENTS
+from tracker.recordings.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+TOPICS = Topics("et", "desk")
+BROKER = "mqtt://127.0.0.1:1883"
+
+
+def write(folder: Path, events) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / EVENTS).open("a") as log:
+        log.writelines(to_json(event) + "\n" for event in events)
+
+
+def take(outbox: DiskOutbox, count: int) -> list[Event]:
+    """Deliver so many events; what they are."""
+    got = []
+    while len(got) < count and (message := outbox.head):
+        if message.seq is not None:
+            got.append(from_json(message.payload))
+        outbox.acknowledge(message)
+    return got
+
+
+@settings(deadline=None, max_examples=60)
+@given(sessions(), st.data())
+def test_a_crash_at_any_moment_loses_nothing(events, data):
+    window = data.draw(st.integers(1, 5))
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:  # hypothesis may end an example anywhere
+        root = Path(name)
+        spool = create_spool(root, "one", None, BROKER, TOPICS)
+        closing.callback(spool.close, complete=False)
+        outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window)
+        written = data.draw(st.integers(0, len(events)))
+        got = []
+        for event in events[:written]:
+            write(spool.session, [event])
+            outbox.put(event, late=False)
+            got += take(outbox, data.draw(st.integers(0, 3)))
+        write(spool.session, data.draw(st.sampled_from([[], events[written : written + 1]])))
+        with (spool.session / EVENTS).open("a") as log:
+            log.write(data.draw(st.sampled_from(["", '{"torn'])))
+        kept = (spool.session / EVENTS).read_bytes().count(b"\n")
+        outbox.close(over=False)  # all that a killed process leaves undone is done by the system
+        (left,) = leftover_spools(root)
+        closing.callback(left.close, complete=False)
+        again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages, window)
+        assert len(again) == kept - len(got)
+        rest = take(again, len(events))
+        assert got + rest == events[:kept]
+        again.close(over=True)
+        assert list(root.iterdir()) == []
+
+
+async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    outbox = DiskOutbox.of_earlier_run(spool, EventMessages(TOPICS, text=False).late_messages)
+    while message := outbox.head:
+        assert (message.topic, message.retain) == ("et/desk/late", False)
+        assert ("late", "true") in message.user_properties
+        assert without_words(from_json(message.payload)) == from_json(message.payload)
+        outbox.acknowledge(message)
+    outbox.close(over=True)
+
+
+def test_an_entry_belongs_to_one_process_and_one_broker(tmp_path):
+    mine = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(mine.session, conversation())
+    assert leftover_spools(tmp_path) == []
+    mine.close(complete=False)
+    assert leftover_spools(tmp_path, "mqtt://elsewhere:1883") == []
+    (left,) = leftover_spools(tmp_path, BROKER)
+    left.close(complete=True)
+    assert leftover_spools(tmp_path) == []
+    assert (tmp_path).stat().st_mode & 0o077 == 0 or not any(tmp_path.iterdir())
+
+
+def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.confirm(3)
+    (spool.folder / CURSOR).write_text("")
+    spool.close(complete=False)
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert take(outbox, 99) == conversation()
+    outbox.close(over=True)
+
+
+def test_a_session_that_was_removed_leaves_nothing_to_deliver(tmp_path):
+    spool = create_spool(tmp_path, "one", tmp_path / "gone", BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.close(complete=False)
+    shutil.rmtree(tmp_path / "gone")
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert (len(outbox), outbox.head) == (0, None)
+
+
+def test_room_is_made_at_the_expense_of_the_oldest(tmp_path):
+    for name in ("a", "b", "c"):
+        spool = create_spool(tmp_path, name, None, BROKER, TOPICS)
+        write(spool.session, conversation())
+        if name != "c":
+            spool.close(complete=False)
+    each = size(tmp_path) // 3
+    assert make_room(tmp_path, 10 * each) == []
+    assert make_room(tmp_path, 2 * each + 10) == ["a"]
+    assert make_room(tmp_path, 0) == ["b"]  # "c" is in use
+
+
+async def test_an_event_is_on_the_disk_before_it_is_published(tmp_path):
+    recorder, seen = Recorder(tmp_path / "session", {}), []
+
+    class Look(Collect):
+        async def run(self, events):
+            async for event in events:
+                log = (tmp_path / "session" / EVENTS).read_text().splitlines()
+                assert to_json(event) in log
+                seen.append(event)
+
+    with anyio.fail_after(20):
+        await WriteAhead(recorder, Look(), [].append, lambda: None).run(given_out(conversation()))
+    assert seen == conversation()
+
+
+@pytest.mark.parametrize("at", range(10))
+async def test_without_the_log_publishing_goes_on(at):
+    said, collect = [], Collect()
+    with anyio.fail_after(20):
+        await WriteAhead(Broken(at), collect, said.append, lambda: None).run(given_out(conversation()))
+    assert collect.events == conversation()
+    assert said == ["broken: the disk is full; published events are no longer kept on disk"]
+
+
+async def test_a_log_that_has_reached_its_bound_is_left_behind(tmp_path):
+    said, collect, left = [], Collect(), iter([False, False, True])
+
+    def check() -> None:
+        if next(left):
+            raise SinkError("the outbox is full")
+
+    with anyio.fail_after(20):
+        recorder = Recorder(tmp_path / "session", {})
+        await WriteAhead(recorder, collect, said.append, check).run(given_out(conversation()))
+    assert collect.events == conversation()
+    assert len(said) == 1
+
+
+async def test_what_never_came_to_the_disk_is_counted_as_dropped(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window=2)
+    events = Script().start().says(0, 1, "Speaker 1", "hello").end(1)
+    write(spool.session, events[:1])
+    for event in events:
+        outbox.put(event, late=False)
+    assert [event.seq for event in take(outbox, 99)] == [0]
+    assert outbox.dropped == 3
+    outbox.close(over=True)
