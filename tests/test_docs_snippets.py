@@ -35,3 +35,12 @@ def test_a_program_of_the_docs_runs(code, folder):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
+
+
+def test_the_plug_ins_of_the_docs_are_those_that_the_tests_install():
+    page, package = (TOP / "docs" / "extending.md").read_text(), TOP / "tests" / "support" / "example_plugin"
+    for file in (package / "emotion_tracker_example").glob("[!_]*.py"):
+        assert f"```python\n{file.read_text()}```" in page, f"docs/extending.md differs from {file.name}"
+    table = (package / "pyproject.toml").read_text()
+    entry_points = table[table.index("[project.entry-points") : table.index("[tool.")]
+    assert f"```toml\n{entry_points.strip()}\n```" in page
