@@ -1,4 +1,4 @@
-"""The records that sources produce, and what a source is."""
+"""The record that audio sources produce, and the protocol of a source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """A stretch of one channel, at `RATE_HZ`.
+    """A piece of one channel, at `RATE_HZ`.
 
     Attributes:
         channel: 0 unless channels are kept separate.
@@ -43,7 +43,7 @@ class AudioChunk:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where audio comes from. Opened once; iterated once; `stop` ends the iteration cleanly."""
+    """A source of audio. Opened once, iterated once; `stop` ends the iteration cleanly."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether the source is heard as it happens; then late audio is dropped rather than waited for."""
+        """Whether the audio is captured as it happens; then late audio is dropped rather than waited for."""
 
     @property
     def channels(self) -> int:
@@ -59,17 +59,17 @@ class Source(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Samples lost because nobody took them in time."""
+        """Samples lost because they were not read in time."""
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[AudioChunk]]:
         """Open the device or file; the chunks of one channel are contiguous unless samples were lost.
 
         Raises:
-            SourceError: It cannot be opened or read (on entering), or was lost (while iterating).
+            SourceError: The source cannot be opened or read (on entering), or was lost (while iterating).
         """
 
     def stop(self) -> None:
-        """Hear nothing more: the iteration ends after what was already captured."""
+        """Capture nothing more: the iteration ends after what was already captured."""
 
 
 @runtime_checkable
@@ -86,13 +86,13 @@ class Checkable(Protocol):
 
 @runtime_checkable
 class Pausable(Protocol):
-    """A source that can be closed for a while. Others are just not read meanwhile.
+    """A source that can be paused. Any other source is simply not read meanwhile.
 
     Media time stands still: the first chunk after a pause begins where the last one before it ended.
     """
 
     def pause(self) -> None:
-        """Hear nothing more until `resume`; what was captured is still delivered."""
+        """Capture nothing until `resume`; what was already captured is still delivered."""
 
     def resume(self) -> None:
-        """Go on."""
+        """Capture again."""
