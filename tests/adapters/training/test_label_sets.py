@@ -64,7 +64,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
         dtype="float32",
         layers=(1, 2),
         members=2,
-        max_tokens=64,
+        max_tokens=256,
         words=words,
         asr_words=0.0,
         soft_targets=0.0,
@@ -137,7 +137,7 @@ def test_licences_follow_from_what_is_read() -> None:
 
 def test_pseudo_tokens_need_voices() -> None:
     recipe = read_recipe(RECIPES / "pseudo.toml")
-    with pytest.raises(AdapterError, match="no voices are labelled joyful.*leave out"):
+    with pytest.raises(AdapterError, match=r"no voices are labelled joyful.*leave out"):
         sources_of(replace(recipe, data=replace(recipe.data, dialogues="emorynlp")))
 
 
