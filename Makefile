@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs-check assets clean
+.PHONY: demo test lint docs-check assets constraints clean
 
 demo: assets
 	@$(BIN)/tracker demo
@@ -16,6 +16,7 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 docs-check: $(VENV)/.installed
 	@$(BIN)/python -m tests.support.docs_check
@@ -23,9 +24,9 @@ docs-check: $(VENV)/.installed
 assets: $(VENV)/.installed
 	@$(BIN)/tracker assets pull >/dev/null
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing into $(VENV); the first time takes a few minutes ..."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(VENV)/bin/python:
@@ -33,6 +34,13 @@ $(VENV)/bin/python:
 	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not ($$($(PYTHON) -V 2>&1 | head -n 1)); name one: make PYTHON=python3.12"; \
 	    exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The newest versions that pyproject.toml allows; run the tests with them before committing the file.
+constraints: $(VENV)/bin/python
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(BIN)/python -m venv "$$new"; "$$new/bin/pip" install -qq --disable-pip-version-check '.[dev]'; \
+	{ echo "# The versions that were tested; make constraints renews them."; \
+	    "$$new/bin/pip" freeze --exclude emotion-tracker | sed 's/+cpu$$//'; } > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

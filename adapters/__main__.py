@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, extra_needed
 
 COMMANDS = {
     "train": ("adapters.training.train:main", "Train an adapter by a recipe."),
@@ -48,7 +48,7 @@ def run(name: str, words: list[str], program: str) -> None:
     try:
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        raise AdapterError(f"{error.name} is not installed: pip install 'emotion-tracker[train]'") from error
+        raise AdapterError(extra_needed(program, "train", error)) from error
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     app(words, prog_name=program)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from pathlib import Path
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -166,7 +167,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Who said what. ``text`` is empty where no words were recognised."""
+    """A speaker and the words; ``text`` is empty where no words were recognised."""
 
     speaker: str
     text: str
@@ -191,7 +192,7 @@ class TurnInput:
 
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
-    """One judgement: calibrated class probabilities and what they rest on.
+    """Calibrated class probabilities of one turn, and the modalities that they rest on.
 
     Attributes:
         labels: The classes.
@@ -264,6 +265,7 @@ class DialogueModel(Protocol):
         """
 
 
+@runtime_checkable
 class Recogniser(DialogueModel, Protocol):
     """A loaded adapter: a model of dialogues, and what the tracker has to know about it.
 
@@ -304,4 +306,34 @@ class Recogniser(DialogueModel, Protocol):
 
         Raises:
             AdapterError: The adapter has no conformal sets.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserOptions:
+    """What a recogniser is made from.
+
+    Attributes:
+        adapter: Which one, in the words of its kind: a folder, a name, ``hf:owner/name``.
+        backbone: Folder of the LLM that the shipped adapters read with; None: what the adapter names.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: Threads of one operation on the CPU; None: the library's choice.
+        abstain_below: Confidence under which no class is reported, in [0, 1].
+    """
+
+    adapter: str = "default"
+    backbone: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    abstain_below: float = 0.0
+
+
+class RecogniserFactory(Protocol):
+    """Makes a recogniser: what an entry point in ``emotion_tracker.recognisers`` names."""
+
+    def __call__(self, options: RecogniserOptions) -> Recogniser:
+        """The recogniser, loaded.
+
+        Raises:
+            AdapterError: It cannot be loaded.
         """

@@ -8,3 +8,15 @@ class AdapterError(Exception):
 def first_line(error: Exception) -> str:
     """The kind of an error and its first line."""
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
+
+
+def extra_needed(what: str, extra: str, error: ImportError) -> str:
+    """A sentence about a package that is not installed.
+
+    Args:
+        what: A command, a setting or a call.
+        extra: Installs it, of ``pyproject.toml``.
+        error: Why it cannot be imported.
+    """
+    package = (error.name or "").partition(".")[0]
+    return f"{what} needs {package}, which is not installed: pip install 'emotion-tracker[{extra}]'"

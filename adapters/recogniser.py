@@ -25,6 +25,7 @@ from adapters.contract import (
     FeatureSpec,
     LabelSet,
     Modality,
+    RecogniserOptions,
     TurnInput,
     Utterance,
 )
@@ -322,6 +323,21 @@ def load(
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
     return LlmRecogniser(head, card, llm, prompter, abstain_below)
+
+
+def from_options(options: RecogniserOptions) -> LlmRecogniser:
+    """Load an adapter as the tracker asks for it: the built-in entry in ``emotion_tracker.recognisers``.
+
+    Raises:
+        AdapterError: As `load`.
+    """
+    return load(
+        options.adapter,
+        options.backbone,
+        options.device,
+        options.threads,
+        abstain_below=options.abstain_below,
+    )
 
 
 def llm_of(

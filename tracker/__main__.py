@@ -1,5 +1,21 @@
-"""``python -m tracker`` is ``tracker``."""
+"""The program: ``tracker``, or ``python -m tracker``."""
 
-from tracker.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line, unless another package that is imported as ``adapters`` is in the way."""
+    try:
+        from adapters.errors import extra_needed  # noqa: F401
+    except ImportError:
+        sys.exit(
+            "error: another package is imported as adapters, such as AdapterHub's: use an environment for each, "
+            "or pip uninstall adapters and install emotion-tracker again with --force-reinstall"
+        )
+    from tracker.cli.main import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

@@ -164,6 +164,7 @@ class DialogueConfig(_Section):
 class RecogniseConfig(_Section):
     """How emotions are judged."""
 
+    recogniser: str = "adapter"
     adapter: str = "default"
     device: Device = "auto"
     abstain_below: Share = 0.0

@@ -1,8 +1,8 @@
-"""Step 4: the conversation so far, as much of it as the recogniser is given.
+"""Step 4: the dialogue so far, as much of it as the recogniser reads.
 
-The window does not slide turn by turn: whoever reads the history would have to read all of it again for every turn.
-Where it is full, its older half goes at once, and between two such moments a history only grows at its end. When
-that happens depends on what was said alone.
+The window does not slide turn by turn: the recogniser would have to read all of the history again for every turn.
+When it is full, its older half is dropped at once; until then a history only grows at its end. When that happens
+depends on the words alone.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Dialogue:
         self._count = count_tokens
 
     def before(self, utterance: Utterance) -> tuple[Utterance, ...]:
-        """What was said before an utterance, oldest first; nothing is remembered or forgotten."""
-        return tuple(said for said, _ in self._room_for(self._count(utterance)))
+        """The utterances before another, oldest first; the dialogue stays as it is."""
+        return tuple(before for before, _ in self._room_for(self._count(utterance)))
 
     def add(self, utterance: Utterance) -> None:
-        """Remember an utterance; one without words is no context and is left out."""
+        """Add an utterance; one without words is no context and is left out."""
         if utterance.text:
             tokens = self._count(utterance)
             self._utterances = [*self._room_for(tokens), (utterance, tokens)]
 
     def _room_for(self, tokens: int) -> Sequence[tuple[Utterance, int]]:
-        """All that is remembered, or its newer half where it is too much beside so many tokens."""
+        """All utterances, or the newer half of them if they are too long beside so many tokens."""
         kept = self._utterances
         if len(kept) <= self._max_turns and _tokens(kept) + tokens <= self._max_tokens:
             return kept

@@ -2,6 +2,7 @@
 
 TrackerError
  ├─ ConfigError       a setting is unknown or has a bad value
+ ├─ ExtraMissing      a command or a setting needs packages that are not installed
  ├─ SourceError       a device, file or stream cannot be read
  │   └─ SourceLost    ... or stopped while it was being read
  ├─ AssetError        a model or sample is missing, corrupt or cannot be fetched
@@ -13,6 +14,11 @@ Each message says what went wrong, with which value, and what to do. The command
 line and exits with `exit_code`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from adapters.errors import extra_needed
+
 
 class TrackerError(Exception):
     """Base of all errors that are shown to the user as one line."""
@@ -22,6 +28,12 @@ class TrackerError(Exception):
 
 class ConfigError(TrackerError):
     """A setting is unknown or has a bad value; the message names every such setting."""
+
+    exit_code = 2
+
+
+class ExtraMissing(TrackerError):
+    """A command, a setting or a call needs packages of an extra that is not installed; the message names it."""
 
     exit_code = 2
 
@@ -56,6 +68,25 @@ class SinkError(TrackerError):
 
 class RequestError(TrackerError):
     """A request to a running session is malformed."""
+
+
+@contextmanager
+def needs_extra(extra: str, what: str, instead: str = "") -> Iterator[None]:
+    """Import packages of an extra inside this block.
+
+    Args:
+        extra: One of ``pyproject.toml``.
+        what: Needs it: a command, a setting or a call.
+        instead: What else the user can do.
+
+    Raises:
+        ExtraMissing: One is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        otherwise = f", or {instead}" if instead else ""
+        raise ExtraMissing(f"{extra_needed(what, extra, error)}{otherwise}") from error
 
 
 def sentence_of(error: BaseException) -> str:

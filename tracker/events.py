@@ -41,12 +41,12 @@ class _Published(BaseModel):
 
 
 class SessionStarted(_Published):
-    """The first event: what is listened to, and with which models."""
+    """The first event: the source and the models."""
 
     type: Literal["session.started"] = "session.started"
     time: WallTime
     source: str = Field(description="mic, stdin, or the file's name.")
-    live: bool = Field(description="Whether the source is heard as it happens and may have gaps.")
+    live: bool = Field(description="Whether the source is live and may have gaps.")
     channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
     polarity: dict[str, dict[Sentiment, Probability]] = Field(
@@ -54,12 +54,12 @@ class SessionStarted(_Published):
     )
     models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
     software: str = Field(description="Name and version of the program.")
-    purpose: str = Field(default="", description="What the session is declared to be for; empty where nothing is.")
-    notice: str = Field(default="", description="What people who are listened to are told.")
+    purpose: str = Field(default="", description="The declared purpose of the session; empty if none is.")
+    notice: str = Field(default="", description="What the people in the conversation are told.")
 
 
 class TurnStarted(_Published):
-    """Somebody has begun to speak."""
+    """A speaker has begun a turn."""
 
     type: Literal["turn.started"] = "turn.started"
     turn: int = Field(ge=1, description="Counts the session's turns from 1.")
@@ -82,7 +82,7 @@ class Latency(BaseModel):
 
 
 class Expression(BaseModel):
-    """From a moment on, a face looked like this to the face network alone; a part of the evidence, no judgement."""
+    """The expression of a face from a moment on, by the face network alone: a part of the evidence, no judgement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,11 +91,11 @@ class Expression(BaseModel):
 
 
 class Faces(BaseModel):
-    """How the speaker's face was seen."""
+    """The face that was taken for the speaker's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    face: int = Field(ge=1, description="Which face of the session was taken for the speaker's.")
+    face: int = Field(ge=1, description="Its number in the session.")
     chosen_by: Literal["only", "mouth", "speaker", "size"] = Field(
         description="It was the only one; its mouth moved with the voice; it was this speaker's before; the largest."
     )
@@ -103,9 +103,9 @@ class Faces(BaseModel):
         description="Its share of the evidence; for an only face, the share of the pictures that it is in, less where "
         "it was rather another speaker's before."
     )
-    seen: int = Field(ge=1, description="How many faces there were.")
+    count: int = Field(ge=1, description="How many faces there were.")
     pictures: int = Field(ge=1, description="How many pictures it was read in.")
-    course: list[Expression] = Field(description="Its expression, told where it changed.")
+    course: list[Expression] = Field(description="Its expression, listed whenever it changes.")
 
 
 class TurnEnded(_Published):
@@ -115,7 +115,7 @@ class TurnEnded(_Published):
     turn: int = Field(ge=1)
     channel: int = Field(ge=0)
     speaker: str = Field(description="The speaker's id in this session; a new name does not change it.")
-    speaker_name: str | None = Field(default=None, description="What a user calls the speaker, from then on.")
+    speaker_name: str | None = Field(default=None, description="The name that a user gave the speaker before.")
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
     start_time: WallTime
@@ -130,7 +130,7 @@ class TurnEnded(_Published):
     abstained_reason: str | None
     sentiment: Sentiment
     modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
-    faces: Faces | None = Field(default=None, description="How the speaker's face was seen, where one was.")
+    faces: Faces | None = Field(default=None, description="The speaker's face, where one was read.")
     latency_ms: Latency
 
 
@@ -149,7 +149,7 @@ class TurnSkipped(_Published):
 
 
 class ListeningPaused(_Published):
-    """A user has closed the source; nothing is heard from here on."""
+    """A user has paused the session: no media is read from here on."""
 
     type: Literal["listening.paused"] = "listening.paused"
     at_ns: MediaNs
@@ -157,12 +157,12 @@ class ListeningPaused(_Published):
 
 
 class ListeningResumed(_Published):
-    """A user has opened the source again."""
+    """A user has resumed the session."""
 
     type: Literal["listening.resumed"] = "listening.resumed"
     at_ns: MediaNs
     time: WallTime
-    paused_ms: float = Field(ge=0, description="How long nothing was heard.")
+    paused_ms: float = Field(ge=0, description="How long the session was paused.")
 
 
 class MomentMarked(_Published):
@@ -175,7 +175,7 @@ class MomentMarked(_Published):
 
 
 class SpeakerRenamed(_Published):
-    """A user has told what to call a speaker; later turns carry the name, earlier ones keep their events."""
+    """A user has named a speaker; later turns carry the name, earlier events keep theirs."""
 
     type: Literal["speaker.renamed"] = "speaker.renamed"
     at_ns: MediaNs
@@ -188,10 +188,10 @@ class SessionEnded(_Published):
     """The last event: how the session ended, and its counters."""
 
     type: Literal["session.ended"] = "session.ended"
-    time: WallTime = Field(description="Wall time of the last media heard.")
+    time: WallTime = Field(description="Wall time of the end of the media.")
     outcome: Outcome
     error: str | None = Field(description="Why the session failed, in one sentence.")
-    media_ns: MediaNs = Field(description="Media heard.")
+    media_ns: MediaNs = Field(description="Length of the media.")
     turns_started: int = Field(ge=0)
     turns_ended: int = Field(ge=0)
     turns_skipped: int = Field(ge=0)
@@ -207,7 +207,7 @@ class Preview(_Published):
     type: Literal["turn.partial"] = "turn.partial"
     turn: int = Field(ge=1)
     channel: int = Field(ge=0)
-    speaker: str = Field(description="Who it seems to be; the turn's end may tell otherwise.")
+    speaker: str = Field(description="The speaker so far; the end of the turn may decide otherwise.")
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
     start_time: WallTime

@@ -294,7 +294,7 @@ def _faces(look: Look) -> Faces:
         face=choice.track,
         chosen_by=choice.by,
         confidence=choice.confidence,
-        seen=choice.seen,
+        count=choice.seen,
         pictures=look.frames,
         course=course,
     )

@@ -16,7 +16,7 @@ from tracker.turns.turn import Turn
 
 @dataclass(frozen=True, slots=True)
 class JudgedTurn:
-    """A turn and what was judged of it; ``recognise_ms`` is how long the judging took."""
+    """A turn and its scores; ``recognise_ms`` is how long the recogniser took."""
 
     observed: ObservedTurn
     scores: EmotionScores
@@ -30,7 +30,7 @@ class JudgedTurn:
 
 @dataclass(frozen=True, slots=True)
 class SilentTurn:
-    """A turn in which nobody said anything that could be judged."""
+    """A turn without words, voice or face to judge."""
 
     observed: ObservedTurn
     detail: str
@@ -45,12 +45,12 @@ _Input = tuple[TurnInput, DialogueState]
 
 
 class Recognise:
-    """Judges turns one after the other; keeps the dialogue, and what the recogniser remembers of it.
+    """Judges turns one after the other; keeps the dialogue and the recogniser's state of it.
 
     Args:
         recogniser: The frozen LLM and its adapter.
-        dialogue: What was said so far.
-        clock: For how long judging took.
+        dialogue: The utterances so far.
+        clock: Measures how long the recogniser takes.
         reader: Where the LLM runs; shared by the sessions that use the same one.
     """
 
@@ -61,7 +61,7 @@ class Recognise:
         clock: Clock,
         reader: Sharing | None = None,
     ) -> None:
-        self._judge: Once[_Input, tuple[EmotionScores, DialogueState]] = Once(
+        self._follow: Once[_Input, tuple[EmotionScores, DialogueState]] = Once(
             lambda given: recogniser.follow(*given), key=lambda given: given
         )
         self._dialogue = dialogue
@@ -80,7 +80,7 @@ class Recognise:
         return result
 
     async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
-        """Judge a turn that may be the next; what is remembered of the conversation stays as it is."""
+        """Judge a turn that may be the next; the dialogue stays as it is."""
         judged = await self._judged(observed, ahead=True)
         return judged[0] if isinstance(judged, tuple) else judged
 
@@ -94,7 +94,7 @@ class Recognise:
         turn = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video)
         state = self._state
         try:
-            judged = await self._thread.run(lambda: self._judge((turn, state)), ahead)
+            judged = await self._thread.run(lambda: self._follow((turn, state)), ahead)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, state = judged.result

@@ -6,7 +6,7 @@ Ambiguous Set-Valued Classifiers", JASA 2019). On turns like those of the dev sp
 at least the promised share of the turns of every emotion. An emotion with too few dev turns to promise that is in
 every set; a set may be empty, where a turn fits no emotion, or hold several.
 
-The promise is one about turns exchangeable with dev's, judged by the same modalities. Weights and temperatures, a
+The promise is one about turns exchangeable with dev's, classified by the same modalities. Weights and temperatures, a
 handful of numbers, are fitted on dev as well, which makes it slightly too good.
 
 Letters: ``n`` turns, ``classes``.
@@ -78,7 +78,7 @@ def contains(probabilities: Float[np.ndarray, "n classes"], limits: tuple[float,
 
 
 def case_of(words: bool, voice: bool, face: bool) -> str | None:
-    """Which case a turn is, by what it was judged by; None where there was nothing."""
+    """The case of a turn, by its modalities; None where it has none."""
     used = [name for name, there in (("words", words), ("voice", voice), ("face", face)) if there]
     return " and ".join(filter(None, (", ".join(used[:-1]), *used[-1:]))) or None
 

@@ -1,7 +1,7 @@
 """What the frozen LLM costs on this machine.
 
 Number formats, attention kernels and threads, at the lengths that a live dialogue has: so many new tokens behind so
-many that were read. The kinds take turns, so that what else the machine does falls on all of them; each figure is a
+many that were read. The kinds take turns, so that other load on the machine falls on all of them; each number is a
 median, ratios are to the first kind, float32 with the plain kernel. ``--cpu`` counts processor time instead of waiting
 time, for a machine that is not idle. Before it, by how much the shipped checkpoint's probabilities differ from float32.
 """

@@ -1,8 +1,8 @@
 """Voice features: the states of Whisper's encoder, in a window that fits the turn, and the prosody beside them.
 
-One pass of the encoder serves two readers: the decoder that writes the transcript and the adapter that hears the
-emotion. Whisper's own pipelines pad every input to 30 s; here the window is the turn, then about 3 s of silence (with
-less the decoder tends to repeat itself), so that a turn of 6 s costs a tenth of the work.
+One pass of the encoder serves both the decoder that writes the transcript and the adapter. Whisper's own pipelines pad
+every input to 30 s; here the window is the turn, then about 3 s of silence (with less the decoder tends to repeat
+itself), so that a turn of 6 s costs a tenth of the work.
 
 Letters: ``samples`` at 16 kHz, ``mel`` frames of 10 ms, ``frames`` encoder frames of 20 ms.
 """
@@ -81,18 +81,18 @@ class SpeechEncoder:
         """Encode one turn in a window that fits it.
 
         Args:
-            samples: The turn, 16 kHz, in [-1, 1]; what lies beyond 30 s is not heard.
+            samples: The turn, 16 kHz, in [-1, 1]; samples beyond 30 s are ignored.
 
         Returns:
             ``ceil(seconds * 50)`` frames.
         """
         seconds = window_s(len(samples) / RATE_HZ)
-        heard = samples[: round(seconds * RATE_HZ)]
+        kept = samples[: round(seconds * RATE_HZ)]
         output = self._encode(samples, seconds)
         on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
-        frames = math.ceil(len(heard) / RATE_HZ * SPEC.rate_hz)
+        frames = math.ceil(len(kept) / RATE_HZ * SPEC.rate_hz)
         states = np.array(on_cpu, dtype=np.float32)[0, :frames]
-        return Encoded(Features(SPEC, np.concatenate([states, prosody(heard, frames)], axis=1)), output)
+        return Encoded(Features(SPEC, np.concatenate([states, prosody(kept, frames)], axis=1)), output)
 
     def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
         """Encode one turn with more silence after it, for words that the short window gave no room to."""
@@ -105,7 +105,7 @@ class SpeechEncoder:
     def _encode(self, samples: Float32[np.ndarray, " samples"], seconds: float) -> ctranslate2.StorageView:
         length = round(seconds * RATE_HZ)
         window = np.zeros(length, np.float32)
-        heard = samples[:length]
-        window[: len(heard)] = heard
+        kept = samples[:length]
+        window[: len(kept)] = kept
         mel = self._mel(window)[None, :, : length // _HOP].astype(np.float32)
         return self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))

@@ -72,8 +72,8 @@ class FaceEncoder:
         return torch.cat(rows).numpy() if rows else np.zeros((0, SPEC.dim), np.float32)
 
     def _read(self, face: Tensor) -> Float[Tensor, "1 dim"]:
-        seen = interpolate(face.float(), size=(_SEEN, _SEEN), mode="bilinear", align_corners=False)
-        maps = self._network.maps(seen.round() / 127.5 - 1.0)
+        scaled = interpolate(face.float(), size=(_SEEN, _SEEN), mode="bilinear", align_corners=False)
+        maps = self._network.maps(scaled.round() / 127.5 - 1.0)
         scores = self._network.classes(maps).mean((2, 3))[:, self._order]
         return torch.cat([maps.mean((2, 3)), scores.log_softmax(-1)], dim=1)
 

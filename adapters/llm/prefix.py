@@ -1,4 +1,4 @@
-"""The dialogue as a prefix: read once by the frozen LLM, and shared by everything that is asked about it.
+"""The dialogue as a prefix: read once by the frozen LLM, and shared by every suffix.
 
 The LLM is causal, so its keys and values for a dialogue never change with what follows. Several suffixes (pseudo tokens
 and a question, one for each turn) are run against them at once: each sees the dialogue up to the end of its own turn,

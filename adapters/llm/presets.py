@@ -45,7 +45,7 @@ class PaperFit:
         learning_rate: Highest rate of the schedule.
         batch: Rows per step.
         epochs: Length of the schedule; training may stop before.
-        patience: Epochs without a better validation figure after which training stops.
+        patience: Epochs without a better validation metric after which training stops.
     """
 
     shape: str

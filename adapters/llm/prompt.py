@@ -2,7 +2,7 @@
 
 The dialogue is written down once, one line per turn, behind a short instruction. The LLM is causal: a turn's states do
 not change with what comes after it. So training reads each dialogue in one pass for all its turns, and live use reads
-the same text with the turn to be judged as its last line.
+the same text with the turn to classify as its last line.
 
 Letters: ``time`` tokens.
 """

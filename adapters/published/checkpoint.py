@@ -72,12 +72,12 @@ def load(folder: Path) -> tuple[MseAdapter, MseCard]:
     return _adapter(path, saved.shape, weights), saved
 
 
-def finished(folder: Path, asked: MseCard) -> dict[str, Any] | None:
+def finished(folder: Path, wanted: MseCard) -> dict[str, Any] | None:
     """The metrics of a finished run; None where this run has still to be done there.
 
     Args:
         folder: Where it would be.
-        asked: What it would be; all of its ``about`` is compared.
+        wanted: Its card as it would be; all of its ``about`` is compared.
     """
     try:
         found = _read(folder / CARD)
@@ -85,9 +85,9 @@ def finished(folder: Path, asked: MseCard) -> dict[str, Any] | None:
             return None
     except (AdapterError, FileNotFoundError):
         return None
-    wanted = json.loads(json.dumps(asked.about))
-    alike = replace(found, about={}, weights_sha256="") == replace(asked, about={})
-    return found.about if alike and {name: found.about.get(name) for name in wanted} == wanted else None
+    about = json.loads(json.dumps(wanted.about))
+    alike = replace(found, about={}, weights_sha256="") == replace(wanted, about={})
+    return found.about if alike and {name: found.about.get(name) for name in about} == about else None
 
 
 def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, MseCard]:

@@ -116,7 +116,7 @@ class Recipe:
         face_turns: Turns of each label that are put together from pictures (see `adapters.training.faces`).
         face: How the face's ensemble is fitted; without it faces are not read.
         asr_words: Weight of a turn's words as a recogniser transcribes them (``asr/meld`` in the data folder, see
-            ``python -m tracker.bench.asr_copy``) beside the written ones, which weigh 1; 0 leaves them out.
+            ``python -m tracker.bench.asr_copy``) beside the written ones, whose weight is 1; 0 leaves them out.
         soft_targets: Share of the words' targets that comes from classifiers that were not trained on the dialogue
             (see `adapters.training.distil`); 0 takes the labels alone.
     """

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 
 from adapters.checkpoint import store
 from adapters.errors import AdapterError
@@ -118,8 +119,6 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 
 def draw(path: Path, curves: Mapping[str, LearningCurves]) -> None:
     """Draw loss and dev score by epoch, one line per classifier."""
-    from matplotlib.figure import Figure  # with the extra `train`
-
     figure = Figure(figsize=(8, 3), layout="constrained")
     loss, score = figure.subplots(1, 2)
     for name, curve in curves.items():

@@ -19,7 +19,7 @@ from torch import Tensor
 from adapters.contract import LabelSet
 
 SHARES = {"matching": 0.5, "neutral": 0.4, "contradicting": 0.1}  # of voices, and of faces
-CONFLICT = {"matching": 0.0, "neutral": 0.0, "contradicting": 1.0}  # any emotion, whatever is said
+CONFLICT = {"matching": 0.0, "neutral": 0.0, "contradicting": 1.0}  # any emotion, whatever the words
 PRESENT = {"words": 0.95, "voice": 0.8, "face": 0.6}  # how often each is there, where all three may be missing
 
 

@@ -89,10 +89,12 @@ class Tracker:
     """
 
     def __init__(self, *arguments: str, folder: Path, environment: dict[str, str] | None = None) -> None:
+        environment = dict(os.environ) if environment is None else environment
+        path = filter(None, [str(TOP), environment.get("PYTHONPATH")])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tracker", *arguments],
             cwd=folder,
-            env=(environment or dict(os.environ)) | {"PYTHONPATH": str(TOP), "XDG_STATE_HOME": str(folder / "state")},
+            env=environment | {"PYTHONPATH": os.pathsep.join(path), "XDG_STATE_HOME": str(folder / "state")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -162,3 +162,9 @@ def sessions(draw: st.DrawFn) -> list[Event]:
             )  # fmt: skip
         now = start if draw(st.booleans()) else start + length
     return script.end(now, outcome=draw(st.sampled_from(["completed", "stopped", "aborted", "failed"])))
+
+
+def bare(event: Event) -> dict[str, Any]:
+    """An event without its session's id, wall times and latencies: the same for the same media, config and models."""
+    varying = {"session", "time", "start_time", "end_time", "paused_ms", "latency_ms"}
+    return {name: value for name, value in event.model_dump(mode="json", by_alias=True).items() if name not in varying}

@@ -14,8 +14,8 @@ import tracker
 from tests.support import TOP
 from tests.support.command import telephone
 from tests.support.fakes import Collect, FakeSource
+from tests.support.sessions import bare
 from tracker.errors import ConfigError, SourceError
-from tracker.recordings.diff import bare
 from tracker.recordings.replay import read_session
 
 FAST = tracker.Config(input={"pace": "fast"})

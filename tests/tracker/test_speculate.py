@@ -25,6 +25,7 @@ from tests.support.fakes import (
     scores,
     steps,
 )
+from tests.support.sessions import bare
 from tracker import pipeline
 from tracker.dashboard.view import View, fold, fold_preview
 from tracker.dialogue import Dialogue
@@ -36,7 +37,6 @@ from tracker.observe.speakers import SpeakerBook
 from tracker.observe.video.observe import blind
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
-from tracker.recordings.diff import bare
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control

@@ -12,7 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,18 @@ State = Literal["ok", "note", "missing"]
 
 _GIB = 1 << 30
 _LEAST_FREE = 2 * _GIB
-_PACKAGES = ("torch", "transformers", "faster-whisper", "onnxruntime", "sounddevice", "aiomqtt", "rich")
+_PACKAGES = ("torch", "transformers", "faster-whisper", "onnxruntime", "rich")
+
+EXTRAS = {
+    "mic": ("microphones", ("sounddevice",)),
+    "video": ("cameras, and the pictures of files", ("cv2",)),
+    "mqtt": ("publishing over MQTT, and tracker watch", ("aiomqtt", "amqtt")),
+    "metrics": ("metrics.port", ("prometheus_client",)),
+    "report": ("tracker report", ("matplotlib", "jinja2")),
+    "export": ("tracker export --format parquet", ("pyarrow",)),
+    "train": ("training and evaluation", ("sklearn", "matplotlib", "jiwer")),
+}
+"""What each extra is for, and the modules that it installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,14 @@ def examine(config: Config) -> list[Finding]:
     """Look at everything, in the order in which a session would need it."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("versions", versions),
+        ("adapters", package_adapters),
+        ("extras", extras),
         ("models", lambda: models(config)),
         ("microphone", lambda: microphone(config.input.device)),
         ("pictures", lambda: pictures(config.video.source)),
         ("broker", lambda: broker(config)),
         ("terminal", terminal),
         ("disk", lambda: disk(Path.cwd())),
-        ("report", report),
     ]
     findings: list[Finding] = []
     for what, look in looks:
@@ -76,9 +89,30 @@ def versions() -> Iterator[Finding]:
         try:
             yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
-            yield Finding(
-                name, "missing", "not installed", "install emotion-tracker again: pip install emotion-tracker"
-            )
+            yield Finding(name, "missing", "not installed", "pip install emotion-tracker, which also installs this")
+
+
+def package_adapters() -> Iterator[Finding]:
+    """Whether another package that is imported as ``adapters`` is in the way, such as AdapterHub's."""
+    others = {*packages_distributions().get("adapters", ())} - {"emotion-tracker"}
+    if others:
+        do = (
+            f"use an environment for each, or pip uninstall {' '.join(sorted(others))} "
+            "and install emotion-tracker again with --force-reinstall"
+        )
+        yield Finding("adapters", "missing", f"imported from another package, too: {', '.join(sorted(others))}", do)
+    else:
+        yield Finding("adapters", "ok", "no other package of this name")
+
+
+def extras() -> Iterator[Finding]:
+    """Which extras are installed."""
+    for extra, (purpose, modules) in EXTRAS.items():
+        if absent := [module for module in modules if not find_spec(module)]:
+            do = f"for {purpose}: pip install 'emotion-tracker[{extra}]'"
+            yield Finding(f"extra {extra}", "note", f"{', '.join(absent)} not installed", do)
+        else:
+            yield Finding(f"extra {extra}", "ok", "installed")
 
 
 def models(config: Config) -> Iterator[Finding]:
@@ -139,6 +173,10 @@ def broker(config: Config) -> Iterator[Finding]:
     if not mqtt.enabled:
         yield Finding("broker", "note", "publishing is off (mqtt.enabled)")
         return
+    if not find_spec("aiomqtt"):
+        state: State = "missing" if mqtt.url else "note"
+        yield Finding("broker", state, "nothing is published without the extra mqtt")
+        return
     if mqtt.url:
         address = parse_url(mqtt.url)
         try:
@@ -197,16 +235,6 @@ def disk(folder: Path) -> Iterator[Finding]:
             pass
     except OSError as error:
         yield Finding("this folder", "note", f"cannot be written ({error.strerror})", "record into another folder")
-
-
-def report() -> Iterator[Finding]:
-    """What tracker report draws with."""
-    try:
-        yield Finding("matplotlib", "ok", version("matplotlib"))
-    except PackageNotFoundError:
-        yield Finding(
-            "matplotlib", "note", "not installed", "for tracker report: pip install 'emotion-tracker[report]'"
-        )
 
 
 def show(findings: list[Finding], console: Console) -> None:

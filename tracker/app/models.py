@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters import recogniser
-from adapters.contract import Recogniser, TurnInput, Utterance
+from adapters.contract import Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
+from tracker.app import plugins
 from tracker.app.eyes import eyes, looker
 from tracker.app.video import BLIND, Vision
 from tracker.assets.store import Store
@@ -37,6 +37,7 @@ from tracker.turns.segment import Samples, TurnCutter, Wait
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
 
+BUILT_IN = "adapter"  # entry point of the recognisers that this package trains
 BACKBONE = "smollm2-135m-instruct"
 SEGMENTATION = "pyannote-segmentation-3.0"
 TURN_COMPLETENESS = "smart-turn-v3"
@@ -73,7 +74,8 @@ class Models:
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
     """The assets that a session with these settings loads, with those for faces where there is a picture."""
     return [
-        *(config.transcribe.model, config.speakers.model, SEGMENTATION, BACKBONE),
+        *(config.transcribe.model, config.speakers.model, SEGMENTATION),
+        *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
         *((TURN_COMPLETENESS,) if _adaptive(config) else ()),
     ]
@@ -98,14 +100,15 @@ def load_models(config: Config, faces: bool = False) -> Models:
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
-        judge = recogniser.load(
-            config.recognise.adapter,
-            backbone=folder(BACKBONE),
-            device=config.recognise.device,
+        wanted = config.recognise
+        options = RecogniserOptions(
+            wanted.adapter,
+            backbone=folder(BACKBONE) if wanted.recogniser == BUILT_IN else None,
+            device=wanted.device,
             threads=1,  # models run side by side; threads of one wait for each other where another one has the core
-            abstain_below=config.recognise.abstain_below,
+            abstain_below=wanted.abstain_below,
         )
-        judge.follow(TurnInput(Utterance("Speaker 1", "Hello.")), judge.start())
+        judge = plugins.recogniser(wanted.recogniser, options)
         activity(_NOISE)
         embed(_NOISE)
         if wait:

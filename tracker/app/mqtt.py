@@ -15,13 +15,13 @@ import anyio
 import anyio.lowlevel
 
 from tracker.config import Config, MqttConfig
-from tracker.errors import SinkError
+from tracker.errors import ExtraMissing, SinkError, needs_extra
 from tracker.metrics.model import SessionMetrics
 from tracker.mqtt import spool
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.broker import EmbeddedBroker, SubscriberConfirmation, embedded_broker
 from tracker.mqtt.commands import Commands
-from tracker.mqtt.connection import Connector
+from tracker.mqtt.connection import Connect
 from tracker.mqtt.credentials import login, trust
 from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, Confirmation, DiskOutbox
 from tracker.mqtt.homeassistant import HomeAssistant
@@ -38,6 +38,7 @@ from tracker.sinks import Sink
 _MB = 1 << 20
 _EMBEDDED = "our own broker"  # in spools, whatever its port: the next run delivers what a killed one has left
 _RETURN_S = 30.0
+_PUBLISHING = "publishing over MQTT"
 
 Report = Callable[[str], None]
 
@@ -94,11 +95,32 @@ class _Store:
     beside: Sequence[Sink] = ()
 
 
+def as_installed(config: Config, report: Report) -> Config:
+    """The settings, without publishing if that needs packages that are not installed and nobody asked for it.
+
+    Publishing is on by default, but its packages are not installed by default. Naming a broker asks for it.
+
+    Args:
+        config: The settings.
+        report: Tells the user that nothing is published.
+    """
+    if config.mqtt.enabled and not config.mqtt.url:
+        try:
+            with needs_extra("mqtt", _PUBLISHING):
+                import aiomqtt  # noqa: F401
+                import amqtt  # noqa: F401
+        except ExtraMissing as error:
+            report(f"nothing is published: {error}")
+            return config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"enabled": False})})
+    return config
+
+
 def external(mqtt: MqttConfig) -> Address | None:
     """The address of the broker that the settings name, or None; refuses whatever can be refused without connecting.
 
     Raises:
         SinkError: The URL or a file is unusable, or transcripts may not be sent there.
+        ExtraMissing: aiomqtt is not installed.
     """
     if not mqtt.enabled or not mqtt.url:
         return None
@@ -267,7 +289,10 @@ def _endpoint(mqtt: MqttConfig, broker: Broker, await_subscriber: bool = False) 
     return Endpoint(broker.address, embedded.lingering(connector), topics, ready, embedded.flush)
 
 
-def _connector(mqtt: MqttConfig, address: Address) -> Connector:
+def _connector(mqtt: MqttConfig, address: Address) -> Connect:
+    with needs_extra("mqtt", _PUBLISHING):
+        from tracker.mqtt.client import Connector
+
     if not mqtt.url:
         return Connector(address, mqtt5=False)  # the embedded broker speaks 3.1.1 and wants no login
     tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None

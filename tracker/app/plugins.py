@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
+from adapters.contract import AdapterError, Recogniser, RecogniserOptions, TurnInput, Utterance
 from tracker.errors import ConfigError, TrackerError, sentence_of
 from tracker.sinks import Sink
 from tracker.sources.media import Source
 from tracker.sources.open import SourceName, SourceOptions
+
+P = TypeVar("P")
 
 SOURCES = "emotion_tracker.sources"
 SINKS = "emotion_tracker.sinks"
@@ -46,20 +49,33 @@ def load(group: str, name: str, setting: str) -> Any:
         ) from error
 
 
-def make(group: str, name: str, setting: str, *args: object) -> Any:
+def make(protocol: type[P], group: str, name: str, setting: str, *args: object) -> P:
     """What an entry point's factory makes of some arguments.
 
+    Args:
+        protocol: What it must be.
+        group: As `load`.
+        name: As `load`.
+        setting: As `load`.
+        args: What the factory takes.
+
     Raises:
-        ConfigError: As `load`, or the factory fails.
+        ConfigError: As `load`; or the factory fails, or makes something else.
         TrackerError: The factory refuses its arguments.
+        AdapterError: As before, of a recogniser.
     """
     factory = load(group, name, setting)
     try:
-        return factory(*args)
-    except TrackerError:
+        made = factory(*args)
+    except (TrackerError, AdapterError):
         raise
     except Exception as error:
         raise ConfigError(f"{setting}: the plug-in {name!r} fails: {sentence_of(error)}") from error
+    if not isinstance(made, protocol):
+        raise ConfigError(
+            f"{setting}: the plug-in {name!r} makes {type(made).__name__}, which is no {protocol.__name__}"
+        )
+    return made
 
 
 def source(name: SourceName, options: SourceOptions) -> Source:
@@ -68,8 +84,7 @@ def source(name: SourceName, options: SourceOptions) -> Source:
     Raises:
         TrackerError: As `make`.
     """
-    made: Source = make(SOURCES, name.scheme, name.target or name.scheme, name.target, options)
-    return made
+    return make(Source, SOURCES, name.scheme, name.target or name.scheme, name.target, options)  # type: ignore[type-abstract]
 
 
 def sinks(tables: Mapping[str, Mapping[str, Any]]) -> Sequence[Sink]:
@@ -78,7 +93,23 @@ def sinks(tables: Mapping[str, Mapping[str, Any]]) -> Sequence[Sink]:
     Raises:
         TrackerError: As `make`.
     """
-    return [make(SINKS, name, f"sinks.{name}", settings) for name, settings in tables.items()]
+    return [make(Sink, SINKS, name, f"sinks.{name}", table) for name, table in tables.items()]  # type: ignore[type-abstract]
+
+
+def recogniser(name: str, options: RecogniserOptions) -> Recogniser:
+    """The recogniser of a plug-in, once it has judged a turn.
+
+    Raises:
+        TrackerError: As `make`.
+        AdapterError: The adapter cannot be used.
+    """
+    setting = "recognise.recogniser"
+    made = make(Recogniser, RECOGNISERS, name, setting, options)  # type: ignore[type-abstract]
+    try:
+        made.follow(TurnInput(Utterance("Speaker 1", "Hello.")), made.start())
+    except Exception as error:
+        raise ConfigError(f"{setting}: the plug-in {name!r} fails at a first turn: {sentence_of(error)}") from error
+    return made
 
 
 def _package(entry: EntryPoint) -> str:

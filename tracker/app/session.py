@@ -26,9 +26,9 @@ from tracker.mqtt.write_ahead import WriteAhead
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.purpose import kept, refuse_undeclared
-from tracker.recordings.features import FeatureKeeper
+from tracker.recordings.features import FeatureRecorder
 from tracker.recordings.recorder import Recorder
-from tracker.recordings.rerun import Rerun, not_the_same
+from tracker.recordings.rerun import Rerun, expected_differences
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.sinks import Sink
@@ -173,7 +173,7 @@ class Session:
         """
         config, recorder, rerun = self._config, self._recorder, self._prepared.rerun
         if rerun:
-            for sentence in not_the_same(rerun.recorded, self._models.names):
+            for sentence in expected_differences(rerun.recorded, self._models.names):
                 self._report(sentence)
         live = LiveSession(recorder, control.request, self._broker, self._metrics.read)
         async with publishing(config, self._report, live) as sinks:
@@ -195,13 +195,12 @@ class Session:
     def _info(self) -> SessionInfo:
         if not (rerun := self._prepared.rerun):
             return SessionInfo(self._header, stamp)
-        past = rerun.past
-        return SessionInfo(self._header, stamp, past.asked, "stopped" if past.stopped else "completed")
+        return SessionInfo(self._header, stamp, rerun.requests, rerun.ended_as)
 
     def _header(self, opened: Source) -> SessionHeader:
         labels = self._models.recogniser.labels
         rerun, told = self._prepared.rerun, self._config.session
-        live = rerun.past.live if rerun else opened.live
+        live = rerun.recorded.start.live if rerun else opened.live
         unused = () if self._prepared.has_picture else ("faces", "expressions")
         names = {part: name for part, name in self._models.names.items() if part not in unused}
         return SessionHeader(opened.name, live, opened.channels, labels, names, SOFTWARE, told.purpose, told.notice)
@@ -211,10 +210,10 @@ class Session:
 
         made = models.steps(self._models, self._config, channels, SystemClock(), self._vision)
         rerun = self._prepared.rerun
-        for at in rerun.past.pauses if rerun else ():
+        for at in rerun.pauses if rerun else ():
             made.cutter.pause(at)
         if self._recorder and self._config.record.features:
-            made = replace(made, recognise=FeatureKeeper(made.recognise, self._recorder.folder, self._report))
+            made = replace(made, recognise=FeatureRecorder(made.recognise, self._recorder.folder, self._report))
         return made
 
 

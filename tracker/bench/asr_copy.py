@@ -10,11 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Annotated
 
-import jiwer
 import numpy as np
 import soundfile
 import soxr
@@ -24,6 +24,7 @@ from adapters.assets import SPEECH_ENCODER, asset_folder
 from adapters.datasets.tables import clean
 from adapters.features.acoustic import SpeechEncoder
 from adapters.training.progress import progress
+from tracker.errors import TrackerError, needs_extra
 from tracker.observe.transcribe import TextGate, Transcriber
 
 RATE_HZ = 16_000
@@ -62,6 +63,9 @@ def main(
     threads: Annotated[int, typer.Option(help="Threads of the recogniser.")] = 1,
 ) -> None:
     """Make the copy."""
+    with needs_extra("train", "counting word errors"):
+        import jiwer
+
     whisper = asset_folder(SPEECH_ENCODER)
     encoder = SpeechEncoder(whisper, threads=threads)
     transcribe = Transcriber(whisper, encoder, "en", TextGate())
@@ -90,4 +94,7 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except TrackerError as error:
+        sys.exit(f"error: {error}")

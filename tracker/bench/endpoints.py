@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from adapters.assets import asset_folder
+from adapters.contract import asset_folder
 from tracker.app.models import SEGMENTATION, TURN_COMPLETENESS
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import SpeakerActivity

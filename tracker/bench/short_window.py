@@ -19,8 +19,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from adapters.assets import asset_folder
-from adapters.contract import Features
+from adapters.contract import Features, asset_folder
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.transcribe import TextGate, Transcriber

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from adapters.assets import asset_folder
+from adapters.contract import asset_folder
 from adapters.features.visual import FaceEncoder
 from tracker.observe.video.detect import FaceDetector, Found
 from tracker.observe.video.look import Looker

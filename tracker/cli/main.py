@@ -143,9 +143,9 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Show what changed between two sessions, turn by turn; the exit code is 0 only where nothing did."""
-    from tracker.recordings.diff_sessions import differ
+    from tracker.recordings.diff_text import print_diff
 
-    if differ(a, b, tolerance, json, typer.echo):
+    if print_diff(a, b, tolerance, json, typer.echo):
         raise typer.Exit(1)
 
 

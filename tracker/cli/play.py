@@ -6,13 +6,13 @@ from pathlib import Path
 
 import anyio
 
-from tracker.app.mqtt import external, publishing
+from tracker.app.mqtt import as_installed, external, publishing
 from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config
 from tracker.dashboard.player import Player
+from tracker.errors import needs_extra
 from tracker.mqtt.address import parse_url
 from tracker.mqtt.credentials import login, trust
-from tracker.mqtt.watch import RemoteDashboard
 from tracker.recordings import replay
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control, Stop
@@ -33,6 +33,7 @@ def play(folder: Path, config: Config, options: RunOptions, speed: float | None)
     """
     recorded = replay.read_session(folder)
     terminal = terminal_of(config, options)
+    config = as_installed(config, terminal.say)
     external(config.mqtt)
     if recorded.stop is None:
         terminal.say(f"{folder}: the recording was cut off; what there is follows")
@@ -61,7 +62,11 @@ def watch(url: str, config: Config, plain: bool) -> None:
 
     Raises:
         SinkError: The URL or a file is no good.
+        ExtraMissing: aiomqtt is not installed.
     """
+    with needs_extra("mqtt", "tracker watch"):
+        from tracker.mqtt.watch import RemoteDashboard
+
     address, mqtt = parse_url(url), config.mqtt
     who = login(mqtt.credentials_file)
     tls = trust(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if address.tls else None

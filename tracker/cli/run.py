@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from tracker.api import Session, load_models, open_session
 from tracker.app import plugins
-from tracker.app.mqtt import Broker, external, open_broker
+from tracker.app.mqtt import Broker, as_installed, external, open_broker
 from tracker.app.plan import plan
 from tracker.app.session import Prepared, check, prepare
 from tracker.assets.store import Store
@@ -21,11 +22,11 @@ from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config, load_again
 from tracker.dashboard.terminal import Terminal
-from tracker.errors import ConfigError, TrackerError, sentence_of
+from tracker.errors import ConfigError, TrackerError, needs_extra, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
+from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
-from tracker.metrics.prometheus import serve_metrics
 from tracker.recordings.rerun import read_rerun
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
@@ -79,14 +80,14 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
         AdapterError: The adapter cannot be used.
     """
     rerun = read_rerun(folder)
-    start, past = rerun.recorded.start, rerun.past
+    start = rerun.recorded.start
     config = load_again(config, start.config, sets)
     if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
-    source: Source = RecordedSource(past.source, rerun.tracks, start.channels, config.input.block_ms)
+    source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
         source = Paced(source, SystemClock())
-    prepared = check(Prepared(source, past.picture(folder), config, rerun=rerun), options.record)
+    prepared = check(Prepared(source, rerun.picture(folder), config, rerun=rerun), options.record)
     (last,) = run_all({"": prepared}, config, options)
     return last
 
@@ -106,7 +107,9 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         TrackerError: A session failed; all have run to their ends.
     """
     terminal = terminal_of(config, options)
+    config = as_installed(config, terminal.say)
     external(config.mqtt)
+    serve_metrics = _metrics_server(config.metrics.port)
     plugged = plugins.sinks(config.sinks)
     models = _load_models(config, any(one.has_picture for one in sessions.values()))
     shown = {name: [*_shown(name, config, options, terminal), *plugged] for name in sessions}
@@ -114,6 +117,10 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         name or one.source.name: SessionMetrics for name, one in sessions.items()
     }
     summaries: list[str] = []
+    opened: list[Session] = []
+    if "" in sessions:  # the dashboard begins with the session's first event, before the session is at hand
+        terminal.show_status(lambda: opened[0].status() if opened else Status())
+        terminal.read_keys("live", lambda request: opened[0].request(request) if opened else None)
 
     async def run_one(name: str, broker: Broker, control: Control) -> SessionEnded:
         prepared, report = sessions[name], _named(name, terminal.say)
@@ -122,9 +129,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
             anyio.create_task_group() as group,
         ):
             metrics[name or prepared.source.name] = session.metrics
-            if not name:
-                terminal.show_status(session.status)
-                terminal.read_keys("live", session.request)
+            opened.append(session)
             group.start_soon(_pass_on, control, session, name="control")
             async for _ in session:
                 pass
@@ -135,7 +140,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
 
     async def run_each(control: Control) -> list[SessionEnded]:
         async with open_broker(config.mqtt) as broker:
-            with serve_metrics(config.metrics.port, metrics):
+            with serve_metrics(metrics):
                 return await together(
                     {name: partial(run_one, name, broker) for name in sessions}, control, terminal.say
                 )
@@ -187,6 +192,21 @@ async def _pass_on(control: Control, session: Session) -> None:
     for asked in (control.drained, control.aborted):
         await asked.wait()
         session.stop()
+
+
+def _metrics_server(
+    port: int,
+) -> Callable[[Mapping[str, Callable[[], SessionMetrics]]], AbstractContextManager[object]]:
+    """Serves metrics meanwhile, or does nothing for port 0.
+
+    Raises:
+        ExtraMissing: prometheus_client is not installed.
+    """
+    if port == 0:
+        return nullcontext
+    with needs_extra("metrics", "metrics.port"):
+        from tracker.metrics.prometheus import serve_metrics
+    return partial(serve_metrics, port)
 
 
 def _load_models(config: Config, video: bool) -> Models:

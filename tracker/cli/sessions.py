@@ -15,7 +15,7 @@ from rich.table import Table
 from tracker import config as settings
 from tracker.errors import SessionError, SinkError
 from tracker.events import MomentMarked, TurnEnded
-from tracker.recordings.retention import Found, Retention, due, find, prune, verify
+from tracker.recordings.retention import Retention, StoredSession, expired_kinds, find_sessions, prune, verify
 
 app = typer.Typer(help="Recorded sessions: look through them, check them, remove what is old.", no_args_is_help=True)
 
@@ -92,7 +92,7 @@ def prune_sessions(
         typer.echo("everything is kept for ever; set record.audio_days, text_days or events_days to change that")
         return
     for found in _find(place, config, sets):
-        kinds = due(found, retention, datetime.now(UTC))
+        kinds = expired_kinds(found, retention, datetime.now(UTC))
         try:
             if not dry_run:
                 prune(found, kinds)
@@ -119,12 +119,12 @@ def flush(
         raise SinkError(f"{left} messages are still to be delivered")
 
 
-def _find(place: Path | None, config: Path | None, sets: list[str] | None) -> list[Found]:
-    return list(find(place or Path(settings.load(config, sets=sets or []).record.folder)))
+def _find(place: Path | None, config: Path | None, sets: list[str] | None) -> list[StoredSession]:
+    return list(find_sessions(place or Path(settings.load(config, sets=sets or []).record.folder)))
 
 
-def _one(folder: Path) -> list[Found]:
-    found = list(find(folder))
+def _one(folder: Path) -> list[StoredSession]:
+    found = list(find_sessions(folder))
     if len(found) != 1:
         raise SessionError(f"{folder}: is not a recorded session, but holds {len(found)} of them")
     return found

@@ -71,27 +71,27 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
     room = max(8, width - 2 - _TIME - 1 - name - 1 - 1 - judged_width)
     left = Text.assemble((f"{glyphs.here if here else ' '} ", "bold"), (f"{clock_time(row.start_ns):>{_TIME}} ", "dim"))
     channels = view.started.channels if view.started else 1
-    unknown = f"channel {row.channel + 1}" if channels > 1 else ""
+    channel = f"channel {row.channel + 1}" if channels > 1 else ""
     if row.state in ("speaking", "skipped"):
         so_far = row.text or "speaking"
         words = f"{so_far} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
         style = "dim italic" if row.state == "speaking" else "dim"
-        said = [(line, style) for line in wrap(words, room + 1 + judged_width)]
-        left.append_text(fit(Text(unknown, "dim"), name, glyphs))
+        parts = [(line, style) for line in wrap(words, room + 1 + judged_width)]
+        left.append_text(fit(Text(channel, "dim"), name, glyphs))
         judged = Text()
     else:
         colour = speaker_colour(view.speaker_ids.index(row.speaker))
         left.append_text(fit(Text(view.name_of(row.speaker), f"bold {colour}"), name, glyphs))
         unsure = row.state == "unsure"
-        said = [(line, "reverse" if here else "") for line in wrap(row.text, room)]
+        parts = [(line, "reverse" if here else "") for line in wrap(row.text, room)]
         if unsure:
-            said += [(line, "dim") for line in wrap(f"(unsure: {row.reason or 'no reason given'})", room)]
+            parts += [(line, "dim") for line in wrap(f"(unsure: {row.reason or 'no reason given'})", room)]
         style = "dim" if unsure else emotion_colour(row.emotion, view.labels)
         judged = Text(f"{row.emotion + '?' * unsure:<{view.emotion_width}} ", style)
         judged.append_text(bar(row.confidence, _BAR, style, glyphs)).append(f" {row.confidence:>4.0%}", style)
-    first = Text.assemble(left, " ", fit(Text(*said[0]), room, glyphs) if judged else Text(*said[0]), " ", judged)
+    first = Text.assemble(left, " ", fit(Text(*parts[0]), room, glyphs) if judged else Text(*parts[0]), " ", judged)
     indent = " " * (2 + _TIME + 1 + name + 1)
-    return [fit(line, width, glyphs) for line in (first, *(Text.assemble(indent, part) for part in said[1:]))]
+    return [fit(line, width, glyphs) for line in (first, *(Text.assemble(indent, part) for part in parts[1:]))]
 
 
 def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
@@ -130,7 +130,7 @@ def describe_face(faces: Faces, glyphs: Glyphs) -> str:
     """Which face was taken for the speaker's, and its expressions."""
     why = {"only": "the only one", "mouth": "its mouth moved", "speaker": "as before", "size": "the largest"}
     course = ", ".join(printable(step.label) for step in faces.course)
-    which = f"{faces.face} of {faces.seen} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
+    which = f"{faces.face} of {faces.count} ({why[faces.chosen_by]}, {faces.confidence:.0%})"
     return f"{which}{glyphs.dot}{faces.pictures} pictures: {course}"
 
 

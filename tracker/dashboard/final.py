@@ -72,12 +72,12 @@ def _conversation(
 def _cells(row: Row, view: View, glyphs: Glyphs) -> Sequence[Text]:
     time = Text(clock_time(row.start_ns), "dim")
     channels = view.started.channels if view.started else 1
-    unknown = f"channel {row.channel + 1}" if channels > 1 else ""
+    channel = f"channel {row.channel + 1}" if channels > 1 else ""
     match row.state:
         case "speaking":
-            return time, Text(unknown, "dim"), Text(f"speaking {glyphs.more}", "dim italic"), Text(), Text()
+            return time, Text(channel, "dim"), Text(f"speaking {glyphs.more}", "dim italic"), Text(), Text()
         case "skipped":
-            return time, Text(unknown, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
+            return time, Text(channel, "dim"), Text(f"skipped ({row.reason})", "dim"), Text(), Text()
         case _:
             colour = speaker_colour(view.speaker_ids.index(row.speaker))
             unsure = row.state == "unsure"

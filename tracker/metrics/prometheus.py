@@ -60,15 +60,12 @@ def serve_metrics(port: int, sources: Sources) -> Iterator[None]:
     """Answer Prometheus at http://127.0.0.1:PORT/metrics meanwhile.
 
     Args:
-        port: TCP port; 0: do not.
+        port: TCP port.
         sources: Read from another thread.
 
     Raises:
         ConfigError: The port cannot be listened on.
     """
-    if port == 0:
-        yield
-        return
     registry = CollectorRegistry()
     registry.register(_SessionCollector(sources))
     try:

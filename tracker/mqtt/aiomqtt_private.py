@@ -1,6 +1,6 @@
 """What the tracker uses of aiomqtt and paho that they do not promise to keep; no other file does.
 
-The version of aiomqtt is pinned for it, and ``tests/tracker/test_aiomqtt_private.py`` fails where any of it is gone.
+So the version of aiomqtt is pinned, and ``tests/tracker/mqtt/test_aiomqtt_private.py`` fails if any of it is gone.
 """
 
 from __future__ import annotations

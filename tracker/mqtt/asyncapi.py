@@ -44,7 +44,7 @@ class Channel:
     Attributes:
         name: Its key in the document.
         topic: Below the node.
-        about: What it is for.
+        about: Its content, in a sentence.
         messages: The models that it carries; none: plain text.
         retain: Whether the broker keeps the latest message.
         qos: Quality of service.
@@ -63,18 +63,16 @@ _LISTENING = (ListeningPaused, ListeningResumed)
 _TURN = (TurnStarted, TurnEnded, TurnSkipped)
 _MARK = (MomentMarked, SpeakerRenamed)
 SENT = (
-    Channel("status", "status", "online or offline; the last will says offline.", retain=True),
-    Channel("state", "state", "The session's header, and how it ended.", _STATE, retain=True),
-    Channel("listening", "listening", "Whether listening is paused.", _LISTENING, retain=True),
-    Channel("notice", "notice", "What people who are listened to are told.", (Notice,), retain=True),
-    Channel("turn", "turn", "Each turn's beginning, and its judgement or why there is none.", _TURN),
-    Channel("partial", "partial", "What a turn under way comes to, where wanted.", (Preview,), qos=0),
-    Channel("mark", "mark", "What a user noted in the session.", _MARK),
+    Channel("status", "status", "online or offline; offline is also the last will.", retain=True),
+    Channel("state", "state", "session.started, then session.ended.", _STATE, retain=True),
+    Channel("listening", "listening", "Whether listening is paused, during a session.", _LISTENING, retain=True),
+    Channel("notice", "notice", "Tells people that they are being listened to.", (Notice,), retain=True),
+    Channel("turn", "turn", "The start of each turn, then its judgement or why there is none.", _TURN),
+    Channel("partial", "partial", "Previews of turns under way, with turns.partials.", (Preview,), qos=0),
+    Channel("mark", "mark", "Moments that users marked and names that they gave.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
-    Channel(
-        "late", "late", "Events of an earlier run that were not delivered then.", (*_STATE, *_LISTENING, *_TURN, *_MARK)
-    ),
-    Channel("metrics", "metrics", "How the publishing and the session go.", (PublishedMetrics,), retain=True, qos=0),
+    Channel("late", "late", "Events that an earlier run could not deliver.", (*_STATE, *_LISTENING, *_TURN, *_MARK)),
+    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True, qos=0),
 )
 
 
@@ -143,7 +141,7 @@ def _send(channel: Channel) -> dict[str, Any]:
 
 
 def _command_channels(topics: Topics) -> dict[str, Any]:
-    about = "Obeyed where mqtt.commands is true; never where retained."
+    about = "Obeyed with mqtt.commands = true; ignored if retained."
     made: dict[str, Any] = {
         f"cmd_{name}": {
             "address": topics[f"cmd/{name}"],
@@ -154,7 +152,7 @@ def _command_channels(topics: Topics) -> dict[str, Any]:
     }
     made["reply"] = {
         "address": topics["cmd/reply"],
-        "description": "Answers to commands that name no response topic.",
+        "description": "Replies to commands that name no response topic.",
         "messages": {"Reply": {"$ref": "#/components/messages/Reply"}},
     }
     return made

@@ -7,18 +7,18 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import anyio
-from amqtt.broker import Broker
-from amqtt.errors import BrokerError
-from paho.mqtt.client import topic_matches_sub
 
-from tracker.errors import SinkError
+from tracker.errors import SinkError, needs_extra
 from tracker.mqtt.address import Address
 from tracker.mqtt.connection import Connect, Connection
 from tracker.mqtt.topics import Message
 from tracker.runtime.clock import NS_PER_S, Clock
+
+if TYPE_CHECKING:
+    from amqtt.broker import Broker
 
 _HOST = "127.0.0.1"
 _FLUSH_S = 2.0
@@ -49,6 +49,8 @@ class EmbeddedBroker:
 
     def has_subscriber(self, topic: str) -> bool:
         """Whether a connected client has subscribed to a topic."""
+        from paho.mqtt.client import topic_matches_sub
+
         return any(
             topic_matches_sub(topic_filter, topic)
             and any(session.transitions.state == "connected" for session, _ in subscriptions)
@@ -141,7 +143,12 @@ async def embedded_broker(port: int) -> AsyncIterator[EmbeddedBroker]:
 
     Raises:
         SinkError: It cannot listen there.
+        ExtraMissing: amqtt is not installed.
     """
+    with needs_extra("mqtt", "publishing over MQTT"):
+        from amqtt.broker import Broker
+        from amqtt.errors import BrokerError
+
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     logging.getLogger("transitions").setLevel(logging.CRITICAL)
     port = port or _free_port()

@@ -16,7 +16,7 @@ from tracker.metrics.gauges import Status
 from tracker.mqtt.address import Address
 from tracker.mqtt.aiomqtt_private import Client
 from tracker.mqtt.backoff import delays_s
-from tracker.mqtt.connection import SILENT_LOG, disconnect
+from tracker.mqtt.client import SILENT_LOG, disconnect
 from tracker.mqtt.credentials import ANONYMOUS, Login
 from tracker.mqtt.remote import RemoteSessions
 from tracker.runtime.control import Stop

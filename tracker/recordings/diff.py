@@ -22,7 +22,7 @@ from tracker.events import (
 )
 
 TurnEvent = TurnStarted | TurnEnded | TurnSkipped
-"""The last that is known of a turn; ``turn.started`` where the log ends before the turn does."""
+"""The last event of a turn; ``turn.started`` where the log ends before the turn does."""
 
 _IDS = {"schema", "session", "seq"}
 _TIMES = {"time", "start_time", "end_time", "paused_ms", "latency_ms"}
@@ -31,7 +31,7 @@ _COUNTS = {"turns_started", "turns_ended", "turns_skipped"}  # they follow from 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that is not the same.
+    """One value that differs.
 
     Attributes:
         name: The event's field.
@@ -46,7 +46,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class TurnChange:
-    """A turn that is not the same in both sessions.
+    """A turn that differs between the sessions.
 
     Attributes:
         a: In the first session, or None where it is only in the second.
@@ -69,7 +69,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All that changed; false where nothing did."""
+    """Everything that changed; false where nothing did."""
 
     session: tuple[Field, ...]
     turns: tuple[TurnChange, ...]
@@ -79,25 +79,18 @@ class Difference:
         return bool(self.session or self.turns or self.remarks)
 
 
-def bare(event: Event) -> dict[str, Any]:
-    """An event without its session's id, wall times and latencies: the same for the same media, config and models."""
-    values = event.model_dump(mode="json", by_alias=True)
-    return {name: value for name, value in values.items() if name not in {"session", *_TIMES}}
-
-
 def compare(a: Sequence[Event], b: Sequence[Event], *, words: bool = True, tolerance: float = 0.0) -> Difference:
     """What changed from one session to another.
 
     Args:
         a: The first session's events.
         b: The second's.
-        words: Whether to compare what was said; of no use where a session has not kept it.
+        words: Whether to compare words; pointless where a session has not kept them.
         tolerance: By how much probabilities may differ; another number of threads changes them by less than 1e-6.
     """
-    passed_over = set() if words else {"text"}
     changes = []
     for one, other in align(_turns(a), _turns(b)):
-        found = _fields(one, other, {"turn", *passed_over}) if one and other else ()
+        found = _fields(one, other, {"turn"} if words else {"turn", "text"}) if one and other else ()
         fields = tuple(field for field in found if not _near(field.a, field.b, tolerance))
         if fields or not (one and other):
             changes.append(TurnChange(one, other, fields))
@@ -105,7 +98,7 @@ def compare(a: Sequence[Event], b: Sequence[Event], *, words: bool = True, toler
 
 
 def align(a: Sequence[TurnEvent], b: Sequence[TurnEvent]) -> list[tuple[TurnEvent | None, TurnEvent | None]]:
-    """Which turns belong together, by time; those that have no counterpart stand alone.
+    """Pairs of turns that belong together, by time; one that has no counterpart stands alone.
 
     The pair that overlaps most comes first, as a share of the time that either takes; each turn has one counterpart.
     """
@@ -120,11 +113,11 @@ def align(a: Sequence[TurnEvent], b: Sequence[TurnEvent]) -> list[tuple[TurnEven
     for _, _, i, j in pairs:
         if i not in of_a and j not in of_b:
             of_a[i], of_b[j] = j, i
-    together: list[tuple[TurnEvent | None, TurnEvent | None]] = [
+    aligned: list[tuple[TurnEvent | None, TurnEvent | None]] = [
         (one, b[of_a[i]] if i in of_a else None) for i, one in enumerate(a)
     ]
-    together += [(None, other) for j, other in enumerate(b) if j not in of_b]
-    return sorted(together, key=_when)
+    aligned += [(None, other) for j, other in enumerate(b) if j not in of_b]
+    return sorted(aligned, key=_when)
 
 
 def overlap(one: TurnEvent, other: TurnEvent) -> float:

@@ -1,18 +1,57 @@
-"""A `Difference` for people, one line each, and for programs."""
+"""``tracker diff``: what changed between two recorded sessions, for people and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tracker.events import TurnEnded, TurnStarted
-from tracker.recordings.diff import Difference, Field, TurnChange, TurnEvent
+from tracker.recordings.diff import Difference, Field, TurnChange, TurnEvent, compare
+from tracker.recordings.replay import RecordedSession, read_session
+from tracker.recordings.retention import pruned_kinds
 from tracker.runtime.clock import NS_PER_S
 
 
+def print_diff(a: Path, b: Path, tolerance: float, as_json: bool, say: Callable[[str], None]) -> bool:
+    """Print what changed from one session to another.
+
+    Args:
+        a: A recorded session's folder.
+        b: Another's.
+        tolerance: By how much probabilities may differ.
+        as_json: Print one JSON object.
+        say: Prints one line.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        SessionError: One of them cannot be read.
+    """
+    before, after = read_session(a), read_session(b)
+    wordless = [folder for folder, session in ((a, before), (b, after)) if not _has_words(folder, session)]
+    found = compare(before.events, after.events, words=not wordless, tolerance=tolerance)
+    if as_json:
+        say(json.dumps({"changed": bool(found), "words_compared": not wordless, **to_plain(found)}, indent=2))
+        return bool(found)
+    for folder in wordless:
+        say(f"{folder} holds no words: what was said is not compared")
+    for line in lines(found):
+        say(line)
+    if not found:
+        say("nothing changed")
+    return bool(found)
+
+
+def _has_words(folder: Path, session: RecordedSession) -> bool:
+    return session.start.config.get("record", {}).get("text", True) and "text" not in pruned_kinds(folder)
+
+
 def lines(difference: Difference) -> Iterator[str]:
-    """What changed, by time; nothing where nothing did."""
+    """What changed, by time, one line each."""
     for field in difference.session:
         yield f"session: {_field(field)}"
     for change in difference.turns:
@@ -24,7 +63,7 @@ def lines(difference: Difference) -> Iterator[str]:
 
 
 def to_plain(difference: Difference) -> dict[str, Any]:
-    """The same as values that JSON can hold."""
+    """The same as values for JSON."""
     return {
         "session": [asdict(field) for field in difference.session],
         "turns": [_plain(change) for change in difference.turns],
@@ -48,7 +87,7 @@ def _turn(change: TurnChange) -> str:
         return f"{_place(change.a)}: {'; '.join(map(_field, change.fields))}"
     turn, where = (change.a, "A") if change.a else (change.b, "B")
     assert turn
-    return f"{_place(turn)}: only in {where}: {_gist(turn)}"
+    return f"{_place(turn)}: only in {where}: {_summary(turn)}"
 
 
 def _place(turn: TurnEvent) -> str:
@@ -57,7 +96,7 @@ def _place(turn: TurnEvent) -> str:
     return f"{turn.start_ns / NS_PER_S:.1f}-{end} s{who}"
 
 
-def _gist(turn: TurnEvent) -> str:
+def _summary(turn: TurnEvent) -> str:
     match turn:
         case TurnEnded():
             return f"{turn.emotion} {turn.confidence:.2f} {turn.text!r}"

@@ -1,7 +1,7 @@
-"""Keeps what the models made of each turn's voice and face, beside a recorded session: one file a turn.
+"""Records the features of each turn's voice and face, one file a turn.
 
 ``features-00007.safetensors`` is turn 7: ``audio`` and ``video``, frames by width, as the adapter was given them; its
-metadata say whose turn it was and what the frames are. A turn without either has no file.
+metadata name the speaker and the features. A turn without either has no file.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ Recognise = Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedT
 
 
 @final
-class FeatureKeeper:
-    """Stands before a step that judges turns, and keeps what passes.
+class FeatureRecorder:
+    """Wraps the step that judges turns, and records the features that it is given.
 
     Args:
         recognise: The step.
         folder: Of the session.
-        report: Says one sentence to the user, once, where nothing more can be kept.
+        report: Says one sentence to the user, once, when features cannot be written any more.
     """
 
     def __init__(self, recognise: Recognise, folder: Path, report: Callable[[str], None]) -> None:
         self._recognise = recognise
         self._folder = folder
         self._report = report
-        self._writes = True
+        self._writable = True
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
-        """Judge a turn, and meanwhile keep its features."""
-        judged, _ = await together(lambda: self._recognise(observed), lambda: self._keep(observed))
+        """Judge a turn, and meanwhile write its features."""
+        judged, _ = await together(lambda: self._recognise(observed), lambda: self._record(observed))
         return judged
 
-    async def _keep(self, observed: ObservedTurn) -> None:
-        given = {"audio": observed.audio, "video": observed.video}
-        features = {name: one for name, one in given.items() if isinstance(one, Features)}
-        if features and self._writes:
+    async def _record(self, observed: ObservedTurn) -> None:
+        every = {"audio": observed.audio, "video": observed.video}
+        features = {name: one for name, one in every.items() if isinstance(one, Features)}
+        if features and self._writable:
             try:
                 await anyio.to_thread.run_sync(self._write, observed, features)
             except OSError as error:
-                self._writes = False
+                self._writable = False
                 self._report(f"{self._folder}: features are no longer kept ({error.strerror})")
 
     def _write(self, observed: ObservedTurn, features: dict[str, Features]) -> None:
-        told = {name: str(one.spec) for name, one in features.items()}
-        whole = save({name: one.values for name, one in features.items()}, told | {"speaker": observed.speaker})
-        RecordedFile(self._folder / features_file(observed.turn.number)).put(whole)
+        specs = {name: str(one.spec) for name, one in features.items()}
+        contents = save({name: one.values for name, one in features.items()}, specs | {"speaker": observed.speaker})
+        RecordedFile(self._folder / features_file(observed.turn.number)).put(contents)

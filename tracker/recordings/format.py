@@ -1,13 +1,13 @@
 """A recorded session: a folder of plain files that any program can read.
 
 start.json        how it began: when, from what, with which software, models and settings
-audio-N.flac      channel N as heard: 16 kHz, 16 bit; sample 0 is media time 0, lost audio is silence
-features-N.safetensors   what the adapter was given of turn N's voice and face, where wanted
+audio-N.flac      channel N: 16 kHz, 16 bit; sample 0 is media time 0, lost audio is silence
+features-N.safetensors   the features of turn N's voice and face, where wanted
 events.jsonl      what was published, one event a line, exactly as subscribers got it, or without the words
 stop.json         how it ended; written last, so where it is missing the recording was cut off
-pruned.json       what has been removed since, where anything has
+pruned.json       what has been removed since, if anything
 
-A later writer of the same format may add keys; a reader passes over those that it does not know.
+A later writer of the same format may add keys; a reader ignores those that it does not know.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ Format = Literal["emotion-tracker-session/1"]
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:
-    """A file of a session that is either whole or not there."""
+    """A file of a session that is written whole or not at all."""
 
     path: Path
 
     def put(self, contents: bytes) -> None:
-        """Write it, and wait for the disk.
+        """Write it and sync it to disk.
 
         Raises:
-            OSError: It cannot be written; what was there before still is.
+            OSError: It cannot be written; an earlier file stays as it was.
         """
         part = self.path.with_name(self.path.name + ".part")
         with part.open("wb") as file:

@@ -1,6 +1,6 @@
-"""Keeps a session in a folder, written so that a crash at any moment leaves it readable.
+"""Records a session in a folder that stays readable after a crash at any moment.
 
-After each event, everything published until then is on the disk, not only handed to the system. Audio reaches the
+After each event, everything published until then is synced to disk. Audio reaches the
 system in blocks of 4096 samples, so a killed process loses at most the last 0.26 s of it.
 """
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
 from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
-from tracker.recordings.tracks import Tracks
+from tracker.recordings.tracks import AudioTracks
 from tracker.sources.media import AudioChunk
 
 T = TypeVar("T")
@@ -28,12 +28,12 @@ Ts = TypeVarTuple("Ts")
 
 @final
 class Recorder:
-    """A sink that keeps the events, and beside it the audio that `record_audio` is given.
+    """A sink that records events, and the audio that `record_audio` is given.
 
     Args:
-        folder: An empty folder, or one that is made here, for its owner's eyes only.
+        folder: An empty folder, or one that is made here, readable by its owner only.
         config: Every setting of the session, as plain values for ``start.json``.
-        text: Whether what was said is kept.
+        text: Whether words are recorded.
 
     Raises:
         SessionError: The folder cannot be made, or holds something already.
@@ -46,31 +46,31 @@ class Recorder:
         self.folder = folder
         self._config = dict(config)
         self._text = text
-        self._tracks = Tracks(folder)
+        self._tracks = AudioTracks(folder)
         self._audio_over = anyio.Event()
         self._audio_over.set()
         self._one_thread = anyio.CapacityLimiter(1)
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Keep every event; at the last one, wait for the audio and close the session.
+        """Record every event; at the last one, wait for the audio and close the session.
 
         Raises:
             SinkError: A file cannot be written; what was written until then stays.
         """
         log = await self._write(EVENTS, _open, self.folder / EVENTS)
         with log:
-            kept = 0
+            count = 0
             async for event in events:
                 if isinstance(event, SessionStarted):
                     await self._write(START, self._start, event)
                 await self._write(EVENTS, _append, log, to_json(event if self._text else without_words(event)))
-                kept += 1
+                count += 1
                 if isinstance(event, SessionEnded):
                     await self._audio_over.wait()
-                    await self._write(STOP, self._stop, event, kept)
+                    await self._write(STOP, self._stop, event, count)
 
     async def record_audio(self, chunks: AsyncIterable[AudioChunk]) -> None:
-        """Keep every chunk, each channel in its own file.
+        """Record every chunk, each channel in its own file.
 
         Raises:
             SinkError: A file cannot be written; what was written until then stays.

@@ -1,4 +1,4 @@
-"""Reading a recorded session back, and giving its events again in their own time or faster."""
+"""Reads a recorded session, and publishes its events again at their own pace or faster."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ F = TypeVar("F", StartFile, StopFile)
 
 @dataclass(frozen=True, slots=True)
 class RecordedSession:
-    """What a session's folder says.
+    """The contents of a session's folder.
 
     Attributes:
         start: How it began.
         stop: How it ended, or None where the recording was cut off.
         events: In the order in which they were published.
-        torn: Whether the last line was cut off in the middle and is left out.
+        torn: Whether the last line was cut off and is left out.
     """
 
     start: StartFile
@@ -103,7 +103,7 @@ def parse_events(log: bytes, session: str, where: str) -> tuple[tuple[Event, ...
 
 
 def moment_ns(event: Event) -> int:
-    """The media time at which an event was published, as far as it tells."""
+    """The media time at which an event was published, as far as is known."""
     match event:
         case SessionStarted():
             return 0
@@ -120,12 +120,12 @@ def moment_ns(event: Event) -> int:
 
 
 async def replay(events: Sequence[Event], clock: Clock, speed: float | None) -> AsyncIterator[Event]:
-    """Give events again, unchanged and in order.
+    """Repeat events, unchanged and in order.
 
     Args:
         events: Of one session.
         clock: Paces them.
-        speed: 1 is as it was, 2 twice as fast; None does not wait at all.
+        speed: 1 is the original speed; None does not wait at all.
 
     Raises:
         ValueError: The speed is not above 0.
@@ -149,28 +149,28 @@ async def publish(
 
     Args:
         events: As they come.
-        sinks: One that fails is reported and left behind.
+        sinks: One that fails is reported, and the others go on.
         report: Says one sentence to the user.
         stop: Once it is set, no further event is handed over.
     """
-    async with anyio.create_task_group() as sinking:
+    async with anyio.create_task_group() as group:
         edges: list[Edge[Event]] = [Edge(sink.name, _WAITING) for sink in sinks]
         for sink, edge in zip(sinks, edges, strict=True):
-            sinking.start_soon(deliver, sink.name, sink.run, edge, report, name=f"sink {sink.name}")
-        async with anyio.create_task_group() as giving:
+            group.start_soon(deliver, sink.name, sink.run, edge, report, name=f"sink {sink.name}")
+        async with anyio.create_task_group() as publishing:
 
             async def watch() -> None:
                 await stop.wait()
-                giving.cancel_scope.cancel()
+                publishing.cancel_scope.cancel()
 
-            giving.start_soon(watch, name="control")
+            publishing.start_soon(watch, name="control")
             async for event in events:
                 for edge in edges:
                     await edge.offer(event)
-            giving.cancel_scope.cancel()
+            publishing.cancel_scope.cancel()
         for edge in edges:
             edge.close()
-        sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
+        group.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,13 +1,12 @@
-"""What of a recorded session a second run through the models takes over, beside its audio. Pure.
+"""What a second run through the models takes over from a recorded session, beside its audio.
 
-The audio and the settings decide the turns; what people did meanwhile does not come from them:
+The audio and the settings decide the turns; requests by people do not follow from them:
 
-- a pause ends the turns under way, so they are ended at the same sample again;
+- a pause ends the turns under way, so they end at the same sample again;
 - pauses, marks and new names are published again at the same place in the log;
 - a session that was stopped ends as stopped: its audio ends there.
 
-A session that was ended at once (aborted), lost its source or dropped audio because the machine was too slow is not
-repeated in that: what was left is judged now.
+What a session did not judge because it was aborted, lost its source or dropped audio is judged now.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
 from tracker.events import ListeningPaused, RequestEvent
-from tracker.recordings.format import audio_file
+from tracker.recordings.format import StartFile, audio_file
 from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.film import FILM
@@ -30,90 +30,65 @@ NOT_KEPT = "picture not kept"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What is taken over.
-
-    Attributes:
-        source: What was listened to.
-        live: Whether it was heard as it happened.
-        asked: What people asked for meanwhile, in order.
-        stopped: Whether the session was stopped before its source ended.
-        unseen: Why there is nothing to look at, or what a picture that is missing meant.
-        saw: Whether faces were looked at.
-        blurred: Whether they cannot be seen in what was recorded.
-    """
-
-    source: str
-    live: bool
-    asked: tuple[RequestEvent, ...]
-    stopped: bool
-    unseen: str
-    saw: bool
-    blurred: bool
-
-    def picture(self, folder: Path) -> Picture:
-        """What is looked at again: the pictures as they were recorded, where they show faces."""
-        if not self.saw:
-            return NoPicture(self.unseen)
-        film = folder / FILM
-        kept = film.is_file() and not self.blurred
-        return FilmPicture(str(film), FILM, self.unseen) if kept else NoPicture(NOT_KEPT)
-
-    @property
-    def pauses(self) -> list[int]:
-        """The samples before which listening was paused."""
-        return [ns_to_samples(one.at_ns, RATE_HZ) for one in self.asked if isinstance(one, ListeningPaused)]
-
-
-@dataclass(frozen=True, slots=True)
 class Rerun:
     """A recorded session that runs through the models again.
 
     Attributes:
         recorded: As it was read.
-        past: What is taken over from it.
-        tracks: The channel and the file of each part of its audio.
+        audio: The channel and the file of each part of its audio.
     """
 
     recorded: RecordedSession
-    past: Past
-    tracks: Sequence[tuple[int, Path]]
+    audio: Sequence[tuple[int, Path]] = ()
+
+    @property
+    def requests(self) -> tuple[RequestEvent, ...]:
+        """The pauses, marks and new names, in order."""
+        return tuple(event for event in self.recorded.events if isinstance(event, RequestEvent))
+
+    @property
+    def pauses(self) -> list[int]:
+        """The samples before which listening was paused."""
+        return [ns_to_samples(one.at_ns, RATE_HZ) for one in self.requests if isinstance(one, ListeningPaused)]
+
+    @property
+    def ended_as(self) -> Literal["completed", "stopped"]:
+        """How it ends once all audio is judged."""
+        stop = self.recorded.stop
+        return "stopped" if stop and stop.outcome == "stopped" else "completed"
+
+    def picture(self, folder: Path) -> Picture:
+        """The recorded video, where it shows faces."""
+        start = self.recorded.start
+        missing = _no_picture(start)
+        if "faces" not in start.models:
+            return NoPicture(missing)
+        blurred = start.config.get("record", {}).get("blur_faces")
+        file = folder / FILM
+        return FilmPicture(str(file), FILM, missing) if file.is_file() and not blurred else NoPicture(NOT_KEPT)
 
 
 def read_rerun(folder: Path) -> Rerun:
-    """What runs again of a recorded session.
+    """Read a recorded session to run it again.
 
     Raises:
         SessionError: The session cannot be read, or its audio was not kept.
     """
     recorded = read_session(folder)
-    return Rerun(recorded, past_of(recorded), tracks_of(folder, recorded))
+    return Rerun(recorded, audio_files(folder, recorded))
 
 
-def past_of(session: RecordedSession) -> Past:
-    """What is taken over from a session."""
-    return Past(
-        source=session.start.source,
-        live=session.start.live,
-        asked=tuple(event for event in session.events if isinstance(event, RequestEvent)),
-        stopped=session.stop is not None and session.stop.outcome == "stopped",
-        unseen=_unseen(session),
-        saw="faces" in session.start.models,
-        blurred=bool(session.start.config.get("record", {}).get("blur_faces")),
-    )
-
-
-def _unseen(session: RecordedSession) -> str:
-    """What a turn said that had nothing to look at."""
-    start, source = session.start, session.start.config.get("video", {}).get("source")
+def _no_picture(start: StartFile) -> str:
+    """The reason that turns without a picture gave."""
+    source = start.config.get("video", {}).get("source")
     from_file = source == "auto" and start.source not in ("mic", "stdin")
     if "faces" in start.models and not from_file:
         return "camera off"
     return "no picture" if from_file else "no camera"
 
 
-def tracks_of(folder: Path, session: RecordedSession) -> list[tuple[int, Path]]:
-    """The audio of a session: each file and its channel.
+def audio_files(folder: Path, session: RecordedSession) -> list[tuple[int, Path]]:
+    """The audio of a session: the channel and the file of each part.
 
     Raises:
         SessionError: There is none, or a file of it is missing.
@@ -134,25 +109,25 @@ def tracks_of(folder: Path, session: RecordedSession) -> list[tuple[int, Path]]:
     return wanted
 
 
-def not_the_same(session: RecordedSession, models: Mapping[str, str]) -> list[str]:
-    """Why a second run cannot be expected to give the same, one sentence each.
+def expected_differences(session: RecordedSession, models: Mapping[str, str]) -> list[str]:
+    """Why a second run may give other results, one sentence each.
 
     Args:
         session: The recorded one.
         models: What each part runs now.
     """
-    then, faces = session.start.models, ("faces", "expressions")
-    unseen = "faces" in then and "faces" not in models
-    said = ["its pictures were not kept, or with faces blurred: it is judged without faces now"] if unseen else []
-    said += [
+    then, stop, faces = session.start.models, session.stop, ("faces", "expressions")
+    no_faces = "faces" in then and "faces" not in models
+    found = ["its pictures were not kept, or with faces blurred: it is judged without faces now"] if no_faces else []
+    found += [
         f"the {part} was {then.get(part, 'none')}, and is {models.get(part, 'none')} now"
         for part in dict.fromkeys([*then, *models])
-        if then.get(part) != models.get(part) and not (unseen and part in faces)
+        if then.get(part) != models.get(part) and not (no_faces and part in faces)
     ]
-    if session.stop is None:
-        said.append("the recording was cut off: what it holds is judged")
-    elif session.stop.outcome in ("aborted", "failed"):
-        said.append(f"the session {session.stop.outcome}: what it left is judged now")
-    if session.stop and session.stop.dropped:
-        said.append("the session dropped something because the machine was too slow: it is judged now")
-    return said
+    if stop is None:
+        found.append("the recording was cut off: what it holds is judged")
+    elif stop.outcome in ("aborted", "failed"):
+        found.append(f"the session {stop.outcome}: what it left is judged now")
+    if stop and stop.dropped:
+        found.append("the session dropped something because the machine was too slow: it is judged now")
+    return found

@@ -1,6 +1,6 @@
-"""Recorded sessions on the disk: finding them, checking them, and removing what has been kept long enough.
+"""Recorded sessions on disk: finding them, verifying them, and removing what has been kept long enough.
 
-What has been removed is noted in ``pruned.json``, so that a check does not take it for damage.
+``pruned.json`` lists what has been removed, so that a check does not take it for damage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pruned(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many days each kind is kept; 0 is for ever. With the events goes the whole session."""
+    """How many days each kind is kept; 0 is forever. With the events goes the whole session."""
 
     audio: int = 0
     video: int = 0
@@ -44,22 +44,22 @@ class Retention:
     text: int = 0
     events: int = 0
 
-    def over(self, kind: Kind, age: timedelta) -> bool:
-        """Whether something of this age has been kept long enough."""
+    def expired(self, kind: Kind, age: timedelta) -> bool:
+        """Whether a file of this kind and age has been kept long enough."""
         days: int = getattr(self, kind)
         return days > 0 and age >= timedelta(days=days)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A recorded session on the disk.
+class StoredSession:
+    """A recorded session on disk.
 
     Attributes:
-        folder: Where.
-        session: What it holds, or None where it cannot be read.
+        folder: Of the session.
+        session: Its contents, or None where it cannot be read.
         fault: Why it cannot be read.
         size: Bytes.
-        pruned: What has been removed from it.
+        pruned: The kinds of file that have been removed from it.
     """
 
     folder: Path
@@ -70,14 +70,14 @@ class Found:
 
     @property
     def state(self) -> str:
-        """How it ended, in a word."""
+        """The outcome in a word."""
         if not self.session:
             return "unreadable"
         return self.session.stop.outcome if self.session.stop else "cut off"
 
 
-def find(place: Path) -> Iterator[Found]:
-    """The sessions in a folder, or the one that the folder is; by name.
+def find_sessions(place: Path) -> Iterator[StoredSession]:
+    """The sessions in a folder, or the session that the folder is, by name.
 
     Raises:
         SessionError: There is no such folder.
@@ -88,16 +88,16 @@ def find(place: Path) -> Iterator[Found]:
     for folder in folders:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         try:
-            yield Found(folder, read_session(folder), "", size, pruned_from(folder))
+            yield StoredSession(folder, read_session(folder), "", size, pruned_kinds(folder))
         except SessionError as error:
-            yield Found(folder, None, str(error), size, ())
+            yield StoredSession(folder, None, str(error), size, ())
 
 
-def pruned_from(folder: Path) -> tuple[Kind, ...]:
-    """What has been removed from a session.
+def pruned_kinds(folder: Path) -> tuple[Kind, ...]:
+    """The kinds of file that have been removed from a session.
 
     Raises:
-        SessionError: The note of it is damaged.
+        SessionError: ``pruned.json`` is damaged.
     """
     try:
         return tuple(Pruned.model_validate_json((folder / PRUNED).read_bytes()).kinds)
@@ -107,14 +107,14 @@ def pruned_from(folder: Path) -> tuple[Kind, ...]:
         raise SessionError(f"{folder / PRUNED}: is damaged; remove it if you know what was pruned") from error
 
 
-def verify(found: Found) -> list[str]:
-    """Everything that is wrong with a session, one sentence each; a recording that was cut off is not wrong."""
-    if not found.session:
-        return [found.fault]
-    return [*_wrong_turns(found.session), *_wrong_audio(found, found.session)]
+def verify(stored: StoredSession) -> list[str]:
+    """Every fault of a session, one sentence each; a recording that was cut off has none for that."""
+    if not stored.session:
+        return [stored.fault]
+    return [*_turn_faults(stored.session), *_audio_faults(stored, stored.session)]
 
 
-def _wrong_turns(session: RecordedSession) -> Iterator[str]:
+def _turn_faults(session: RecordedSession) -> Iterator[str]:
     opened: set[int] = set()
     closed: set[int] = set()
     for place, event in enumerate(session.events):
@@ -136,16 +136,16 @@ def _wrong_turns(session: RecordedSession) -> Iterator[str]:
             yield f"{EVENTS}: its turns are not those that {STOP} counts"
 
 
-def _wrong_audio(found: Found, session: RecordedSession) -> Iterator[str]:
-    if "audio" in found.pruned:
+def _audio_faults(stored: StoredSession, session: RecordedSession) -> Iterator[str]:
+    if "audio" in stored.pruned:
         return
     wanted = {track.file: track.samples for track in session.stop.audio} if session.stop else {}
-    files = {*wanted, *(file.name for file in found.folder.glob(_FILES["audio"]))}
+    files = {*wanted, *(file.name for file in stored.folder.glob(_FILES["audio"]))}
     for name in sorted(files):
         try:
-            info = soundfile.info(found.folder / name)
+            info = soundfile.info(stored.folder / name)
         except soundfile.LibsndfileError:
-            if session.stop or (found.folder / name).stat().st_size > _HEADER:
+            if session.stop or (stored.folder / name).stat().st_size > _HEADER:
                 yield f"{name}: cannot be read"
             continue
         if info.samplerate != RATE_HZ:
@@ -155,50 +155,52 @@ def _wrong_audio(found: Found, session: RecordedSession) -> Iterator[str]:
 
 
 _HEADER = 8192
-"""Bytes that a FLAC file may have, when its writer is killed, without holding a sample."""
+"""Bytes that a FLAC file may have without holding a sample, where its writer was killed."""
 
 
-def due(found: Found, retention: Retention, now: datetime) -> list[Kind]:
-    """What has been kept long enough.
+def expired_kinds(stored: StoredSession, retention: Retention, now: datetime) -> list[Kind]:
+    """The kinds of file that have been kept long enough.
 
     Args:
-        found: A session; one that cannot be read or may still be recorded is left alone.
+        stored: A session; one that cannot be read or may still be recorded is left alone.
         retention: How long each kind is kept.
         now: With a time zone.
     """
-    if not found.session or (found.session.stop is None and _touched(found.folder, now)):
+    if not stored.session or (stored.session.stop is None and _touched(stored.folder, now)):
         return []
-    age = now - datetime.fromisoformat(found.session.start.started_at).astimezone(UTC)
-    if retention.over("events", age):
+    age = now - datetime.fromisoformat(stored.session.start.started_at).astimezone(UTC)
+    if retention.expired("events", age):
         return ["events"]
-    kinds = [kind for kind, pattern in _FILES.items() if retention.over(kind, age) and any(found.folder.glob(pattern))]
-    return [*kinds, "text"] if retention.over("text", age) and _has_words(found.session) else kinds
+    kinds = [
+        kind for kind, pattern in _FILES.items() if retention.expired(kind, age) and any(stored.folder.glob(pattern))
+    ]
+    return [*kinds, "text"] if retention.expired("text", age) and _has_words(stored.session) else kinds
 
 
-def prune(found: Found, kinds: Sequence[Kind]) -> None:
-    """Remove what is `due`.
+def prune(stored: StoredSession, kinds: Sequence[Kind]) -> None:
+    """Remove some kinds of file from a session.
 
     Raises:
         OSError: A file cannot be removed or written.
     """
-    if not found.session or not kinds:
+    if not stored.session or not kinds:
         return
     if "events" in kinds:
-        shutil.rmtree(found.folder)
+        shutil.rmtree(stored.folder)
         return
     for kind in kinds:
         if kind == "text":
-            lines = [to_json(without_words(event)) + "\n" for event in found.session.events]
-            RecordedFile(found.folder / EVENTS).put("".join(lines).encode())
+            lines = [to_json(without_words(event)) + "\n" for event in stored.session.events]
+            RecordedFile(stored.folder / EVENTS).put("".join(lines).encode())
         else:
-            for file in found.folder.glob(_FILES[kind]):
+            for file in stored.folder.glob(_FILES[kind]):
                 file.unlink()
-    removed = list(dict.fromkeys([*found.pruned, *kinds]))
-    RecordedFile(found.folder / PRUNED).put(Pruned(kinds=removed).model_dump_json().encode() + b"\n")
+    removed = list(dict.fromkeys([*stored.pruned, *kinds]))
+    RecordedFile(stored.folder / PRUNED).put(Pruned(kinds=removed).model_dump_json().encode() + b"\n")
 
 
 def _touched(folder: Path, now: datetime) -> bool:
-    """Whether a file was written within the last hour, as a recording does all the time."""
+    """Whether a file was written within the last hour: it may still be recording."""
     return now.timestamp() - max(file.stat().st_mtime for file in folder.iterdir()) < 3600
 
 

@@ -1,4 +1,4 @@
-"""The audio files of a recorded session: one per channel, in which a sample's place is its media time."""
+"""The audio files of a recorded session: one per channel; a sample's position is its media time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tracker.recordings.format import AudioTrack, audio_file
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.sources.resample import to_pcm16
 
-_TOO_LITTLE = 1 << 20
-"""Bytes left on a disk that counts as full: libsndfile does not say why it cannot write."""
+_FULL_BELOW = 1 << 20
+"""Free bytes below which a disk counts as full: libsndfile does not say why it cannot write."""
 
 
-def place(written: int, start: int, length: int) -> tuple[int, int]:
-    """Where a chunk goes in its file.
+def alignment(written: int, start: int, length: int) -> tuple[int, int]:
+    """How to align a chunk with its file.
 
     Args:
         written: Samples in the file.
@@ -29,7 +29,7 @@ def place(written: int, start: int, length: int) -> tuple[int, int]:
         length: Samples in the chunk.
 
     Returns:
-        Samples of silence to put before it, and how many of its own to leave out because they are there already.
+        Samples of silence to write before it, and how many of its own to leave out because they were written before.
     """
     return max(0, start - written), min(length, max(0, written - start))
 
@@ -41,7 +41,7 @@ class _Track:
     silence: int = 0
 
     def write(self, chunk: AudioChunk) -> None:
-        silence, known = place(self.written, chunk.start, len(chunk.samples))
+        silence, known = alignment(self.written, chunk.start, len(chunk.samples))
         self.silence += silence
         for begin in range(0, silence, RATE_HZ):
             self._put(np.zeros(min(RATE_HZ, silence - begin), np.int16))
@@ -52,11 +52,11 @@ class _Track:
         self.written += len(samples)
 
 
-class Tracks:
+class AudioTracks:
     """Writes each channel's audio to its own file; blocks.
 
     Args:
-        folder: Where the files go; each is made with its channel's first sample.
+        folder: Of the session; each file is made with its channel's first sample.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Tracks:
         self._tracks: dict[int, _Track] = {}
 
     def write(self, chunk: AudioChunk) -> None:
-        """Put a chunk at its place, with silence where audio is missing before it.
+        """Write a chunk at its position, with silence where audio is missing before it.
 
         Raises:
             OSError: It cannot be written, with ENOSPC where the disk is full.
@@ -95,13 +95,13 @@ class Tracks:
             raise self._reason(failed) from failed
 
     def written(self) -> list[AudioTrack]:
-        """What the files hold."""
+        """A description of each file."""
         return [
             AudioTrack(channel=channel, file=audio_file(channel), samples=track.written, silence=track.silence)
             for channel, track in sorted(self._tracks.items())
         ]
 
     def _reason(self, error: soundfile.LibsndfileError) -> OSError:
-        if shutil.disk_usage(self._folder).free < _TOO_LITTLE:
+        if shutil.disk_usage(self._folder).free < _FULL_BELOW:
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return OSError(errno.EIO, str(error))

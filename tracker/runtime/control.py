@@ -136,8 +136,8 @@ class Control:
     """Steers a session from outside, and ends it: drain first, abort second.
 
     Attributes:
-        drained: Set when nothing more shall be heard.
-        aborted: Set when it shall end at once.
+        drained: Set once the session shall listen no more, but finish what was heard.
+        aborted: Set once it shall end at once.
         requests: The other requests in order, for the pipeline.
     """
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def with_signals(work: Callable[[Control], Awaitable[T]], report: Callable[[str], None]) -> T:
-    """Run something that ends early when asked: the first Ctrl-C or SIGTERM drains, the next one ends at once."""
+    """Run something that Ctrl-C or SIGTERM ends early: the first one drains, the next one ends at once."""
     control = Control()
     result: list[T] = []
     failure: Exception | None = None

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from tracker.events import Event, Preview
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Takes a session's events in order until they end.
 

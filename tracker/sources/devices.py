@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import SourceError
+from tracker.errors import SourceError, needs_extra
 
 PortAudio = Any
 """The module sounddevice, or what stands in for it; sounddevice has no type hints."""
@@ -41,12 +41,12 @@ def load_portaudio() -> PortAudio:
     """Import sounddevice only once a microphone is wanted: files need no PortAudio.
 
     Raises:
-        SourceError: sounddevice or the PortAudio library is not installed.
+        ExtraMissing: sounddevice is not installed.
+        SourceError: The PortAudio library is not installed.
     """
     try:
-        import sounddevice
-    except ImportError:
-        raise SourceError("mic: the package sounddevice is missing; install it: pip install sounddevice") from None
+        with needs_extra("mic", "a microphone"):
+            import sounddevice
     except OSError:
         raise SourceError(
             "mic: the PortAudio library is missing; install it (Debian, Ubuntu: apt install libportaudio2)"

@@ -41,6 +41,7 @@ class AudioChunk:
         return samples_to_ns(self.start + len(self.samples), RATE_HZ)
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where audio comes from. Opened once; iterated once; `stop` ends the iteration cleanly."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tracker.errors import SourceError
+from tracker.errors import SourceError, needs_extra
 from tracker.sources.video import OpenCV
 
 
@@ -12,13 +12,15 @@ def load_opencv() -> OpenCV:
     """The module cv2, keeping to one thread: looking must never take both cores from listening.
 
     Raises:
-        SourceError: It is not installed, or a library that it needs is not.
+        ExtraMissing: It is not installed.
+        SourceError: A library that it needs is not installed.
     """
     # It and its FFmpeg write to the terminal what we say ourselves, or what is no fault: a camera that is away.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
-        import cv2
+        with needs_extra("video", "video", 'set video.source = ""'):
+            import cv2
     except ImportError as error:
         raise SourceError(
             f"video: OpenCV cannot be loaded ({error}); install what it needs (Debian, Ubuntu: apt install libgl1 "

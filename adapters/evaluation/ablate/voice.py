@@ -2,7 +2,7 @@
 
 Pooling over time is among the parts, so that the frames themselves are kept, in float16; only these two corpora, of
 which that takes 0.3 GB. The summaries are made from them. Metrics are unweighted average recall, 7 classes, of
-speakers who were not trained on: at their first turn, and with all their other turns heard before.
+speakers who were not trained on: at their first turn, and after all their other turns.
 
 Letters: ``clips``, ``frames`` of all clips one behind the other, ``dim`` of a frame, ``time`` of the longest clip of a
 batch, ``states`` of the speech encoder, ``summary`` width of a voice's vector, ``b`` rows.
@@ -58,7 +58,7 @@ class Frames:
 
 
 def load(data: Path, label_set: LabelSet, encoder: Callable[[], Encoder]) -> tuple[VoiceRows, Frames]:
-    """Hear RAVDESS and EMO-DB, or take what was heard from the cache.
+    """Encode RAVDESS and EMO-DB, or take the frames from the cache.
 
     Args:
         data: Folder with one folder per corpus.
@@ -69,9 +69,9 @@ def load(data: Path, label_set: LabelSet, encoder: Callable[[], Encoder]) -> tup
 
     def make() -> dict[str, Tensor]:
         loaded = encoder()
-        heard = [loaded.encode(read_clip(clip)).features.values for clip in progress(chosen.clips, "encoding voices")]
-        lengths = torch.tensor([len(values) for values in heard])
-        return {"frames": torch.from_numpy(np.concatenate(heard)).half(), "lengths": lengths}
+        encoded = [loaded.encode(read_clip(clip)).features.values for clip in progress(chosen.clips, "encoding voices")]
+        lengths = torch.tensor([len(values) for values in encoded])
+        return {"frames": torch.from_numpy(np.concatenate(encoded)).half(), "lengths": lengths}
 
     found = cached_tensors("frames", (SPEC, contents(chosen.clips)), make)
     frames = Frames(found["frames"], found["lengths"])
@@ -202,7 +202,7 @@ def _fit_attentive(
 
 
 def evaluate(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int) -> tuple[float, float]:
-    """Unweighted average recall of held-out speakers, by turns heard before: none, and all others."""
+    """Unweighted average recall of held-out speakers, after none and after all of their other turns."""
     score, held = fit(variant, recipe, rows, frames, seed), rows.held_out
     recalls = []
     for turns in (TURNS_BEFORE[0], TURNS_BEFORE[-1]):

@@ -1,5 +1,8 @@
 import json
+import os
+import re
 import socket
+from importlib.metadata import requires
 
 import pytest
 
@@ -40,6 +43,35 @@ def test_a_port_that_is_taken_and_a_broker_that_does_not_answer():
         assert finding.state == "ok"
     (finding,) = check.broker(load(None, {}, [f"mqtt.url=mqtt://127.0.0.1:{port}"]))
     assert (finding.state, "cannot be reached" in finding.found) == ("note", True)
+
+
+def test_another_package_that_is_imported_as_adapters(tmp_path, monkeypatch):
+    assert found(check.package_adapters(), "adapters").state == "ok"
+    info = tmp_path / "adapters-1.3.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: adapters\nVersion: 1.3.0\n")
+    (info / "top_level.txt").write_text("adapters\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    finding = found(check.package_adapters(), "adapters")
+    assert (finding.state, "pip uninstall adapters" in finding.do) == ("missing", True)
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters" / "__init__.py").touch()
+    done = tracker("check", folder=tmp_path, environment=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.out, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: another package is imported as adapters")
+
+
+def test_extras_are_those_that_can_be_installed(monkeypatch):
+    wanted: dict[str, int] = {}
+    for requirement in requires("emotion-tracker"):
+        if extra := re.search(r'extra == "(.+)"$', requirement):
+            wanted[extra[1]] = wanted.get(extra[1], 0) + 1
+    assert {name: len(modules) for name, (_, modules) in check.EXTRAS.items()} == {
+        name: count for name, count in wanted.items() if name not in ("all", "dev")
+    }
+    assert {finding.state for finding in check.extras()} == {"ok"}
+    monkeypatch.setattr(check, "find_spec", lambda module: module != "jinja2")
+    assert found(check.extras(), "extra report").do == "for tracker report: pip install 'emotion-tracker[report]'"
 
 
 def test_a_look_that_fails_is_a_finding(monkeypatch):

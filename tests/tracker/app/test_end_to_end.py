@@ -13,9 +13,9 @@ import soundfile
 
 from tests.support.brokers import Mosquitto, subscribed
 from tests.support.command import Tracker, asset, events_in, telephone, tracker, turns
+from tests.support.sessions import bare
 from tests.support.sound import SoundCard, absent, until
 from tracker.events import SessionEnded, TurnSkipped, from_json
-from tracker.recordings.diff import bare
 from tracker.recordings.format import EVENTS
 from tracker.recordings.replay import read_session
 

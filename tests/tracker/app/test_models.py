@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from adapters.assets import asset_folder
+from adapters.contract import asset_folder
 from adapters.features.acoustic import SpeechEncoder
 from tracker.observe.campplus import VoiceEmbedder, filterbank
 from tracker.observe.transcribe import TextGate, Transcriber

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from jsonschema import Draft202012Validator
 
-from adapters.errors import AdapterError
+from adapters.contract import AdapterError
 from tests.support.command import events_in
 from tests.support.sessions import conversation
 from tracker.cli import main
@@ -42,7 +42,9 @@ def test_training_without_its_extra(monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name, raising=False)
     code, _, err = run(monkeypatch, capsys, "evaluate", "--data", ".")
     assert code != 0
-    assert err == "error: sklearn.metrics is not installed: pip install 'emotion-tracker[train]'\n"
+    assert (
+        err == "error: tracker evaluate needs sklearn, which is not installed: pip install 'emotion-tracker[train]'\n"
+    )
 
 
 @pytest.mark.parametrize(

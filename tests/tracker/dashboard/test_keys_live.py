@@ -66,7 +66,7 @@ def test_a_crash_gives_the_terminal_back(tmp_path):
     code = (
         "import anyio, sys; from rich.console import Console; from tracker.dashboard.terminal import Terminal;"
         "from tracker.runtime.clock import SystemClock; t = Terminal(Console(), SystemClock(), 8, '', sys.stdin);"
-        "t.steer('live', print)\n"
+        "t.read_keys('live', print)\n"
         "async def events():\n"
         "    await anyio.sleep(1)\n"
         "    raise RuntimeError('oh')\n"

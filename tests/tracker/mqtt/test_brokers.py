@@ -20,7 +20,7 @@ from tracker.errors import SinkError
 from tracker.events import from_json
 from tracker.mqtt.address import Address
 from tracker.mqtt.broker import embedded_broker
-from tracker.mqtt.connection import Connector
+from tracker.mqtt.client import Connector
 from tracker.mqtt.credentials import Login
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import MemoryOutbox
@@ -174,7 +174,7 @@ PUBLISHING = """
 import sys, anyio
 from tests.support.sessions import conversation
 from tracker.mqtt.address import Address
-from tracker.mqtt.connection import Connector
+from tracker.mqtt.client import Connector
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.sink import Endpoint, MqttSink
 from tracker.mqtt.outbox import MemoryOutbox

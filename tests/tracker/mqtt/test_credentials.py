@@ -16,7 +16,7 @@ from tests.support.sessions import conversation, given_out
 from tests.tracker.mqtt.test_brokers import published
 from tracker.errors import SinkError
 from tracker.mqtt.address import Address
-from tracker.mqtt.connection import Connector
+from tracker.mqtt.client import Connector
 from tracker.mqtt.credentials import PASSWORD, USERNAME, Login, login, trust
 
 

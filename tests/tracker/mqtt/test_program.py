@@ -73,7 +73,7 @@ async def test_commands_are_not_obeyed_where_they_are_not_allowed(mosquitto, tmp
 
 
 async def test_the_subscriber_of_the_documentation(mosquitto, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (TOP / "docs" / "mqtt.md").read_text(), re.DOTALL)
     command = [sys.executable, "-c", code, "127.0.0.1", str(mosquitto.port)]
     with anyio.fail_after(120):
         async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as subscriber:

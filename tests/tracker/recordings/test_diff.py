@@ -3,9 +3,9 @@ import json
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.sessions import Script, conversation, sessions
+from tests.support.sessions import Script, bare, conversation, sessions
 from tracker.events import TurnEnded, TurnSkipped
-from tracker.recordings.diff import align, bare, compare
+from tracker.recordings.diff import align, compare
 from tracker.recordings.diff_text import lines, to_plain
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from adapters.contract import Absent, Features, FeatureSpec
 from tests.support.command import telephone, tracker, turns
 from tracker.observe.observed import ObservedTurn, Transcript
-from tracker.recordings.features import FeatureKeeper
-from tracker.recordings.retention import Retention, due, find, prune
+from tracker.recordings.features import FeatureRecorder
+from tracker.recordings.retention import Retention, expired_kinds, find_sessions, prune
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def test_a_turns_features_are_kept_as_they_were_and_it_is_judged(tmp_path)
         judged.append(turn)
         return turn
 
-    keeper = FeatureKeeper(recognise, tmp_path, said.append)
+    keeper = FeatureRecorder(recognise, tmp_path, said.append)
     frames = np.arange(8, dtype=np.float32).reshape(2, 4)
     heard, silent = observed(7, Features(SPEC, frames)), observed(8, Absent("voice under 0.8 s"))
     assert [await keeper(heard), await keeper(silent)] == judged == [heard, silent]
@@ -49,7 +49,7 @@ async def test_a_full_disk_is_said_once_and_turns_are_judged_all_the_same(tmp_pa
         judged.append(turn.turn.number)
         return turn
 
-    keeper = FeatureKeeper(recognise, tmp_path / "gone", said.append)
+    keeper = FeatureRecorder(recognise, tmp_path / "gone", said.append)
     for number in (1, 2):
         await keeper(observed(number, Features(SPEC, np.zeros((1, 4), np.float32))))
     assert judged == [1, 2]
@@ -63,8 +63,8 @@ def test_a_session_keeps_them_where_wanted_and_prune_takes_them(tmp_path):
     heard = [turn for turn in turns(done.events) if turn.modalities["audio"] == "used"]
     files = sorted((tmp_path / "call").glob("features-*.safetensors"))
     assert [file.name for file in files] == [f"features-{turn.turn:05d}.safetensors" for turn in heard]
-    (found,) = find(tmp_path / "call")
-    kinds = due(found, Retention(features=1), datetime.now(UTC) + timedelta(days=2))
+    (found,) = find_sessions(tmp_path / "call")
+    kinds = expired_kinds(found, Retention(features=1), datetime.now(UTC) + timedelta(days=2))
     assert kinds == ["features"]
     prune(found, kinds)
     assert list((tmp_path / "call").glob("features-*")) == []

@@ -19,7 +19,7 @@ from tracker.errors import SessionError, SinkError
 from tracker.events import to_json
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
-from tracker.recordings.tracks import place
+from tracker.recordings.tracks import alignment
 from tracker.sources.files import FileSource
 from tracker.sources.media import AudioChunk
 from tracker.sources.resample import to_pcm16
@@ -100,10 +100,10 @@ async def test_a_channel_without_a_sample_has_no_file(tmp_path):
 
 
 def test_audio_that_is_there_already_is_left_out():
-    assert place(written=100, start=100, length=50) == (0, 0)
-    assert place(written=100, start=130, length=50) == (30, 0)
-    assert place(written=100, start=80, length=50) == (0, 20)
-    assert place(written=100, start=10, length=50) == (0, 50)
+    assert alignment(written=100, start=100, length=50) == (0, 0)
+    assert alignment(written=100, start=130, length=50) == (30, 0)
+    assert alignment(written=100, start=80, length=50) == (0, 20)
+    assert alignment(written=100, start=10, length=50) == (0, 50)
 
 
 def test_sixteen_bit_audio_stays_as_it_was_and_louder_is_clipped():

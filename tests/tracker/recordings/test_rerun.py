@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
-from tests.support.sessions import LABELS, Script
+from tests.support.sessions import LABELS, Script, bare
 from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
 from tracker.events import RequestEvent, SessionEnded, TurnEnded
 from tracker.pipeline import SessionInfo, run
-from tracker.recordings.diff import bare, compare
+from tracker.recordings.diff import compare
 from tracker.recordings.format import AudioTrack, StartFile, StopFile
 from tracker.recordings.replay import RecordedSession
-from tracker.recordings.rerun import not_the_same, past_of, tracks_of
+from tracker.recordings.rerun import Rerun, audio_files, expected_differences
 from tracker.runtime.control import Control, Mark, Pause, Rename, Resume
 from tracker.sources.media import AudioChunk
 from tracker.sources.recorded import RecordedSource
@@ -56,16 +56,15 @@ def recorded(events, channels=1, audio=()) -> RecordedSession:
 
 async def again(source, events):
     """Run the same media a second time."""
-    past, collect = past_of(recorded(events)), Collect()
+    rerun, collect = Rerun(recorded(events)), Collect()
 
     def made(channels):
         made = replace(steps(), cutter=TurnCutter(channels, loud_is_voice, LIMITS, None))
-        for at in past.pauses:
+        for at in rerun.pauses:
             made.cutter.pause(at)
         return made
 
-    how = "stopped" if past.stopped else "completed"
-    info = SessionInfo(header, stamp, past.asked, how)
+    info = SessionInfo(header, stamp, rerun.requests, rerun.ended_as)
     await run(source, made, outlets(collect), info, FakeClock(), Control())
     return collect.events
 
@@ -219,34 +218,40 @@ def test_what_is_heard_is_what_is_kept():
 
 def test_what_a_second_run_takes_over():
     script = Script().start(live=True).marks(1, "here").pauses(2.0000625).resumes(2.0000625, 500)
-    past = past_of(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
-    assert (past.source, past.live, past.stopped, past.pauses) == ("telephone.wav", True, True, [32_001])
-    assert len(past.asked) == 4
-    assert all(isinstance(event, RequestEvent) for event in past.asked)
+    rerun = Rerun(recorded(script.renames(3, "Speaker 1", "Ada").end(4, outcome="stopped")))
+    start = rerun.recorded.start
+    assert (start.source, start.live, rerun.ended_as, rerun.pauses) == ("telephone.wav", True, "stopped", [32_001])
+    assert len(rerun.requests) == 4
+    assert all(isinstance(event, RequestEvent) for event in rerun.requests)
 
 
 def test_a_session_without_audio_is_refused_in_a_sentence(tmp_path):
     events = Script().start(channels=2).end(1)
     with pytest.raises(SessionError, match=r"its audio was not kept, .* record.audio = true can"):
-        tracks_of(tmp_path, recorded(events))
+        audio_files(tmp_path, recorded(events))
     tracks = [AudioTrack(channel=at, file=f"audio-{at}.flac", samples=1, silence=0) for at in range(2)]
     with pytest.raises(SessionError, match="its audio was not kept"):
-        tracks_of(tmp_path, recorded(events, 2, tracks))
+        audio_files(tmp_path, recorded(events, 2, tracks))
     (tmp_path / "audio-1.flac").touch()
     with pytest.raises(SessionError, match=r"audio-0.flac is missing; without it the session is not the same"):
-        tracks_of(tmp_path, recorded(events, 2, tracks))
+        audio_files(tmp_path, recorded(events, 2, tracks))
     # One that was cut off has what it has.
-    assert tracks_of(tmp_path, recorded(events[:-1], 2)) == [(1, Path(tmp_path / "audio-1.flac"))]
+    assert audio_files(tmp_path, recorded(events[:-1], 2)) == [(1, Path(tmp_path / "audio-1.flac"))]
 
 
 def test_why_a_second_run_may_differ():
     events = Script().start().end(1)
     models = dict(events[0].models)
-    assert not_the_same(recorded(events), models) == []
-    assert not_the_same(recorded(events), models | {"adapter": "other"}) == ["the adapter was meld-1, and is other now"]
-    (cut,) = not_the_same(recorded(events[:-1]), models)
+    assert expected_differences(recorded(events), models) == []
+    assert expected_differences(recorded(events), models | {"adapter": "other"}) == [
+        "the adapter was meld-1, and is other now"
+    ]
+    (cut,) = expected_differences(recorded(events[:-1]), models)
     assert "cut off" in cut
-    assert len(not_the_same(recorded(Script().start().end(1, outcome="aborted", dropped={"chunks": 1})), models)) == 2
+    assert (
+        len(expected_differences(recorded(Script().start().end(1, outcome="aborted", dropped={"chunks": 1})), models))
+        == 2
+    )
 
 
 def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
@@ -263,19 +268,20 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
         ("call.wav", {"video": {"source": ""}}, "no camera"),
         ("old.wav", {}, "no camera"),  # from before there was a picture
     ]:
-        past = past_of(seen(source, config, {}))
-        assert past.picture(tmp_path) == NoPicture(reason)
+        assert Rerun(seen(source, config, {})).picture(tmp_path) == NoPicture(reason)
     talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
-    assert past_of(talk).picture(tmp_path) == NoPicture("picture not kept")
-    (lost,) = not_the_same(talk, {name: model for name, model in talk.start.models.items() if name not in faces})
+    assert Rerun(talk).picture(tmp_path) == NoPicture("picture not kept")
+    (lost,) = expected_differences(
+        talk, {name: model for name, model in talk.start.models.items() if name not in faces}
+    )
     assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
     film = tmp_path / "video.mkv"
     film.touch()
-    assert past_of(talk).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "no picture")
-    assert past_of(live).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "camera off")
-    assert not_the_same(talk, talk.start.models) == []
+    assert Rerun(talk).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "no picture")
+    assert Rerun(live).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "camera off")
+    assert expected_differences(talk, talk.start.models) == []
     hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
-    assert past_of(hidden).picture(tmp_path) == NoPicture("picture not kept")
+    assert Rerun(hidden).picture(tmp_path) == NoPicture("picture not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():

@@ -21,7 +21,7 @@ from tracker.events import TurnEnded
 from tracker.recordings.format import EVENTS, STOP
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
-from tracker.recordings.retention import Retention, due, find, prune, verify
+from tracker.recordings.retention import Retention, expired_kinds, find_sessions, prune, verify
 
 pytestmark = pytest.mark.anyio
 
@@ -36,12 +36,12 @@ async def session(tmp_path):
 
 
 def faults(folder: Path) -> list[str]:
-    (found,) = find(folder)
+    (found,) = find_sessions(folder)
     return verify(found)
 
 
 async def test_a_whole_session_has_no_fault(session):
-    assert [found.folder for found in find(session.parent)] == [session]
+    assert [found.folder for found in find_sessions(session.parent)] == [session]
     assert faults(session) == []
 
 
@@ -71,7 +71,7 @@ async def test_a_recording_that_was_cut_off_is_no_damage(session):
     (session / STOP).unlink()
     with (session / EVENTS).open("ab") as log:
         log.write(b'{"torn')
-    (found,) = find(session)
+    (found,) = find_sessions(session)
     assert (found.state, verify(found)) == ("cut off", [])
 
 
@@ -79,8 +79,8 @@ async def test_each_kind_goes_when_its_time_is_over(session):
     retention = Retention(audio=10, text=20, events=30)
 
     def at(days: float):
-        found = next(find(session))
-        kinds = due(found, retention, STARTED_AT + days * DAY)
+        found = next(find_sessions(session))
+        kinds = expired_kinds(found, retention, STARTED_AT + days * DAY)
         prune(found, kinds)
         return kinds
 
@@ -93,21 +93,21 @@ async def test_each_kind_goes_when_its_time_is_over(session):
     assert [event.emotion for event in kept.events if isinstance(event, TurnEnded)] == ["neutral", "surprise", "joy"]
     assert "hello" not in (session / EVENTS).read_text().lower()
     assert faults(session) == []
-    assert next(find(session)).pruned == ("audio", "text")
+    assert next(find_sessions(session)).pruned == ("audio", "text")
     assert at(25) == []
     assert at(30) == ["events"]
     assert not session.exists()
 
 
 async def test_nothing_goes_where_no_time_is_set(session):
-    assert due(next(find(session)), Retention(), datetime.now(UTC)) == []
+    assert expired_kinds(next(find_sessions(session)), Retention(), datetime.now(UTC)) == []
 
 
 async def test_what_may_still_be_recorded_is_left_alone(session):
     (session / STOP).unlink()
-    found, now = next(find(session)), datetime.now(UTC)
-    assert due(found, Retention(audio=1), now) == []
-    assert due(found, Retention(audio=1), now + 2 * DAY) == ["audio"]
+    found, now = next(find_sessions(session)), datetime.now(UTC)
+    assert expired_kinds(found, Retention(audio=1), now) == []
+    assert expired_kinds(found, Retention(audio=1), now + 2 * DAY) == ["audio"]
 
 
 async def test_words_that_shall_not_be_kept_never_come_to_the_disk(tmp_path):
@@ -118,9 +118,9 @@ async def test_words_that_shall_not_be_kept_never_come_to_the_disk(tmp_path):
 
 
 def test_where_there_is_nothing(tmp_path):
-    assert list(find(tmp_path)) == []
+    assert list(find_sessions(tmp_path)) == []
     with pytest.raises(SessionError, match="there is no such folder"):
-        list(find(tmp_path / "none"))
+        list(find_sessions(tmp_path / "none"))
 
 
 async def test_from_the_command_line(session):
@@ -154,7 +154,7 @@ def test_killed_at_any_moment_it_is_readable(seed, tmp_path):
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
     process.wait(10)
-    (found,) = find(tmp_path / "one")
+    (found,) = find_sessions(tmp_path / "one")
     assert verify(found) == []
     assert found.session
     assert len(found.session.events) == log.read_bytes().count(b"\n") >= after

@@ -1,4 +1,4 @@
-"""What every format is written from: the judged turns of a session, each with its speaker's name."""
+"""The input of every format: the judged turns of a session, each with the name of its speaker."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NO_TEXT = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uff
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class NamedTurn:
     """One judged turn.
 
     Attributes:
         event: As it was published.
-        name: What its speaker is called; one line, never empty.
-        text: What was said, in one line; empty where the words were not kept.
+        name: Of its speaker; one line, never empty.
+        text: The words, in one line; empty where they were not kept.
     """
 
     event: TurnEnded
@@ -51,7 +51,7 @@ class Conversation:
     """A session's judged turns.
 
     Attributes:
-        source: What was listened to: mic, stdin, or a file's name.
+        source: mic, stdin, or the name of a file.
         started_at: Wall time of media time 0, RFC 3339.
         labels: The emotions.
         turns: In the order of their start; turns of people who talk at once overlap.
@@ -61,7 +61,7 @@ class Conversation:
     source: str
     started_at: str
     labels: tuple[str, ...]
-    turns: tuple[Spoken, ...]
+    turns: tuple[NamedTurn, ...]
     audio: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -74,11 +74,11 @@ def conversation(
 ) -> Conversation:
     """The turns of a session.
 
-    A speaker is called by the last name given in the session, also in the turns before; by the id without one.
+    A speaker has the last name given in the session, also in earlier turns; without one, the id.
 
     Args:
         events: Of one session.
-        source: What was listened to.
+        source: mic, stdin, or the name of a file.
         started_at: Wall time of media time 0, RFC 3339.
         labels: The emotions that the session announced; others that a turn carries are added.
         audio: Relative URLs of the channels' audio.
@@ -93,8 +93,10 @@ def conversation(
         elif isinstance(event, SpeakerRenamed):
             names[event.speaker] = event.name
     turns.sort(key=lambda turn: (turn.start_ns, turn.turn))
-    spoken = (Spoken(turn, _called(names.get(turn.speaker, ""), turn.speaker), one_line(turn.text)) for turn in turns)
-    return Conversation(source, started_at, tuple(found), tuple(spoken), audio or {})
+    named = (
+        NamedTurn(turn, _display_name(names.get(turn.speaker, ""), turn.speaker), one_line(turn.text)) for turn in turns
+    )
+    return Conversation(source, started_at, tuple(found), tuple(named), audio or {})
 
 
 def one_line(text: str) -> str:
@@ -133,5 +135,5 @@ def _ms(ns: int) -> int:
     return (ns + NS_PER_MS // 2) // NS_PER_MS
 
 
-def _called(name: str, speaker: str) -> str:
+def _display_name(name: str, speaker: str) -> str:
     return one_line(name) or one_line(speaker) or "unnamed"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tracker.recordings.exports.conversation import Conversation, Spoken, distinct, one_line
+from tracker.recordings.exports.conversation import Conversation, NamedTurn, distinct, one_line
 
 _SCHEMA_AT = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
@@ -48,7 +48,7 @@ def eaf(conversation: Conversation) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _slots(order: Element, turns: Sequence[Spoken]) -> dict[tuple[int, int], str]:
+def _slots(order: Element, turns: Sequence[NamedTurn]) -> dict[tuple[int, int], str]:
     """Two slots for each turn, in the order of time: by the turn's number, and 0 for its start, 1 for its end."""
     starts = [(turn.start_ms, number, 0) for number, turn in enumerate(turns)]
     ends = [(turn.end_ms, number, 1) for number, turn in enumerate(turns)]
@@ -59,7 +59,7 @@ def _slots(order: Element, turns: Sequence[Spoken]) -> dict[tuple[int, int], str
     return slots
 
 
-def _lanes(turns: Sequence[Spoken]) -> dict[tuple[str, int], tuple[str, list[int]]]:
+def _lanes(turns: Sequence[NamedTurn]) -> dict[tuple[str, int], tuple[str, list[int]]]:
     """For each speaker's name and lane: what it is called, and the numbers of its turns, which do not overlap."""
     lanes: dict[tuple[str, int], list[int]] = {}
     for number, turn in enumerate(turns):
@@ -72,7 +72,7 @@ def _lanes(turns: Sequence[Spoken]) -> dict[tuple[str, int], tuple[str, list[int
 
 
 def _tiers(
-    place: str, name: str, turns: Iterable[tuple[int, Spoken]], slots: Mapping[tuple[int, int], str]
+    place: str, name: str, turns: Iterable[tuple[int, NamedTurn]], slots: Mapping[tuple[int, int], str]
 ) -> list[Element]:
     words, emotion, confidence = (
         Element("TIER", {"LINGUISTIC_TYPE_REF": kind, "PARTICIPANT": name, "TIER_ID": f"{kind}@{place}"})

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tracker.recordings.exports.conversation import Conversation, Spoken, distinct, one_line
+from tracker.recordings.exports.conversation import Conversation, NamedTurn, distinct, one_line
 
 NAMESPACE = "http://www.w3.org/2009/10/emotionml"
 TURN_NAMESPACE = "urn:emotion-tracker:turn"
@@ -43,7 +43,7 @@ def emotionml(conversation: Conversation) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _emotion(turn: Spoken, names: Mapping[str, str], audio: str | None) -> Element:
+def _emotion(turn: NamedTurn, names: Mapping[str, str], audio: str | None) -> Element:
     event = turn.event
     start, end = (round(datetime.fromisoformat(at).timestamp() * 1000) for at in (event.start_time, event.end_time))
     element = Element("emotion", {"id": f"turn-{event.turn}", "start": str(start), "end": str(max(start, end))})

@@ -6,7 +6,7 @@ import io
 from datetime import datetime
 from typing import Any
 
-from tracker.errors import TrackerError
+from tracker.errors import needs_extra
 from tracker.events import SCHEMA
 from tracker.recordings.exports.conversation import Conversation
 from tracker.recordings.exports.table import FIELDS, columns, rows
@@ -18,13 +18,11 @@ def parquet(conversation: Conversation) -> bytes:
     """The whole file; wall times are UTC, probabilities 64 bit floats.
 
     Raises:
-        TrackerError: pyarrow is missing.
+        ExtraMissing: pyarrow is not installed.
     """
-    try:
+    with needs_extra("export", "--format parquet"):
         import pyarrow as pa
         from pyarrow.parquet import write_table
-    except ModuleNotFoundError as error:
-        raise TrackerError("Parquet needs pyarrow: pip install 'emotion-tracker[export]'") from error
     kinds = {
         **dict.fromkeys(("turn", "channel"), pa.int64()),
         **dict.fromkeys(("start_s", "end_s", "confidence"), pa.float64()),

@@ -6,7 +6,7 @@ these kinds are replaced by ones that look alike. Subtitles may overlap.
 
 from __future__ import annotations
 
-from tracker.recordings.exports.conversation import Conversation, Spoken, clock
+from tracker.recordings.exports.conversation import Conversation, NamedTurn, clock
 
 _LOOK_ALIKES = str.maketrans("<>{}", "‹›❴❵")
 
@@ -16,7 +16,7 @@ def srt(conversation: Conversation) -> str:
     return "\n".join(_subtitle(number, turn) for number, turn in enumerate(conversation.turns, start=1))
 
 
-def _subtitle(number: int, turn: Spoken) -> str:
+def _subtitle(number: int, turn: NamedTurn) -> str:
     words = plain(f"{turn.name} [{turn.emotion}]: {turn.text}".rstrip())
     return f"{number}\n{clock(turn.start_ms, ',')} --> {clock(turn.end_ms, ',')}\n{words}\n"
 

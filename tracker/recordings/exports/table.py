@@ -9,7 +9,7 @@ import csv
 import io
 import re
 
-from tracker.recordings.exports.conversation import Conversation, Spoken, distinct
+from tracker.recordings.exports.conversation import Conversation, NamedTurn, distinct
 from tracker.runtime.clock import NS_PER_S
 
 FIELDS = (
@@ -56,7 +56,7 @@ def _emotions(conversation: Conversation) -> dict[str, str]:
     return distinct(conversation.labels, str, taken=FIELDS)
 
 
-def _fields(turn: Spoken) -> dict[str, Value]:
+def _fields(turn: NamedTurn) -> dict[str, Value]:
     event = turn.event
     return {
         **{name: getattr(event, name) for name in FIELDS if name not in ("speaker_name", "start_s", "end_s")},

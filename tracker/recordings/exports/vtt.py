@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tracker.recordings.exports.conversation import Conversation, Spoken, clock
+from tracker.recordings.exports.conversation import Conversation, NamedTurn, clock
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # section 3.3: with them, no --> is left either
 
@@ -18,9 +18,9 @@ def vtt(conversation: Conversation) -> str:
     return "".join(["WEBVTT\n", *(_cue(turn) for turn in conversation.turns)])
 
 
-def _cue(turn: Spoken) -> str:
+def _cue(turn: NamedTurn) -> str:
     times = f"{clock(turn.start_ms, '.')} --> {clock(turn.end_ms, '.')}"
-    name, emotion, text = (words.translate(_ESCAPES) for words in (turn.name, turn.emotion, turn.text))
+    name, emotion, text = (part.translate(_ESCAPES) for part in (turn.name, turn.emotion, turn.text))
     style = re.sub(r"[^\w-]+", "_", turn.event.emotion) or "_"
-    said = f" {text}" if text else ""
-    return f"\nturn-{turn.event.turn}\n{times}\n<v {name}><c.{style}>[{emotion}]</c>{said}</v>\n"
+    words = f" {text}" if text else ""
+    return f"\nturn-{turn.event.turn}\n{times}\n<v {name}><c.{style}>[{emotion}]</c>{words}</v>\n"

@@ -66,18 +66,18 @@ def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
         raise SessionError(f"{where}: cannot be written ({error.strerror})") from error
 
 
-def _read(folder: Path, seen_from: Path) -> Conversation:
+def _read(folder: Path, relative_to: Path) -> Conversation:
     session = read_session(folder)
     start = session.start
     found = {channel: folder / audio_file(channel) for channel in range(start.channels)}
-    audio = {channel: _url(path, seen_from) for channel, path in found.items() if path.is_file()}
+    audio = {channel: _url(path, relative_to) for channel, path in found.items() if path.is_file()}
     return conversation(session.events, start.source, start.started_at, start.labels, audio)
 
 
-def _url(path: Path, seen_from: Path) -> str:
+def _url(path: Path, relative_to: Path) -> str:
     """A file as a relative URL, so that the export may be moved together with the session, and tells no home folder."""
     try:
-        way = os.path.relpath(path, seen_from)
+        way = os.path.relpath(path, relative_to)
     except ValueError:  # on another drive of Windows
         return path.resolve().as_uri()
     return "./" + quote(Path(way).as_posix())

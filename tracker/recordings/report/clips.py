@@ -1,4 +1,4 @@
-"""The audio of single turns, small enough to travel inside a page."""
+"""The audio of single turns, compressed to fit into a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAD_NS = 150_000_000
 
 
 class Clips:
-    """Cuts clips out of a recorded session's audio; blocks.
+    """Cuts clips from a recorded session's audio; blocks.
 
     Args:
         folder: The session's.
@@ -27,7 +27,7 @@ class Clips:
         self._mp3 = "MP3" in soundfile.available_formats()
 
     def cut(self, channel: int, start_ns: int, end_ns: int) -> str | None:
-        """A stretch of a channel, and a little around it, as a ``data:`` URI; None where no audio was kept.
+        """A part of a channel, with a little padding, as a ``data:`` URI; None where no audio was kept.
 
         Raises:
             SessionError: The audio is damaged.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from tracker.errors import TrackerError
+from tracker.errors import needs_extra
 from tracker.events import SessionEnded
 from tracker.recordings.format import StartFile
 from tracker.recordings.report import plots
@@ -35,14 +35,10 @@ def page(start: StartFile, ended: SessionEnded | None, summary: Summary, clip: C
         clip: Gives a turn's audio.
 
     Raises:
-        TrackerError: jinja2 or matplotlib is missing.
+        ExtraMissing: jinja2 or matplotlib is not installed.
     """
-    try:
+    with needs_extra("report", "tracker report"):
         from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise TrackerError(
-            "tracker report writes with jinja2, which is not installed: pip install 'emotion-tracker[report]'"
-        ) from error
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True

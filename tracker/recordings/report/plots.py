@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracker.errors import TrackerError
+from tracker.errors import needs_extra
 from tracker.events import TurnEnded
 from tracker.recordings.report.summary import Summary
 from tracker.sinks.palette import assign, letter
@@ -158,15 +158,11 @@ def _patch(label: str, labels: Sequence[str], ink: str) -> Any:
 
 
 def _matplotlib() -> tuple[Any, Any]:
-    try:
+    with needs_extra("report", "tracker report"):
         import matplotlib as mpl
 
         mpl.use("Agg")
         from matplotlib import pyplot
-    except ImportError as error:
-        raise TrackerError(
-            "tracker report draws with matplotlib, which is not installed: pip install 'emotion-tracker[report]'"
-        ) from error
     return mpl, pyplot
 
 

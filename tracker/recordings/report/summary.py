@@ -1,4 +1,4 @@
-"""What a session comes to in numbers; pure."""
+"""Statistics of a session; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracker.metrics.stages import STAGES, stage_percentiles
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SpeakerSummary:
     """One speaker.
 
     Attributes:
@@ -42,12 +42,12 @@ class Summary:
         turns: All that were judged, in the order of their start.
         skipped: Turns that were not.
         marks: Moments that a user marked.
-        follows: How often one emotion of somebody was followed by another of somebody else.
+        follows: How often one emotion was followed by another of the next speaker.
         latencies: p50 and p95 of each stage, in milliseconds.
         confidence: p50 of the confidence; None without a turn.
     """
 
-    people: tuple[Person, ...]
+    people: tuple[SpeakerSummary, ...]
     turns: tuple[TurnEnded, ...]
     skipped: tuple[TurnSkipped, ...]
     marks: tuple[MomentMarked, ...]
@@ -61,15 +61,17 @@ class Summary:
         return sum(person.unsure for person in self.people)
 
     def name_of(self, speaker: str) -> str:
-        """What to call a speaker."""
+        """The name of a speaker."""
         return next((person.name for person in self.people if person.id == speaker), speaker)
 
 
 def summarise(events: Sequence[Event]) -> Summary:
-    """Count a session's events."""
+    """Summarise a session's events."""
     turns = sorted((event for event in events if isinstance(event, TurnEnded)), key=lambda turn: turn.start_ns)
     names = {event.speaker: event.name for event in events if isinstance(event, SpeakerRenamed)}
-    people = tuple(_person(speaker, names, turns) for speaker in dict.fromkeys(turn.speaker for turn in turns))
+    people = tuple(
+        _summarise_speaker(speaker, names, turns) for speaker in dict.fromkeys(turn.speaker for turn in turns)
+    )
     latencies = [turn.latency_ms for turn in turns]
     found = {name: stage_percentiles(latencies, name) for name in ("event", *STAGES)}
     return Summary(
@@ -84,7 +86,7 @@ def summarise(events: Sequence[Event]) -> Summary:
 
 
 def follows(turns: Sequence[TurnEnded]) -> Counter[tuple[str, str]]:
-    """Whose emotion follows whose: pairs of clear judgements where the speaker changes."""
+    """How often one emotion follows another: clear judgements of two turns where the speaker changes."""
     return Counter(
         (before.emotion, after.emotion)
         for before, after in pairwise(turns)
@@ -92,14 +94,14 @@ def follows(turns: Sequence[TurnEnded]) -> Counter[tuple[str, str]]:
     )
 
 
-def _person(speaker: str, names: dict[str, str], turns: Sequence[TurnEnded]) -> Person:
+def _summarise_speaker(speaker: str, names: dict[str, str], turns: Sequence[TurnEnded]) -> SpeakerSummary:
     own = tuple(turn for turn in turns if turn.speaker == speaker)
     lasted: Counter[str] = Counter()
     for turn in own:
         if not turn.abstained:
             lasted[turn.emotion] += turn.end_ns - turn.start_ns
     total = sum(lasted.values())
-    return Person(
+    return SpeakerSummary(
         id=speaker,
         name=names.get(speaker) or own[-1].speaker_name or speaker,
         turns=own,

@@ -12,11 +12,11 @@ from tests.support.command import Done, asset, telephone, tracker, turns
 from tests.support.faces import STEP_NS
 from tests.support.faces import turn as turn_of
 from tests.support.mjpeg import MjpegCamera, jpegs
+from tests.support.sessions import bare
 from tracker.observe.video.align import POINTS, cut
 from tracker.observe.video.choose import choose
 from tracker.observe.video.detect import FaceDetector
 from tracker.observe.video.look import Looker
-from tracker.recordings.diff import bare
 from tracker.sources.film import as_kept
 from tracker.sources.opencv import load_opencv
 from tracker.sources.pictures import pictures
@@ -120,7 +120,7 @@ def test_a_conversation_is_seen_and_judged_the_same_again(clips, tmp_path):
     assert len(said) >= 3
     for turn in said:
         assert turn.faces is not None
-        assert (turn.faces.face, turn.faces.chosen_by, turn.faces.seen) == (1, "only", 1)
+        assert (turn.faces.face, turn.faces.chosen_by, turn.faces.count) == (1, "only", 1)
         assert turn.faces.pictures == pytest.approx((turn.end_ns - turn.start_ns) / 0.2e9, abs=1.1)
         assert turn.modalities["video"] in ("used", "not read by this adapter")
         assert all(turn.start_ns <= step.at_ns < turn.end_ns for step in turn.faces.course)
