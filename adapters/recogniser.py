@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -143,8 +143,31 @@ class LlmRecogniser:
             AdapterError: The features are not those that the adapter was trained on, or another kind of recogniser
                 made the state.
         """
-        (result,) = self._follow([turn], [state])
-        return result
+        before, speaker = _own(state), turn.utterance.speaker
+        voice = _summary(turn.audio, self.card.audio, summarise, of="voice")
+        face = _summary(turn.video, self.card.video, summarise_face, of="face")
+        has_voice, has_face = (torch.tensor([isinstance(one, Tensor)]) for one in (voice, face))
+        profile = before.voices.get(speaker, VoiceProfile())
+        heard, total = _row(voice, SUMMARY_DIM), torch.from_numpy(profile.total)[None]
+        turns = torch.tensor([float(profile.turns)])
+        with torch.inference_mode():
+            normalised = self._head.voice.normalise(heard, total, turns) if self._head.voice else heard
+            words, dialogue = self._read(turn, before.dialogue, normalised, has_voice)
+            shape = self.card.shape
+            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
+            batch = HeadInput(
+                words=(nothing if words is None else words)[None],
+                has_words=torch.tensor([words is not None]),
+                voice=heard,
+                before=total,
+                turns=turns,
+                has_voice=has_voice,
+                face=_row(face, FACE_DIM),
+                has_face=has_face,
+            )
+            row = self._head(batch)[0].exp().double()
+        scores = self._scored(row / row.sum(), words is not None, _used(voice), _used(face))
+        return scores, LlmState(dialogue, _updated(before.voices, speaker, voice))
 
     def scores(self, turn: TurnInput) -> EmotionScores:
         """Classify one turn, its speaker's voice unknown.
@@ -153,14 +176,6 @@ class LlmRecogniser:
             AdapterError: As `follow`.
         """
         return self.follow(turn, LlmState())[0]
-
-    def scores_many(self, turns: Sequence[TurnInput]) -> list[EmotionScores]:
-        """Classify several turns; their scores do not depend on each other.
-
-        Raises:
-            AdapterError: As `follow`.
-        """
-        return [scores for scores, _ in self._follow(turns, [LlmState()] * len(turns))]
 
     def emotions(self, scores: EmotionScores) -> tuple[str, ...]:
         """The emotions that a turn may carry: the true one is among them as often as the adapter's card promises.
@@ -182,49 +197,6 @@ class LlmRecogniser:
         row = np.array(scores.probabilities)
         held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
         return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
-
-    def _follow(
-        self, turns: Sequence[TurnInput], states: Sequence[DialogueState]
-    ) -> list[tuple[EmotionScores, LlmState]]:
-        before = [_own(state) for state in states]
-        voices = [_summary(turn.audio, self.card.audio, summarise, of="voice") for turn in turns]
-        faces = [_summary(turn.video, self.card.video, summarise_face, of="face") for turn in turns]
-        profiles = [
-            state.voices.get(turn.utterance.speaker, VoiceProfile()) for turn, state in zip(turns, before, strict=True)
-        ]
-        voice = torch.stack([torch.zeros(SUMMARY_DIM) if isinstance(v, str) else v for v in voices])
-        totals = torch.from_numpy(np.stack([profile.total for profile in profiles]))
-        counts = torch.tensor([float(profile.turns) for profile in profiles])
-        has_voice = torch.tensor([not isinstance(v, str) for v in voices])
-        with torch.inference_mode():
-            normalised = self._head.voice.normalise(voice, totals, counts) if self._head.voice else voice
-            read = [
-                self._read(turn, state.dialogue, normalised[[row]], has_voice[[row]])
-                for row, (turn, state) in enumerate(zip(turns, before, strict=True))
-            ]
-            words = [states for states, _ in read]
-            shape = self.card.shape
-            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
-            batch = HeadInput(
-                words=torch.stack([nothing if w is None else w for w in words]),
-                has_words=torch.tensor([w is not None for w in words]),
-                voice=voice,
-                before=totals,
-                turns=counts,
-                has_voice=has_voice,
-                face=torch.stack([torch.zeros(FACE_DIM) if isinstance(f, str) else f for f in faces]),
-                has_face=torch.tensor([not isinstance(f, str) for f in faces]),
-            )
-            probabilities = self._head(batch).exp().double()
-        return [
-            (
-                self._scored(row / row.sum(), states is not None, _used(v), _used(f)),
-                LlmState(dialogue, _updated(state.voices, turn.utterance.speaker, v)),
-            )
-            for row, (states, dialogue), v, f, turn, state in zip(
-                probabilities, read, voices, faces, turns, before, strict=True
-            )
-        ]
 
     def _read(
         self,
@@ -280,6 +252,11 @@ def _updated(voices: Mapping[str, VoiceProfile], speaker: str, summary: Tensor |
     others = [(name, profile) for name, profile in voices.items() if name != speaker]
     latest = speaker, voices.get(speaker, VoiceProfile()).updated(summary.numpy())
     return dict([*others, latest][-_MOST_SPEAKERS:])
+
+
+def _row(summary: Tensor | str, dim: int) -> Float[Tensor, "1 summary"]:
+    """A batch of one summary; zeros where there is none."""
+    return torch.zeros(1, dim) if isinstance(summary, str) else summary[None]
 
 
 def _used(summary: Tensor | str) -> str:

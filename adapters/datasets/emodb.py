@@ -37,12 +37,5 @@ def load(folder: Path, split: str) -> Clips:
     return Clips(tuple(clips), refused).split(split)
 
 
-CORPUS = Corpus(
-    name="emodb",
-    title="EMO-DB",
-    licence="CC0",
-    kind=Clips,
-    labels=MELD_LABELS,
-    splits={"train": "without speaker 16", "dev": "speaker 16", "all": ""},
-    load=load,
-)
+SPLITS = {"train": "without speaker 16", "dev": "speaker 16", "all": ""}
+CORPUS = Corpus("emodb", "EMO-DB", "CC0", Clips, MELD_LABELS, SPLITS, load)

@@ -73,12 +73,4 @@ def load(folder: Path, split: str) -> Dialogues:
     return Dialogues(tuple(map(tuple, scenes.values())), refused)
 
 
-CORPUS = Corpus(
-    name="emorynlp",
-    title="EmoryNLP",
-    licence="Apache-2.0",
-    kind=Dialogues,
-    labels=LABELS,
-    splits=dict.fromkeys(("train", "dev", "test"), ""),
-    load=load,
-)
+CORPUS = Corpus("emorynlp", "EmoryNLP", "Apache-2.0", Dialogues, LABELS, {"train": "", "dev": "", "test": ""}, load)

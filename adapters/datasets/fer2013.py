@@ -95,7 +95,7 @@ def _from_table(
     labels: list[int] = []
     for row in read_rows(path, ("emotion", "pixels", "Usage"), refused):
         if row["Usage"] != split:
-            if row["Usage"] not in CORPUS.splits:
+            if row["Usage"] not in SPLITS:
                 refused[f"unknown split {row['Usage']!r}"] += 1
             continue
         face = _face(row["pixels"])
@@ -120,12 +120,5 @@ def _face(pixels: str) -> UInt8[np.ndarray, "48 48"] | None:
     return face
 
 
-CORPUS = Corpus(
-    name="fer2013",
-    title="FER2013",
-    licence="research use",
-    kind=Faces,
-    labels=MELD_LABELS,
-    splits=dict.fromkeys(("Training", "PublicTest", "PrivateTest"), ""),
-    load=load,
-)
+SPLITS = {"Training": "", "PublicTest": "", "PrivateTest": ""}
+CORPUS = Corpus("fer2013", "FER2013", "research use", Faces, MELD_LABELS, SPLITS, load)

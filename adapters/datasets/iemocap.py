@@ -114,12 +114,5 @@ def _lines(path: Path) -> list[str]:
         raise AdapterError(f"{path} is not text in UTF-8: {error}") from error
 
 
-CORPUS = Corpus(
-    name="iemocap",
-    title="IEMOCAP",
-    licence="research use, on request",
-    kind=Dialogues,
-    labels=LABELS,
-    splits={"train": "sessions 1-3", "dev": "session 4", "test": "session 5"},
-    load=load,
-)
+SPLITS = {"train": "sessions 1-3", "dev": "session 4", "test": "session 5"}
+CORPUS = Corpus("iemocap", "IEMOCAP", "research use, on request", Dialogues, LABELS, SPLITS, load)

@@ -87,12 +87,4 @@ def load(folder: Path, split: str) -> Dialogues:
     return Dialogues(tuple(map(tuple, dialogues.values())), refused)
 
 
-CORPUS = Corpus(
-    name="meld",
-    title="MELD",
-    licence="GPL-3.0",
-    kind=Dialogues,
-    labels=MELD_LABELS,
-    splits=dict.fromkeys(("train", "dev", "test"), ""),
-    load=load,
-)
+CORPUS = Corpus("meld", "MELD", "GPL-3.0", Dialogues, MELD_LABELS, {"train": "", "dev": "", "test": ""}, load)

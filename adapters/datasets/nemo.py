@@ -48,12 +48,5 @@ def load(folder: Path, split: str) -> Clips:
     return Clips(tuple(clips), refused).split(split)
 
 
-CORPUS = Corpus(
-    name="nemo",
-    title="nEMO",
-    licence="CC BY-NC-SA 4.0",
-    kind=Clips,
-    labels=MELD_LABELS,
-    splits={"train": "without speaker MP0", "dev": "speaker MP0", "all": ""},
-    load=load,
-)
+SPLITS = {"train": "without speaker MP0", "dev": "speaker MP0", "all": ""}
+CORPUS = Corpus("nemo", "nEMO", "CC BY-NC-SA 4.0", Clips, MELD_LABELS, SPLITS, load)

@@ -44,12 +44,7 @@ def load(folder: Path, split: str) -> Clips:
     return Clips(tuple(clips)).split(split)
 
 
-CORPUS = Corpus(
-    name="neutral-talk",
-    title="AMI meetings trn03-05, a pyannote.audio telephone call and LibriSpeech, as neutral",
-    licence="CC BY 4.0; MIT",
-    kind=Clips,
-    labels=LabelSet.of("neutral-talk", {"neutral": NEUTRAL}),
-    splits={"train": "first 18 s of each but LibriSpeech", "dev": "the rest", "all": ""},
-    load=load,
-)
+TITLE = "AMI meetings trn03-05, a pyannote.audio telephone call and LibriSpeech, as neutral"
+LABELS = LabelSet.of("neutral-talk", {"neutral": NEUTRAL})
+SPLITS = {"train": "first 18 s of each but LibriSpeech", "dev": "the rest", "all": ""}
+CORPUS = Corpus("neutral-talk", TITLE, "CC BY 4.0; MIT", Clips, LABELS, SPLITS, load)

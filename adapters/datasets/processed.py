@@ -330,43 +330,13 @@ def _convert(size: int) -> None:
     _save(samples, sys.stdout.buffer)
 
 
-_SPLITS = dict.fromkeys(("train", "valid", "test"), "")
-MELD = Corpus(
-    name="meld-processed",
-    title="MELD, features of MSE-Adapter",
-    licence="GPL-3.0",
-    kind=Samples,
-    labels=MELD_LABELS,
-    splits=_SPLITS,
-    load=partial(load, "meld"),
-)
+_SPLITS = {"train": "", "valid": "", "test": ""}
+MELD = Corpus("meld-processed", "MELD by MSE-Adapter", "GPL-3.0", Samples, MELD_LABELS, _SPLITS, partial(load, "meld"))
 CHERMA = Corpus(
-    name="cherma",
-    title="CHERMA, features of MSE-Adapter",
-    licence="research use",
-    kind=Samples,
-    labels=CHERMA_LABELS,
-    splits=_SPLITS,
-    load=partial(load, "cherma"),
+    "cherma", "CHERMA by MSE-Adapter", "research use", Samples, CHERMA_LABELS, _SPLITS, partial(load, "cherma")
 )
-MOSEI = Corpus(
-    name="mosei",
-    title="CMU-MOSEI, features of MMSA",
-    licence="research use",
-    kind=Samples,
-    labels=None,
-    splits=_SPLITS,
-    load=partial(load, "mosei"),
-)
-SIMS_V2 = Corpus(
-    name="sims-v2",
-    title="CH-SIMS v2.0, features of MMSA",
-    licence="research use",
-    kind=Samples,
-    labels=None,
-    splits=_SPLITS,
-    load=partial(load, "sims-v2"),
-)
+MOSEI = Corpus("mosei", "CMU-MOSEI by MMSA", "research use", Samples, None, _SPLITS, partial(load, "mosei"))
+SIMS_V2 = Corpus("sims-v2", "CH-SIMS v2.0 by MMSA", "research use", Samples, None, _SPLITS, partial(load, "sims-v2"))
 
 
 if __name__ == "__main__":

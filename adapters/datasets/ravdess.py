@@ -46,12 +46,5 @@ def load(folder: Path, split: str) -> Clips:
     return Clips(tuple(clips), refused).split(split)
 
 
-CORPUS = Corpus(
-    name="ravdess",
-    title="RAVDESS",
-    licence="CC BY-NC-SA 4.0",
-    kind=Clips,
-    labels=MELD_LABELS,
-    splits={"train": "actors 01-16", "dev": "actors 17 on", "all": ""},
-    load=load,
-)
+SPLITS = {"train": "actors 01-16", "dev": "actors 17 on", "all": ""}
+CORPUS = Corpus("ravdess", "RAVDESS", "CC BY-NC-SA 4.0", Clips, MELD_LABELS, SPLITS, load)

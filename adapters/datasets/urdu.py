@@ -36,12 +36,5 @@ def load(folder: Path, split: str) -> Clips:
     return Clips(tuple(clips), refused).split(split)
 
 
-CORPUS = Corpus(
-    name="urdu",
-    title="URDU talk shows",
-    licence="research use",
-    kind=Clips,
-    labels=MELD_LABELS,
-    splits={"train": "without speaker SM3", "dev": "speaker SM3", "all": ""},
-    load=load,
-)
+SPLITS = {"train": "without speaker SM3", "dev": "speaker SM3", "all": ""}
+CORPUS = Corpus("urdu", "URDU talk shows", "research use", Clips, MELD_LABELS, SPLITS, load)

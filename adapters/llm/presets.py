@@ -20,43 +20,20 @@ from adapters.errors import AdapterError
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Llm:
-    """A causal LLM.
-
-    Attributes:
-        hub: Its name on the Hugging Face hub.
-        width: Of a hidden state.
-        layers: How many.
-        licence: Under which it comes.
-        custom_code: Runs only with Python code from its repository, which is not run here.
-    """
-
-    hub: str
-    width: int
-    layers: int
-    licence: str
-    custom_code: bool = False
-
-    @property
-    def middle_layers(self) -> tuple[int, ...]:
-        """Four layers to read, at the relative heights that were best for SmolLM2-135M (11 to 17 of 30)."""
-        return tuple(round(self.layers * layer / 30) for layer in (11, 13, 15, 17))
-
-
-LLMS: Mapping[str, Llm] = {
-    "smollm2-135m": Llm("HuggingFaceTB/SmolLM2-135M-Instruct", 576, 30, "Apache-2.0"),
-    "smollm2-360m": Llm("HuggingFaceTB/SmolLM2-360M-Instruct", 960, 32, "Apache-2.0"),
-    "qwen2.5-0.5b": Llm("Qwen/Qwen2.5-0.5B-Instruct", 896, 24, "Apache-2.0"),
-    "qwen2.5-1.5b": Llm("Qwen/Qwen2.5-1.5B-Instruct", 1536, 28, "Apache-2.0"),
-    "qwen3-0.6b": Llm("Qwen/Qwen3-0.6B", 1024, 28, "Apache-2.0"),
-    "qwen3-1.7b": Llm("Qwen/Qwen3-1.7B", 2048, 28, "Apache-2.0"),
-    # The paper's three. The first two are in no release of transformers; the nearest models that are: Qwen/Qwen1.5-1.8B
-    # (2048 wide, 24 layers) and zai-org/glm-4-9b-hf (4096 wide, 40 layers).
-    "qwen-1.8b": Llm("Qwen/Qwen-1_8B", 2048, 24, "Tongyi Qianwen research licence", custom_code=True),
-    "chatglm3-6b-base": Llm("THUDM/chatglm3-6b-base", 4096, 28, "ChatGLM3-6B model licence", custom_code=True),
-    "llama2-7b": Llm("meta-llama/Llama-2-7b-hf", 4096, 32, "Llama 2 community licence"),
+LLMS: Mapping[str, str] = {
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "qwen3-0.6b": "Qwen/Qwen3-0.6B",
+    "qwen3-1.7b": "Qwen/Qwen3-1.7B",
+    # The paper's three. The first two run only with code from their repositories, which is not run here; the nearest
+    # models that transformers has: Qwen/Qwen1.5-1.8B (2048 wide, 24 layers) and zai-org/glm-4-9b-hf (4096, 40).
+    "qwen-1.8b": "Qwen/Qwen-1_8B",
+    "chatglm3-6b-base": "THUDM/chatglm3-6b-base",
+    "llama2-7b": "meta-llama/Llama-2-7b-hf",
 }
+"""Names on the Hugging Face hub, by short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +97,5 @@ def backbone_source(name: str) -> str | Path:
         if folder.is_dir():
             return folder
     if name in LLMS:
-        return LLMS[name].hub
+        return LLMS[name]
     return name if _ON_HUB.fullmatch(name) else asset_folder(name)

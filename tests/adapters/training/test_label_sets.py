@@ -64,7 +64,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
         dtype="float32",
         layers=(1, 2),
         members=2,
-        max_tokens=64,
+        max_tokens=256,
         words=words,
         asr_words=0.0,
         soft_targets=0.0,
