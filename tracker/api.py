@@ -74,7 +74,7 @@ async def open_session(
         source: What the command line takes as SOURCE, or a source object such as `PushSource`.
         config: The settings; None: the defaults. No file and no environment variable is read.
         models: What `load_models` gave; None: they are loaded now.
-        sinks: Take the events, too.
+        sinks: Take the events, too, beside those of ``config.sinks``.
         record: New or empty folder in which to keep the session, as ``config.record`` says.
         publish: Publish over MQTT, as ``config.mqtt`` says; needs asyncio.
         report: Takes sentences about what the user should know; by default they are logged.

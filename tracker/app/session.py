@@ -53,6 +53,7 @@ class Prepared:
         video: The video beside its audio.
         config: The settings.
         recorder: Keeps it, or None.
+        sinks: Those of the settings' ``[sinks.NAME]`` tables.
         rerun: The recorded session that is run again, or None.
     """
 
@@ -60,6 +61,7 @@ class Prepared:
     video: VideoSource
     config: Config
     recorder: Recorder | None = None
+    sinks: Sequence[Sink] = ()
     rerun: Rerun | None = None
 
     @property
@@ -95,7 +97,7 @@ def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
 
 
 def check(prepared: Prepared, record: Path | None) -> Prepared:
-    """The same, once its purpose, source and camera are found to be in order and the recording's folder is taken.
+    """The same, once purpose, source, camera and sinks are found to be in order and the recording's folder is taken.
 
     Raises:
         TrackerError: As `prepare`.
@@ -108,6 +110,7 @@ def check(prepared: Prepared, record: Path | None) -> Prepared:
         source.check()
     if isinstance(video, CameraVideo):
         check_camera(video.camera, opencv_capture(load_opencv()))
+    prepared = replace(prepared, sinks=plugins.sinks(config.sinks))
     if not record:
         return prepared
     return replace(prepared, recorder=Recorder(record, config.model_dump(mode="json"), config.record.text))
@@ -119,7 +122,7 @@ class Session:
     Args:
         prepared: What it listens to, and where it is kept.
         models: Loaded once for all sessions of the process.
-        sinks: Where its events go, beside the broker and the recording.
+        sinks: Where its events go, beside the broker, the recording and the sinks of the settings.
         broker: Where to publish; a broker of nobody: nowhere.
         report: Says one sentence to the user.
 
@@ -144,7 +147,7 @@ class Session:
         self._prepared = prepared
         self._config = config
         self._models = models
-        self._sinks = sinks
+        self._sinks = [*sinks, *prepared.sinks]
         self._broker = broker
         self._report = report
         self._gauges = Gauges(models.shared.load)

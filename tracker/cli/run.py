@@ -13,7 +13,6 @@ import anyio
 from rich.console import Console
 
 from tracker.api import Session, load_models, open_session
-from tracker.app import plugins
 from tracker.app.mqtt import Broker, as_installed, external, open_broker
 from tracker.app.plan import plan
 from tracker.app.session import Prepared, check, prepare
@@ -110,9 +109,8 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
     config = as_installed(config, terminal.say)
     external(config.mqtt)
     serve_metrics = _metrics_server(config.metrics.port)
-    plugged = plugins.sinks(config.sinks)
     models = _load_models(config, any(one.has_video for one in sessions.values()))
-    shown = {name: [*_shown(name, config, options, terminal), *plugged] for name in sessions}
+    shown = {name: _shown(name, config, options, terminal) for name in sessions}
     metrics: dict[str, Callable[[], SessionMetrics]] = {
         name or one.source.name: SessionMetrics for name, one in sessions.items()
     }
