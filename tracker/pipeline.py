@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -40,8 +40,10 @@ from tracker.sources.media import RATE_HZ, AudioChunk, Source
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.segment import TurnSegmenter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
+
+if TYPE_CHECKING:  # brings torch, which takes seconds to import
+    from tracker.turns.segment import TurnSegmenter
 
 _CHUNKS = 500  # ten seconds of 20 ms
 _AT_ONCE = 10  # chunks that are cut in one visit to the thread, where so many wait

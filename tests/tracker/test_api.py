@@ -31,6 +31,12 @@ def test_importing_costs_nothing():
     assert done.stdout == "[] True\n"
 
 
+def test_nothing_waits_for_torch_before_models_are_loaded():
+    code = "import sys, tracker.cli.run; print({'torch', 'transformers', 'onnxruntime'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_every_public_name_is_there():
     assert all(getattr(tracker, name) for name in tracker.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from adapters.features.visual import FaceEncoder
 from tracker.observe.video.buffer import FrameBuffer
-from tracker.observe.video.faces import FaceObserver, no_faces
 from tracker.observe.video.reader import FaceDetector, FaceReader
 from tracker.observe.video.recorder import RecordingReader
 from tracker.observe.video.watcher import CameraWatcher, FileWatcher, NoVideoWatcher, VideoWatcher
@@ -18,6 +17,9 @@ from tracker.sources.file_video import file_frames, has_video
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VIDEO_FILE, VideoWriter, recorded_frames
 from tracker.sources.video import CameraVideo, FileVideo, NoVideo, RecordedVideo, VideoSource
+
+if TYPE_CHECKING:  # brings torch, which takes seconds to import
+    from tracker.observe.video.faces import FaceObserver
 
 _CAMERA_TIMEOUT_S = 0.5  # how long a turn waits for a camera's last frames
 
@@ -93,6 +95,8 @@ def face_readers(detector: Path, expressions: Path, min_face_px: int) -> Callabl
         expressions: The asset ``mini-xception-fer``.
         min_face_px: Height below which a face is not read, in pixels.
     """
+    from adapters.features.visual import FaceEncoder
+
     cv2, features = load_opencv(), FaceEncoder(expressions)
     return lambda: FaceReader(FaceDetector(detector, cv2), features, cv2, min_face_px)
 
@@ -109,6 +113,8 @@ def video_steps(
         offset_ms: By how much a camera's frames arrive later than their audio.
         clock: Times the reading.
     """
+    from tracker.observe.video.faces import FaceObserver, no_faces
+
     source = video.source
     if isinstance(source, NoVideo) or new_reader is None:
         reason = source.reason if isinstance(source, NoVideo) else "no camera"
