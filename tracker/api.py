@@ -17,7 +17,6 @@ from anyio.abc import TaskStatus
 from tracker.app import session as app
 from tracker.app.mqtt import NOWHERE, Broker, open_broker
 from tracker.app.plan import plan, video_of
-from tracker.app.video import NoPicture
 from tracker.config import Config
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
@@ -26,6 +25,7 @@ from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resum
 from tracker.sinks import Sink
 from tracker.sources.media import Source
 from tracker.sources.open import SourceOptions
+from tracker.sources.video import NoVideo
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -41,7 +41,7 @@ def load_models(config: Config | None = None, *, video: bool = False) -> Models:
 
     Args:
         config: The settings; None: the defaults.
-        video: Whether sessions will have a picture.
+        video: Whether sessions will have video.
 
     Raises:
         AssetError: A model is missing and cannot be fetched.
@@ -74,7 +74,7 @@ async def open_session(
         source: What the command line takes as SOURCE, or a source object such as `PushSource`.
         config: The settings; None: the defaults. No file and no environment variable is read.
         models: What `load_models` gave; None: they are loaded now.
-        sinks: Take the events, too.
+        sinks: Take the events, too, beside those of ``config.sinks``.
         record: New or empty folder in which to keep the session, as ``config.record`` says.
         publish: Publish over MQTT, as ``config.mqtt`` says; needs asyncio.
         report: Takes sentences about what the user should know; by default they are logged.
@@ -91,7 +91,7 @@ async def open_session(
     async with AsyncExitStack() as stack:
         prepared = await to_thread.run_sync(_prepared, source, config or Config(), record)
         if models is None:
-            models = await to_thread.run_sync(lambda: load_models(prepared.config, video=prepared.has_picture))
+            models = await to_thread.run_sync(lambda: load_models(prepared.config, video=prepared.has_video))
         match publish:
             case True:
                 broker = await stack.enter_async_context(open_broker(prepared.config.mqtt))
@@ -243,4 +243,4 @@ def _prepared(source: SourceLike, config: Config, record: str | PathLike[str] | 
     if isinstance(source, str | PathLike):
         (planned,) = plan([fspath(source)], config, folder)
         return app.prepare(planned, SourceOptions())
-    return app.check(app.Prepared(source, video_of("", config) or NoPicture("no camera"), config), folder)
+    return app.check(app.Prepared(source, video_of("", config) or NoVideo("no camera"), config), folder)

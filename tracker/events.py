@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from adapters.contract import Sentiment
 from tracker.runtime.clock import wall_time
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
+from tracker.turns.segmenter import EndedBy
 
 SCHEMA = "emotion-tracker/1"
 
@@ -27,7 +28,6 @@ MediaNs = Annotated[int, Field(ge=0, description="Nanoseconds of media since the
 WallTime = Annotated[
     str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds.")
 ]
-EndedBy = Literal["pause", "speaker_change", "max_length", "end_of_media"]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
 

@@ -1,15 +1,15 @@
 """The page: the whole path of a session, in the order in which data moves.
 
     source ─chunks→ segment ─turns→ observe ─observed→ recognise ─judged→ publish ─events→ every sink
-    pictures ─watch→ sight ──────────┘
+    video ─watch→ frames ────────────┘
 
 Each arrow is a bounded edge. A turn's opening travels down the same edges as the turn itself, so the order of events
 depends on the media alone, not on how fast the machine is. When the source ends (by itself, because it was told to,
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
 
-Beside the path, where speech pauses, the same steps are done ahead on what may be a turn (`tracker.speculate`); what
-that comes to reaches sinks that show previews on edges of their own. Requests come in at the side (`tracker.steering`).
+Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`); the
+result reaches sinks that show previews on edges of their own. Requests come in at the side (`tracker.steering`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from anyio.abc import TaskGroup
 from tracker.errors import SourceError, sentence_of
 from tracker.events import Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
-from tracker.observe.observed import FailedTurn, ObservedTurn
-from tracker.observe.video.sight import Sight
-from tracker.observe.video.watch import NoWatcher, Watcher
+from tracker.observe.records import FailedTurn, ObservedTurn
+from tracker.observe.video.buffer import FrameBuffer
+from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
 from tracker.publish import Publisher, Record, SessionHeader, SinkEdges
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import Clock, ns_to_samples
@@ -36,16 +36,16 @@ from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import RATE_HZ, AudioChunk, Source
-from tracker.sources.resample import as_kept
-from tracker.speculate import Ahead, AheadSteps
+from tracker.sources.media import RATE_HZ, AudioChunk, Source, opened
+from tracker.sources.resample import as_recorded
+from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.segment import Cutter
+from tracker.turns.segment import TurnSegmenter
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 _CHUNKS = 500  # ten seconds of 20 ms
 _AT_ONCE = 10  # chunks that are cut in one visit to the thread, where so many wait
-_BEHIND = 10  # chunks waiting: nothing is done ahead
+_BEHIND = 10  # chunks waiting: no speculation
 _TURNS = 32  # at 20 s each, 40 MB
 _EVENTS = 10_000
 
@@ -72,20 +72,20 @@ class Steps:
     """The steps of one session, loaded and ready.
 
     Attributes:
-        cutter: Sound into turns.
+        segmenter: Sound into turns.
         observe: What can be found out about a turn.
         recognise: The emotion that it expressed.
-        ahead: The same before a turn is over; None where nothing is done ahead.
-        watcher: Looks at the session's pictures, beside its sound.
-        sight: Keeps what was seen until it is observed.
+        speculative: The same before a turn is over; None without speculation.
+        watcher: Reads the faces of the session's video, beside its audio.
+        frames: Keeps them until their turn is observed.
     """
 
-    cutter: Cutter
+    segmenter: TurnSegmenter
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
     recognise: Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
-    ahead: AheadSteps | None = None
-    watcher: Watcher = field(default_factory=NoWatcher)
-    sight: Sight = field(default_factory=lambda: Sight(None))
+    speculative: SpeculativeSteps | None = None
+    watcher: VideoWatcher = field(default_factory=NoVideoWatcher)
+    frames: FrameBuffer = field(default_factory=lambda: FrameBuffer(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ async def run(
         Exception: A step failed; what was judged until then was published.
     """
     gauges = outlets.gauges
-    async with source.open() as chunks, anyio.create_task_group() as sinking:
+    async with opened(source) as chunks, anyio.create_task_group() as sinking:
         sinks = [_start(sinking, sink, _policy(source), outlets.report) for sink in outlets.sinks]
         audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
         if outlets.record_audio:
@@ -193,9 +193,9 @@ class _Path:
         self._steering = Steering(
             source, steps.watcher, publisher, lambda at_ns: self._chunks.offer(_Silence(at_ns)), clock, gauges
         )
-        self._ahead: Ahead | None = None
-        if steps.ahead:
-            self._ahead = Ahead(steps.ahead, clock, self._has_time, gauges.ahead, self._preview)
+        self._speculation: Speculation | None = None
+        if steps.speculative:
+            self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.speculation, self._preview)
         self._in_hand = 0  # turns that are over and not yet published
         self.failure: Exception | None = None
         gauges.video = steps.watcher.state
@@ -211,8 +211,8 @@ class _Path:
                     path.start_soon(self._observe, name="observe")
                     path.start_soon(self._recognise, name="recognise")
                     path.start_soon(self._publish, name="publish")
-                    if self._ahead:
-                        path.start_soon(self._ahead.run, name="ahead")
+                    if self._speculation:
+                        path.start_soon(self._speculation.run, name="speculate")
         except ExceptionGroup as failures:
             self.failure = failures.exceptions[0]
 
@@ -236,11 +236,11 @@ class _Path:
     @property
     def media_ns(self) -> int:
         """Media heard."""
-        return self._steps.cutter.media_ns
+        return self._steps.segmenter.media_ns
 
     def lost(self) -> dict[str, int]:
         """Items lost elsewhere than on an edge."""
-        pictures = self._steps.watcher.state().dropped + self._steps.sight.dropped
+        pictures = self._steps.watcher.state().dropped + self._steps.frames.dropped
         lost = {"samples": self._source.dropped, "pictures": pictures}
         return {name: count for name, count in lost.items() if count}
 
@@ -249,10 +249,10 @@ class _Path:
             async for chunk in chunks:
                 if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
                     await self._steering.listening()
-                chunk = as_kept(chunk)
+                chunk = as_recorded(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.measure(chunk)
-                self._steps.watcher.hear(chunk.end_ns)
+                self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
         except SourceError as lost:
@@ -262,43 +262,43 @@ class _Path:
             self._audio.close()
 
     async def _segment(self) -> None:
-        cutter, thread = self._steps.cutter, ModelThread(self._clock)
+        segmenter, thread = self._steps.segmenter, ModelThread(self._clock)
 
         def cut(heard: Sequence[AudioChunk | _Silence]) -> list[TurnRecord]:
             pieces = (
-                cutter.pause(ns_to_samples(one.at_ns, RATE_HZ)) if isinstance(one, _Silence) else cutter.feed(one)
+                segmenter.pause(ns_to_samples(one.at_ns, RATE_HZ)) if isinstance(one, _Silence) else segmenter.feed(one)
                 for one in heard
             )
             return [record for piece in pieces for record in piece]
 
         async def pass_on(found: Callable[[], list[TurnRecord]]) -> None:
             records = (await thread.run(found)).result
-            self._steps.sight.follow(records, cutter.media_ns)
+            self._steps.frames.follow(records, segmenter.media_ns)
             for record in records:
                 await self._cut(record)
 
         try:
             async for heard in self._chunks.batches(_AT_ONCE):
                 await pass_on(partial(cut, heard))
-            await pass_on(lambda: [*cutter.finish()])
+            await pass_on(lambda: [*segmenter.finish()])
         finally:
             self._turns.close()
-            if self._ahead:
-                self._ahead.close()
+            if self._speculation:
+                self._speculation.close()
 
     async def _cut(self, record: TurnRecord) -> None:
         match record:
             case TurnOpened():
                 await self._turns.send(record)
             case TurnPaused(turn):
-                if self._ahead:
-                    self._ahead.pause(turn)
+                if self._speculation:
+                    self._speculation.turn_paused(turn)
             case TurnResumed(number):
-                if self._ahead:
-                    self._ahead.resume(number)
+                if self._speculation:
+                    self._speculation.turn_resumed(number)
             case Turn():
-                if self._ahead:
-                    self._ahead.end(record)
+                if self._speculation:
+                    self._speculation.turn_ended(record)
                 self._in_hand += 1
                 record = replace(record, decided_at_ns=self._clock.now_ns())
                 self._gauges.turn_ended(record)
@@ -329,8 +329,8 @@ class _Path:
                 self._gauges.turn_published(record.turn)
 
     def _has_time(self) -> bool:
-        """Whether nothing that was heard waits; a turn before would also change what is judged ahead."""
-        return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._gauges.may_work_ahead()
+        """Whether nothing waits; an earlier turn would also change the speculative result."""
+        return self._in_hand == 0 and self._chunks.depth < _BEHIND and self._gauges.may_speculate()
 
     def _preview(self, judged: JudgedTurn) -> None:
         """Show what a turn under way comes to, where there is time for it."""

@@ -31,8 +31,8 @@ from tracker.events import (
     TurnStarted,
     request_of,
 )
-from tracker.observe.observed import FailedTurn
-from tracker.observe.video.seen import Look
+from tracker.observe.records import FailedTurn
+from tracker.observe.video.records import SpeakerFace
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
@@ -266,7 +266,7 @@ class Publisher:
             abstained_reason=scores.abstained,
             sentiment=scores.sentiment,
             modalities=modalities,
-            faces=_faces(observed.look) if observed.look else None,
+            faces=_faces(observed.face) if observed.face else None,
             latency_ms=Latency(
                 endpoint=(turn.decided_ns - turn.end_ns) / NS_PER_MS,
                 observe=took["observe"],
@@ -287,14 +287,14 @@ def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
     return shares
 
 
-def _faces(look: Look) -> Faces:
-    choice = look.choice
-    course = [Expression(at_ns=one.at_ns, label=one.label) for one in look.course]
+def _faces(face: SpeakerFace) -> Faces:
+    choice = face.choice
+    course = [Expression(at_ns=one.at_ns, label=one.label) for one in face.course]
     return Faces(
         face=choice.track,
         chosen_by=choice.by,
         confidence=choice.confidence,
-        count=choice.seen,
-        pictures=look.frames,
+        count=choice.faces,
+        pictures=face.frames,
         course=course,
     )

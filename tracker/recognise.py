@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from adapters.contract import Absent, DialogueModel, DialogueState, EmotionScores, TurnInput, Utterance
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.runtime.clock import Clock
-from tracker.runtime.memo import Once
-from tracker.runtime.threads import ModelThread, Sharing
+from tracker.runtime.memo import Memo
+from tracker.runtime.threads import FairLock, ModelThread
 from tracker.turns.turn import Turn
 
 
@@ -51,7 +51,7 @@ class Recognise:
         recogniser: The frozen LLM and its adapter.
         dialogue: The utterances so far.
         clock: Measures how long the recogniser takes.
-        reader: Where the LLM runs; shared by the sessions that use the same one.
+        llm_lock: Shared by the sessions that use the same LLM.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Recognise:
         recogniser: DialogueModel,
         dialogue: Dialogue,
         clock: Clock,
-        reader: Sharing | None = None,
+        llm_lock: FairLock | None = None,
     ) -> None:
-        self._follow: Once[_Input, tuple[EmotionScores, DialogueState]] = Once(
+        self._follow: Memo[_Input, tuple[EmotionScores, DialogueState]] = Memo(
             lambda given: recogniser.follow(*given), key=lambda given: given
         )
         self._dialogue = dialogue
-        self._thread = ModelThread(clock, reader)
+        self._thread = ModelThread(clock, llm_lock)
         self._state = recogniser.start()
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
@@ -79,13 +79,13 @@ class Recognise:
         result, self._state = judged
         return result
 
-    async def ahead(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
+    async def speculate(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge a turn that may be the next; the dialogue stays as it is."""
-        judged = await self._judged(observed, ahead=True)
+        judged = await self._judged(observed, speculative=True)
         return judged[0] if isinstance(judged, tuple) else judged
 
     async def _judged(
-        self, observed: ObservedTurn, ahead: bool = False
+        self, observed: ObservedTurn, speculative: bool = False
     ) -> tuple[JudgedTurn, DialogueState] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
@@ -94,7 +94,7 @@ class Recognise:
         turn = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video)
         state = self._state
         try:
-            judged = await self._thread.run(lambda: self._follow((turn, state)), ahead)
+            judged = await self._thread.run(lambda: self._follow((turn, state)), speculative)
         except Exception as error:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, state = judged.result

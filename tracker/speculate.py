@@ -1,9 +1,8 @@
-"""Work on a turn before it is known to be over: begun where speech pauses, of use where nobody goes on.
+"""Speculation: working on a turn before it is known to be over, where its speaker pauses.
 
-What is done ahead changes nothing that later turns depend on, and the steps remember their last result
-(`tracker.runtime.memo`): when the turn turns out to be what was worked on, they have it at hand. So a session's events
-are the same with and without it, however much or little of it a machine finds the time for. One turn is worked on at a
-time.
+Speculative work changes nothing that later turns depend on, and the steps remember their last result
+(`tracker.runtime.memo`): when the turn ends as it was worked on, they have the result at hand. So a session's events
+are the same with and without it, however much of it a machine has time for. One turn is worked on at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
@@ -21,10 +20,10 @@ Judgement = JudgedTurn | SilentTurn | FailedTurn
 
 
 @dataclass(frozen=True, slots=True)
-class AheadSteps:
-    """The steps as they are done ahead: they remember nothing of the conversation.
+class SpeculativeSteps:
+    """The steps on a turn that may be the next: they learn nothing from it.
 
-    With ``previews``, what they come to is shown before the turn is over.
+    With ``previews``, their result is shown before the turn is over.
     """
 
     observe: Callable[[Turn], Awaitable[ObservedTurn | FailedTurn]]
@@ -33,17 +32,17 @@ class AheadSteps:
 
 
 @dataclass
-class Tally:
-    """How often it was worth it.
+class SpeculationCounts:
+    """How often speculation was of use.
 
     Attributes:
-        begun: Turns that were worked on ahead.
-        hits: Those that were over.
-        wasted: Those that went on, or were cut elsewhere.
-        spent_ms: Milliseconds of work ahead.
-        wasted_ms: Those spent on what went on.
+        begun: Turns that were worked on.
+        hits: Those that ended as they were worked on.
+        wasted: Those that went on, or ended elsewhere.
+        spent_ms: Milliseconds of work.
+        wasted_ms: Those of the wasted turns.
         left_out: Pauses at which there was no time for it.
-        previews: Judgements that were shown before the turn was over.
+        previews: Judgements shown before the turn was over.
     """
 
     begun: int = 0
@@ -62,48 +61,48 @@ class _Job:
     hit: bool | None = None
 
 
-class Ahead:
-    """Works on the turn whose speaker has paused last.
+class Speculation:
+    """Works on the turn that paused last.
 
     Args:
-        steps: What is done.
-        clock: For how long it took.
-        may: Whether there is time for it; asked at each pause.
-        tally: Is kept.
-        show: Shows what was judged of a turn that is not over.
+        steps: The work.
+        clock: Times it.
+        has_time: Whether there is time for it; called at each pause.
+        counts: Kept up to date.
+        show: Shows the judgement of a turn that is not over.
     """
 
     def __init__(
         self,
-        steps: AheadSteps,
+        steps: SpeculativeSteps,
         clock: Clock,
-        may: Callable[[], bool],
-        tally: Tally,
+        has_time: Callable[[], bool],
+        counts: SpeculationCounts,
         show: Callable[[JudgedTurn], None],
     ) -> None:
         self._steps = steps
         self._clock = clock
-        self._may = may
-        self._tally = tally
+        self._has_time = has_time
+        self._counts = counts
         self._show = show
-        self._paused: Edge[Turn] = Edge("ahead", 1, "latest")
+        self._paused: Edge[Turn] = Edge("speculation", 1, "latest")
         self._wanted: Turn | None = None
         self._job: _Job | None = None
 
-    def pause(self, turn: Turn) -> None:
-        """Speech has stopped: this may be the turn."""
-        if self._may():
+    def turn_paused(self, turn: Turn) -> None:
+        """Speech has stopped: the turn may end so."""
+        if self._has_time():
             self._wanted = turn
             self._paused.send_nowait(turn)
         else:
-            self._tally.left_out += 1
+            self._counts.left_out += 1
 
-    def resume(self, number: int) -> None:
-        """Speech went on: no work begins on that turn; what was begun is of use if it was somebody else who went on."""
+    def turn_resumed(self, number: int) -> None:
+        """Speech went on: begin no work on that turn. Work that has begun is of use if another speaker went on."""
         self._forget(number)
 
-    def end(self, turn: Turn) -> None:
-        """A turn is over, and this is it."""
+    def turn_ended(self, turn: Turn) -> None:
+        """A turn is over."""
         self._forget(turn.number)
         job = self._job
         if job and job.hit is None and job.turn.number == turn.number:
@@ -113,49 +112,46 @@ class Ahead:
     def close(self) -> None:
         """No more turns will come."""
         self._wanted = None
-        self._give_up()
+        self._discard()
         self._paused.close()
 
     async def run(self) -> None:
         """Work until closed."""
         async for turn in self._paused:
             if turn is self._wanted:
-                self._give_up()
+                self._discard()
                 self._job = job = _Job(turn)
                 begun = self._clock.now_ns()
                 await self._work(job)
                 job.ms = (self._clock.now_ns() - begun) / NS_PER_MS
-                self._tally.begun += 1
-                self._tally.spent_ms += job.ms
+                self._counts.begun += 1
+                self._counts.spent_ms += job.ms
                 self._count(job)
 
     async def _work(self, job: _Job) -> None:
         turn = job.turn
         observed = await self._steps.observe(turn)
-        if (
-            job.hit is not None
-            or (self._wanted is not None and self._wanted is not turn)
-            or isinstance(observed, FailedTurn)
-        ):
+        replaced = self._wanted is not None and self._wanted is not turn
+        if job.hit is not None or replaced or isinstance(observed, FailedTurn):
             return
         judged = await self._steps.recognise(observed)
         if turn is self._wanted and self._steps.previews and isinstance(judged, JudgedTurn):
-            self._tally.previews += 1
+            self._counts.previews += 1
             self._show(judged)
 
     def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:
             self._wanted = None
 
-    def _give_up(self) -> None:
-        """The steps remember one result: the job before is of no use any more."""
+    def _discard(self) -> None:
+        """The steps remember one result only: the job before is lost."""
         if self._job and self._job.hit is None:
             self._job.hit = False
             self._count(self._job)
 
     def _count(self, job: _Job) -> None:
-        """Once it is known both how long it took and what it was good for."""
+        """Count a job once both its time and its use are known."""
         if job.ms is not None and job.hit is not None:
-            self._tally.hits += job.hit
-            self._tally.wasted += not job.hit
-            self._tally.wasted_ms += 0.0 if job.hit else job.ms
+            self._counts.hits += job.hit
+            self._counts.wasted += not job.hit
+            self._counts.wasted_ms += 0.0 if job.hit else job.ms

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from tracker.metrics.gauges import Gauges
-from tracker.observe.video.watch import Watcher
+from tracker.observe.video.watcher import VideoWatcher
 from tracker.publish import Publisher
 from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resume
@@ -32,7 +32,7 @@ class Steering:
     def __init__(
         self,
         source: Source,
-        watcher: Watcher,
+        watcher: VideoWatcher,
         publisher: Publisher,
         silence: Callable[[int], Awaitable[object]],
         clock: Clock,

@@ -171,6 +171,17 @@ def test_the_same_turn_gives_the_same_scores(model: recogniser.LlmRecogniser) ->
     assert model.scores(turn(audio=voice())) == model.scores(turn(audio=voice()))
 
 
+def test_turns_do_not_depend_on_each_other(model: recogniser.LlmRecogniser) -> None:
+    turns = [
+        turn(),
+        turn("", voice()),
+        replace(turn("Lovely!", voice()), video=face()),
+        replace(turn(""), video=face()),
+    ]
+    forwards = [model.scores(one).probabilities for one in turns]
+    assert forwards == [model.scores(one).probabilities for one in reversed(turns)][::-1]
+
+
 def test_history_matters(model: recogniser.LlmRecogniser) -> None:
     assert model.scores(turn()).probabilities != model.scores(replace(turn(), history=())).probabilities
 

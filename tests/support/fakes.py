@@ -12,14 +12,14 @@ import numpy as np
 from adapters.contract import MELD_LABELS, Absent, EmotionScores
 from tracker.errors import SinkError, SourceError
 from tracker.events import Event, Preview, Stamp
-from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import AudioChunk
-from tracker.turns.segment import TurnCutter
-from tracker.turns.segmenter import Frame, Limits
+from tracker.turns.segment import AudioSegmenter
+from tracker.turns.segmenter import Limits, SpeechFrame
 from tracker.turns.turn import Turn
 
 FRAME = 320
@@ -176,10 +176,10 @@ class Fates:
 def steps(fates: Sequence[Fate] = ()) -> Steps:
     fate = Fates(fates)
 
-    def loud_is_voice() -> Callable[[np.ndarray], Frame]:
-        return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+    def loud_is_voice() -> Callable[[np.ndarray], SpeechFrame]:
+        return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
-    return Steps(TurnCutter(1, loud_is_voice, LIMITS, None), fate.observe, fate.recognise)
+    return Steps(AudioSegmenter(1, loud_is_voice, LIMITS, None), fate.observe, fate.recognise)
 
 
 def header(source: object) -> SessionHeader:

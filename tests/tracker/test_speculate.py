@@ -1,4 +1,4 @@
-"""Work ahead of the end of a turn: what it is good for is counted, and nothing that is published depends on it."""
+"""Speculative work on a turn: what it is good for is counted, and nothing that is published depends on it."""
 
 import io
 import json
@@ -31,18 +31,18 @@ from tracker.dashboard.view import View, fold, fold_preview
 from tracker.dialogue import Dialogue
 from tracker.events import from_json, json_schema, preview_from_json, to_json
 from tracker.metrics.gauges import Gauges
-from tracker.observe.observe import Heard, Observer, VoiceNamer
-from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
-from tracker.observe.speakers import SpeakerBook
-from tracker.observe.video.observe import blind
+from tracker.observe.observe import SpeechResult, TurnObserver, VoiceNamer
+from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import SpeakerRegistry
+from tracker.observe.video.faces import no_faces
 from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
 from tracker.runtime.control import Control
-from tracker.runtime.memo import Once
+from tracker.runtime.memo import Memo
 from tracker.sinks.jsonl import JsonLines
-from tracker.speculate import Ahead, AheadSteps, Tally
+from tracker.speculate import Speculation, SpeculationCounts, SpeculativeSteps
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio
@@ -58,14 +58,14 @@ class Worker:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
         self.go = anyio.Semaphore(0)
-        self.tally = Tally()
+        self.counts = SpeculationCounts()
         self.has_time = True
         self.previews: list[JudgedTurn] = []
-        self.ahead = Ahead(
-            AheadSteps(self.observe, self.recognise, True),
+        self.speculation = Speculation(
+            SpeculativeSteps(self.observe, self.recognise, True),
             FakeClock(),
             lambda: self.has_time,
-            self.tally,
+            self.counts,
             self.previews.append,
         )
 
@@ -89,64 +89,64 @@ class Worker:
 async def worker():
     worker = Worker()
     async with anyio.create_task_group() as group:
-        group.start_soon(worker.ahead.run)
+        group.start_soon(worker.speculation.run)
         yield worker
-        worker.ahead.close()
+        worker.speculation.close()
         await worker.let(go=10)
 
 
 async def test_a_turn_that_is_over_was_worth_it(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
     assert [preview.observed.turn.number for preview in worker.previews] == [1]
-    worker.ahead.end(turn())
-    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted, worker.tally.wasted_ms) == (1, 1, 0, 0.0)
-    assert worker.tally.previews == 1
-    assert worker.tally.spent_ms > 0
+    worker.speculation.turn_ended(turn())
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted, worker.counts.wasted_ms) == (1, 1, 0, 0.0)
+    assert worker.counts.previews == 1
+    assert worker.counts.spent_ms > 0
 
 
 @pytest.mark.parametrize("why", ["went on", "cut elsewhere"])
 async def test_a_turn_that_went_on_was_not(worker: Worker, why: str):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     if why == "went on":
-        worker.ahead.resume(1)
-        worker.ahead.pause(turn(end=12))
+        worker.speculation.turn_resumed(1)
+        worker.speculation.turn_paused(turn(end=12))
         await worker.let(go=0)
     else:
-        worker.ahead.end(turn(end=9))
-    assert (worker.tally.begun, worker.tally.hits, worker.tally.wasted) == (1, 0, 1)
-    assert worker.tally.wasted_ms == worker.tally.spent_ms > 0
+        worker.speculation.turn_ended(turn(end=9))
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted) == (1, 0, 1)
+    assert worker.counts.wasted_ms == worker.counts.spent_ms > 0
 
 
 async def test_a_turn_that_somebody_else_went_on_after_was_worth_it(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=0)
-    worker.ahead.resume(1)
+    worker.speculation.turn_resumed(1)
     await worker.let(go=2)
     assert worker.asked == [("observe", 1), ("recognise", 1)]
     assert worker.previews == []
-    worker.ahead.end(turn())
-    assert (worker.tally.hits, worker.tally.wasted) == (1, 0)
+    worker.speculation.turn_ended(turn())
+    assert (worker.counts.hits, worker.counts.wasted) == (1, 0)
 
 
 async def test_what_is_decided_meanwhile_is_not_judged_ahead(worker: Worker):
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=0)
-    worker.ahead.end(turn())
-    assert worker.tally.hits == 0  # it is not known yet how long it took
+    worker.speculation.turn_ended(turn())
+    assert worker.counts.hits == 0  # it is not known yet how long it took
     await worker.let(go=1)
     assert worker.asked == [("observe", 1)]
-    assert (worker.tally.hits, worker.previews) == (1, [])
+    assert (worker.counts.hits, worker.previews) == (1, [])
 
 
 async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker: Worker):
-    worker.ahead.pause(turn(1))
+    worker.speculation.turn_paused(turn(1))
     await worker.let(go=0)
     for number in (2, 3, 4):
-        worker.ahead.pause(turn(number))
-    worker.ahead.resume(1)
+        worker.speculation.turn_paused(turn(number))
+    worker.speculation.turn_resumed(1)
     assert worker.asked == [("observe", 1)]
     await worker.let(go=3)
     assert worker.asked == [("observe", 1), ("observe", 4), ("recognise", 4)]
@@ -154,21 +154,21 @@ async def test_one_turn_is_worked_on_at_a_time_and_the_newest_comes_next(worker:
 
 async def test_without_time_nothing_is_done(worker: Worker):
     worker.has_time = False
-    worker.ahead.pause(turn())
+    worker.speculation.turn_paused(turn())
     await worker.let(go=2)
     assert worker.asked == []
-    assert worker.tally.left_out == 1
+    assert worker.counts.left_out == 1
 
 
 def test_once_is_once():
     asked = []
-    once = Once(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
+    once = Memo(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
     assert [once(number) for number in (1, 2, 11, 1)] == [-1, -1, -11, -1]
     assert asked == [1, 11, 1]
 
 
 class Patient(FakeSource):
-    """Waits after each frame until all that could be done ahead is done."""
+    """Waits after each frame until all that could be done speculatively is done."""
 
     async def _chunks(self):
         async for chunk in super()._chunks():
@@ -206,7 +206,7 @@ class Follower:
 
 def real_steps(speculate: bool, previews: bool = False) -> tuple[Steps, Follower]:
     """The steps as they are, on models that are not."""
-    clock, book, follower = FakeClock(), SpeakerBook(0.45, 8, 0.05, 0.1), Follower()
+    clock, registry, follower = FakeClock(), SpeakerRegistry(0.45, 8, 0.05, 0.1), Follower()
 
     def embed(samples):
         vector = np.zeros(4, np.float32)
@@ -214,12 +214,12 @@ def real_steps(speculate: bool, previews: bool = False) -> tuple[Steps, Follower
         return vector
 
     def listen(turn):
-        return Heard(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
+        return SpeechResult(Transcript(f"words {len(turn.samples)}", "en"), observed(turn).audio)
 
-    observe = Observer(listen, VoiceNamer(embed, book), clock, blind("no camera"))
+    observe = TurnObserver(listen, VoiceNamer(embed, registry), clock, no_faces("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
-    ahead = AheadSteps(observe.ahead, recognise.ahead, previews) if speculate else None
-    return Steps(steps().cutter, observe, recognise, ahead), follower
+    speculative = SpeculativeSteps(observe.speculate, recognise.speculate, previews) if speculate else None
+    return Steps(steps().segmenter, observe, recognise, speculative), follower
 
 
 ENDED = ["turn.ended", "session.ended"]
@@ -235,7 +235,7 @@ def test_the_events_are_the_same_with_and_without(pattern, has_time):
     async def events(speculate: bool) -> list[str]:
         made, _ = real_steps(speculate)
         collect, gauges, times = Collect(), Gauges(), iter(has_time * 100)
-        gauges.may_work_ahead = lambda: next(times)
+        gauges.may_speculate = lambda: next(times)
         out = Outlets([collect], None, print, gauges)
         await pipeline.run(Patient(pattern), lambda _: made, out, INFO, FakeClock(), Control())
         return [bare(event) for event in collect.events]
@@ -252,7 +252,7 @@ async def test_a_turn_that_pauses_for_good_is_judged_once_and_before_it_is_over(
     await pipeline.run(source, lambda _: made, out, INFO, FakeClock(), Control())
     assert judged == [1]
     assert follower.calls == 1
-    assert out.gauges.ahead.hits == 1
+    assert out.gauges.speculation.hits == 1
     assert [event.type for event in collect.events][-2] == "turn.ended"
 
 

@@ -147,7 +147,7 @@ def microphone(wanted: str) -> Iterator[Finding]:
 
 def pictures(source: str) -> Iterator[Finding]:
     """Whether pictures could be looked at, and whether the camera gives one."""
-    from tracker.sources.camera import check_camera, opencv_opener
+    from tracker.sources.camera import check_camera, opencv_capture
     from tracker.sources.opencv import load_opencv
     from tracker.sources.video import parse_camera
 
@@ -157,7 +157,7 @@ def pictures(source: str) -> Iterator[Finding]:
             yield Finding("pictures", "ok", f"OpenCV {cv2.__version__}; no camera is set (video.source)")
             return
         camera = parse_camera(source)
-        check_camera(camera, opencv_opener(cv2))
+        check_camera(camera, opencv_capture(cv2))
     except TrackerError as error:
         do = "" if source in ("", "auto") else "a session with this video.source could not begin"
         yield Finding("pictures", "note" if not do else "missing", sentence_of(error), do)

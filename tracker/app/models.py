@@ -12,28 +12,28 @@ import numpy as np
 from adapters.contract import Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
 from tracker.app import plugins
-from tracker.app.eyes import eyes, looker
-from tracker.app.video import BLIND, Vision
+from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
 from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
-from tracker.observe.observe import ChannelNamer, Namer, Observer, SpeechListener, VoiceNamer
-from tracker.observe.speakers import SpeakerBook
+from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechObserver, TurnObserver, VoiceNamer
+from tracker.observe.speakers import SpeakerRegistry
 from tracker.observe.transcribe import TextGate, Transcriber
-from tracker.observe.video.look import Looker
+from tracker.observe.video.reader import FaceReader
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock, SystemClock
-from tracker.runtime.load import Load
-from tracker.runtime.threads import Sharing
+from tracker.runtime.overload import LoadMonitor
+from tracker.runtime.threads import FairLock
 from tracker.sources.media import RATE_HZ
-from tracker.speculate import AheadSteps
+from tracker.sources.video import NoVideo
+from tracker.speculate import SpeculativeSteps
 from tracker.turns.activity import SpeakerActivity
-from tracker.turns.complete import Completeness
-from tracker.turns.endpoint import Patience
-from tracker.turns.segment import Samples, TurnCutter, Wait
+from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.endpoint import EndpointRule
+from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
 from tracker.turns.segmenter import FRAME_MS, Limits
 from tracker.turns.voice import VoiceDetector
 
@@ -50,10 +50,10 @@ _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(n
 class Shared:
     """What the sessions of the process wait for: one line per model, and how many turns wait altogether."""
 
-    ears: Sharing = field(default_factory=Sharing)
-    voices: Sharing = field(default_factory=Sharing)
-    reader: Sharing = field(default_factory=Sharing)
-    load: Load = field(default_factory=lambda: Load(SystemClock()))
+    speech_lock: FairLock = field(default_factory=FairLock)
+    speaker_lock: FairLock = field(default_factory=FairLock)
+    llm_lock: FairLock = field(default_factory=FairLock)
+    load: LoadMonitor = field(default_factory=lambda: LoadMonitor(SystemClock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class Models:
     recogniser: Recogniser
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
-    looker: Callable[[], Looker] | None = None
-    wait: Wait | None = None
+    new_face_reader: Callable[[], FaceReader] | None = None
+    wait: EndpointSilence | None = None
 
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
-    """The assets that a session with these settings loads, with those for faces where there is a picture."""
+    """The assets that a session with these settings loads, with those for faces where there is video."""
     return [
         *(config.transcribe.model, config.speakers.model, SEGMENTATION),
         *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
@@ -88,7 +88,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
 
     Args:
         config: Which ones, and on which device.
-        faces: Whether a session has a picture.
+        faces: Whether a session has video.
 
     Raises:
         AssetError: A model is missing and cannot be had.
@@ -96,7 +96,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
     """
     folder = Store(config.assets.paths).folder
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
-    wait = waiting(config.turns, Completeness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
+    wait = waiting(config.turns, TurnCompleteness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
@@ -129,7 +129,9 @@ def load_models(config: Config, faces: bool = False) -> Models:
             **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
             **({"endpoint": TURN_COMPLETENESS} if wait else {}),
         },
-        looker=looker(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px) if faces else None,
+        new_face_reader=face_readers(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px)
+        if faces
+        else None,
         wait=wait,
     )
 
@@ -143,7 +145,7 @@ def _load_hearing(config: Config, folder: Path) -> tuple[SpeechEncoder, Transcri
     return encoder, transcriber
 
 
-def steps(models: Models, config: Config, channels: int, clock: Clock, vision: Vision = BLIND) -> Steps:
+def steps(models: Models, config: Config, channels: int, clock: Clock, video: SessionVideo = NO_CAMERA) -> Steps:
     """The steps of one new session.
 
     Args:
@@ -151,25 +153,27 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
         config: The settings.
         channels: How many channels the source has; with more than one, each is a speaker of its own.
         clock: Times the steps.
-        vision: What is looked at.
+        video: Where the frames come from, and what of them is recorded.
     """
     one_voice_each, shared = channels > 1, models.shared
-    name: Namer = ChannelNamer()
+    name: SpeakerNamer = ChannelNamer()
     if not one_voice_each:
         speakers = config.speakers
-        book = SpeakerBook(speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity)
-        name = VoiceNamer(models.embed, book)
+        registry = SpeakerRegistry(
+            speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity
+        )
+        name = VoiceNamer(models.embed, registry)
     unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
-    listen = SpeechListener(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
+    listen = SpeechObserver(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
-    vision, video = vision.without_faces(unused) if unused else vision, config.video
-    seeing = eyes(vision, models.looker, video.rate_hz, video.offset_ms, clock)
-    observe = Observer(listen, name, clock, seeing.faces, shared.ears, shared.voices)
-    recognise = Recognise(judge, dialogue, clock, shared.reader)
+    video = SessionVideo(NoVideo(unused)) if unused else video
+    video_part = video_steps(video, models.new_face_reader, config.video.rate_hz, config.video.offset_ms, clock)
+    observe = TurnObserver(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock)
+    recognise = Recognise(judge, dialogue, clock, shared.llm_lock)
     return Steps(
-        cutter=TurnCutter(
+        segmenter=AudioSegmenter(
             channels,
             lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
             limits(config.turns),
@@ -178,9 +182,11 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, vision: V
         ),
         observe=observe,
         recognise=recognise,
-        ahead=AheadSteps(observe.ahead, recognise.ahead, config.turns.partials) if config.turns.speculate else None,
-        watcher=seeing.watcher,
-        sight=seeing.sight,
+        speculative=SpeculativeSteps(observe.speculate, recognise.speculate, config.turns.partials)
+        if config.turns.speculate
+        else None,
+        watcher=video_part.watcher,
+        frames=video_part.buffer,
     )
 
 
@@ -198,9 +204,9 @@ def limits(turns: TurnsConfig) -> Limits:
     )
 
 
-def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> Wait:
+def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> EndpointSilence:
     """How long the pause of a turn may last, by how complete it sounds."""
-    patience = Patience(turns.adaptive_min_ms // FRAME_MS, turns.adaptive_max_ms // FRAME_MS, turns.complete_above)
+    patience = EndpointRule(turns.adaptive_min_ms // FRAME_MS, turns.adaptive_max_ms // FRAME_MS, turns.complete_above)
     return lambda samples: patience.silence(complete(samples))
 
 

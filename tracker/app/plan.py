@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.app.video import CameraPicture, NoPicture
 from tracker.config import Config
 from tracker.errors import ConfigError
 from tracker.mqtt.topics import slug, this_machine
 from tracker.purpose import NOT_USED, words_only
 from tracker.sources.open import parse_source
-from tracker.sources.video import parse_camera
+from tracker.sources.video import CameraVideo, NoVideo, parse_camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +21,14 @@ class SessionPlan:
     Attributes:
         argument: The SOURCE of the command line.
         name: What to call it among several; empty where it is the only one.
-        video: The camera, or why there is no picture; None: the file's own picture, where it has one.
+        video: The camera, or why there is no video; None: the file's own, where it has one.
         config: The settings, with topics of its own where there are several.
         record: Folder of its recording, or None.
     """
 
     argument: str
     name: str
-    video: CameraPicture | NoPicture | None
+    video: CameraVideo | NoVideo | None
     config: Config
     record: Path | None = None
 
@@ -44,7 +43,7 @@ def plan(arguments: Sequence[str], config: Config, record: Path | None = None) -
 
     Raises:
         SourceError: An argument names nothing.
-        ConfigError: Two sessions cannot share a source or a camera, or a camera cannot go with the sound.
+        ConfigError: Two sessions cannot share a source or a camera, or a camera cannot go with the audio.
     """
     if len(arguments) == 1:
         return (SessionPlan(arguments[0], "", video_of(parse_source(arguments[0]).scheme, config), config, record),)
@@ -58,7 +57,7 @@ def plan(arguments: Sequence[str], config: Config, record: Path | None = None) -
         )
         for argument, name in zip(arguments, names_of(arguments), strict=True)
     )
-    if any(isinstance(one.video, CameraPicture) for one in planned):
+    if any(isinstance(one.video, CameraVideo) for one in planned):
         raise ConfigError("video.source: a camera shows one conversation; give one source, or run one tracker for each")
     return planned
 
@@ -82,30 +81,26 @@ def names_of(arguments: Sequence[str]) -> list[str]:
     return names
 
 
-def _planned(argument: str, name: str, config: Config, record: Path | None) -> SessionPlan:
-    return SessionPlan(argument, name, video_of(parse_source(argument).scheme, config), config, record)
-
-
-def video_of(scheme: str, config: Config) -> CameraPicture | NoPicture | None:
-    """What is looked at beside a source; None: the file's own picture, where it has one.
+def video_of(scheme: str, config: Config) -> CameraVideo | NoVideo | None:
+    """The video beside a source's audio; None: the file's own, where it has one.
 
     Args:
         scheme: As in `SourceName`; empty for a source object.
         config: The settings.
 
     Raises:
-        ConfigError: A camera cannot go with this sound.
+        ConfigError: A camera cannot go with this audio.
     """
     wanted = config.video.source
     if words_only(config.session.purpose, config.session.exception):
-        return NoPicture(NOT_USED)
+        return NoVideo(NOT_USED)
     if wanted == "auto" and scheme == "file":
         return None
     if wanted in ("", "auto"):
-        return NoPicture("no camera")
+        return NoVideo("no camera")
     if config.input.pace == "fast" and scheme in ("file", "stdin"):
-        raise ConfigError("video.source: a camera shows what happens now; its sound needs --pace realtime")
-    return CameraPicture(parse_camera(wanted))
+        raise ConfigError("video.source: a camera shows what happens now; its audio needs --pace realtime")
+    return CameraVideo(parse_camera(wanted))
 
 
 def _own_node(config: Config, name: str) -> Config:

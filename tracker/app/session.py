@@ -14,7 +14,7 @@ from tracker import pipeline
 from tracker.app import plugins
 from tracker.app.mqtt import Broker, LiveSession, publishing
 from tracker.app.plan import SessionPlan
-from tracker.app.video import CameraPicture, NoPicture, Picture, file_picture, vision_of
+from tracker.app.video import file_video, session_video
 from tracker.config import Config
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded, Stamp
@@ -32,10 +32,11 @@ from tracker.recordings.rerun import Rerun, expected_differences
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.control import Control
 from tracker.sinks import Sink
-from tracker.sources.camera import check_camera, opencv_opener
+from tracker.sources.camera import check_camera, opencv_capture
 from tracker.sources.media import Checkable, Source
 from tracker.sources.open import SourceOptions, open_source, parse_source
 from tracker.sources.opencv import load_opencv
+from tracker.sources.video import CameraVideo, NoVideo, VideoSource
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -49,22 +50,24 @@ class Prepared:
 
     Attributes:
         source: Not yet open.
-        picture: What is looked at beside it.
+        video: The video beside its audio.
         config: The settings.
         recorder: Keeps it, or None.
+        sinks: Those of the settings' ``[sinks.NAME]`` tables.
         rerun: The recorded session that is run again, or None.
     """
 
     source: Source
-    picture: Picture
+    video: VideoSource
     config: Config
     recorder: Recorder | None = None
+    sinks: Sequence[Sink] = ()
     rerun: Rerun | None = None
 
     @property
-    def has_picture(self) -> bool:
+    def has_video(self) -> bool:
         """Whether models for faces are needed."""
-        return not isinstance(self.picture, NoPicture)
+        return not isinstance(self.video, NoVideo)
 
 
 def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
@@ -89,24 +92,25 @@ def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
         device=config.input.device,
     )
     source = open_source(planned.argument, options, plugins.source)
-    picture = planned.video or file_picture(parse_source(planned.argument).target)
-    return check(Prepared(source, picture, config), planned.record)
+    video = planned.video or file_video(parse_source(planned.argument).target)
+    return check(Prepared(source, video, config), planned.record)
 
 
 def check(prepared: Prepared, record: Path | None) -> Prepared:
-    """The same, once its purpose, source and camera are found to be in order and the recording's folder is taken.
+    """The same, once purpose, source, camera and sinks are found to be in order and the recording's folder is taken.
 
     Raises:
         TrackerError: As `prepare`.
     """
-    source, picture, config = prepared.source, prepared.picture, prepared.config
+    source, video, config = prepared.source, prepared.video, prepared.config
     session = config.session
-    if source.live or isinstance(picture, CameraPicture):
+    if source.live or isinstance(video, CameraVideo):
         refuse_undeclared(session.purpose, session.notice)
     if isinstance(source, Checkable):
         source.check()
-    if isinstance(picture, CameraPicture):
-        check_camera(picture.camera, opencv_opener(load_opencv()))
+    if isinstance(video, CameraVideo):
+        check_camera(video.camera, opencv_capture(load_opencv()))
+    prepared = replace(prepared, sinks=plugins.sinks(config.sinks))
     if not record:
         return prepared
     return replace(prepared, recorder=Recorder(record, config.model_dump(mode="json"), config.record.text))
@@ -118,12 +122,12 @@ class Session:
     Args:
         prepared: What it listens to, and where it is kept.
         models: Loaded once for all sessions of the process.
-        sinks: Where its events go, beside the broker and the recording.
+        sinks: Where its events go, beside the broker, the recording and the sinks of the settings.
         broker: Where to publish; a broker of nobody: nowhere.
         report: Says one sentence to the user.
 
     Raises:
-        ConfigError: It has a picture, and the models were loaded without those for faces.
+        ConfigError: It has video, and the models were loaded without those for faces.
     """
 
     def __init__(
@@ -135,26 +139,26 @@ class Session:
         report: Callable[[str], None],
     ) -> None:
         config = prepared.config
-        if prepared.has_picture and not models.looker:
+        if prepared.has_video and not models.new_face_reader:
             raise ConfigError(
-                f"{prepared.source.name}: has a picture, but the models for faces are not loaded; "
+                f"{prepared.source.name}: has video, but the models for faces are not loaded; "
                 'load them (load_models(config, video=True)), or set video.source = ""'
             )
         self._prepared = prepared
         self._config = config
         self._models = models
-        self._sinks = sinks
+        self._sinks = [*sinks, *prepared.sinks]
         self._broker = broker
         self._report = report
         self._gauges = Gauges(models.shared.load)
         self._metrics = MetricsCollector(self._gauges, lambda: models.transcriber.fallbacks)
         self._gauges.metrics = self._metrics.read
         self._recorder = recorder = prepared.recorder
-        film = recorder.folder if recorder and config.record.video else None
-        self._vision = vision_of(prepared.picture, film, config.record.blur_faces, report)
+        folder = recorder.folder if recorder and config.record.video else None
+        self._video = session_video(prepared.video, folder, config.record.blur_faces, report)
         if recorder:
             self._gauges.recorder = f"{recorder.folder}"
-            if sentence := kept(config.record.audio, config.record.text, self._vision.film is not None):
+            if sentence := kept(config.record.audio, config.record.text, self._video.record_to is not None):
                 report(f"{recorder.folder}: {sentence}")
 
     def status(self) -> Status:
@@ -201,17 +205,17 @@ class Session:
         labels = self._models.recogniser.labels
         rerun, told = self._prepared.rerun, self._config.session
         live = rerun.recorded.start.live if rerun else opened.live
-        unused = () if self._prepared.has_picture else ("faces", "expressions")
+        unused = () if self._prepared.has_video else ("faces", "expressions")
         names = {part: name for part, name in self._models.names.items() if part not in unused}
         return SessionHeader(opened.name, live, opened.channels, labels, names, SOFTWARE, told.purpose, told.notice)
 
     def _steps(self, channels: int) -> Steps:
         from tracker.app import models
 
-        made = models.steps(self._models, self._config, channels, SystemClock(), self._vision)
+        made = models.steps(self._models, self._config, channels, SystemClock(), self._video)
         rerun = self._prepared.rerun
         for at in rerun.pauses if rerun else ():
-            made.cutter.pause(at)
+            made.segmenter.pause(at)
         if self._recorder and self._config.record.features:
             made = replace(made, recognise=FeatureRecorder(made.recognise, self._recorder.folder, self._report))
         return made

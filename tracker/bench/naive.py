@@ -1,8 +1,8 @@
-"""The baseline: every turn in a window of 30 s, the whole dialogue read again through the whole LLM, nothing ahead.
+"""The baseline: each turn in a window of 30 s, the whole dialogue through the whole LLM again, no speculation.
 
-It cuts the same turns and tells speakers apart by the same voices, so that only words and judgement differ. It works
-with the same weights, on as many threads, and takes no voice into account. `transcribe()` is called as it comes: in
-float32, with its search of 5 beams (``beam = 1``: one).
+It segments the same turns and names speakers by the same voices, so that only words and judgement differ. It uses the
+same weights on as many threads, and ignores the voice. `transcribe()` runs with its defaults: in float32, with 5 beams
+(``beam = 1``: one).
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from tracker.app.models import Models
 from tracker.app.models import steps as real_steps
 from tracker.config import Config
 from tracker.dialogue import Dialogue
-from tracker.observe.observe import ChannelNamer, Heard, Namer, Observer, VoiceNamer
-from tracker.observe.observed import Transcript
-from tracker.observe.speakers import SpeakerBook
-from tracker.observe.video.observe import blind
+from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechResult, TurnObserver, VoiceNamer
+from tracker.observe.records import Transcript
+from tracker.observe.speakers import SpeakerRegistry
+from tracker.observe.video.faces import no_faces
 from tracker.pipeline import Steps
 from tracker.recognise import Recognise
 from tracker.runtime.clock import Clock
 from tracker.turns.turn import Turn
 
-_NO_VOICE = "not heard by the baseline"
+_NO_VOICE = "not read by the baseline"
 _QUESTION = "\nOne word for the emotion of the last turn:"
 
 
-class Naive:
+class NaiveModels:
     """The models of the baseline.
 
     Args:
         whisper: The asset that the tracker's transcriber is loaded from.
         llm: The asset that its LLM is loaded from.
-        language: BCP 47 tag of what is spoken.
-        beam: Width of the search for words.
+        language: BCP 47 tag of the language spoken.
+        beam: Beam size of the transcription.
     """
 
     def __init__(self, whisper: Path, llm: Path, language: str, beam: int) -> None:
@@ -58,25 +58,25 @@ class Naive:
         self._labels = [self._tokenizer.encode(f" {label}")[0] for label in MELD_LABELS.labels]
 
     def warm_up(self) -> None:
-        """Do once what is done only the first time."""
+        """Run each model once."""
         for _ in self._whisper.transcribe(np.zeros(16_000, np.float32), language=self._language)[0]:
             pass
         with torch.inference_mode():
             self._llm(input_ids=torch.zeros(1, 8, dtype=torch.long))
 
-    def listen(self, turn: Turn) -> Heard:
-        """The words of a turn, as faster-whisper hears them."""
+    def transcribe(self, turn: Turn) -> SpeechResult:
+        """The words of a turn, by faster-whisper."""
         segments, _ = self._whisper.transcribe(turn.samples, language=self._language, beam_size=self._beam)
         text = " ".join(segment.text.strip() for segment in segments)
         why_empty = None if text else "no words recognised"
-        return Heard(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
+        return SpeechResult(Transcript(text, self._language, why_empty), Absent(_NO_VOICE))
 
     def start(self) -> DialogueState:
         """Nothing is kept of a dialogue."""
         return DialogueState()
 
     def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, DialogueState]:
-        """How probable each emotion's name is as the next word; nothing that was read is kept."""
+        """The probability of each emotion's name as the next word; nothing is cached."""
         lines = [f"{one.speaker}: {one.text}" for one in (*turn.history, turn.utterance)]
         ids = self._tokenizer("\n".join(lines) + _QUESTION, return_tensors="pt").input_ids
         with torch.inference_mode():
@@ -86,25 +86,25 @@ class Naive:
         return EmotionScores(MELD_LABELS, tuple(row.tolist()), modalities), state
 
 
-def naive_steps(naive: Naive, models: Models, config: Config, channels: int, clock: Clock) -> Steps:
+def naive_steps(naive: NaiveModels, models: Models, config: Config, channels: int, clock: Clock) -> Steps:
     """The steps of one session of the baseline.
 
     Args:
         naive: Its models.
-        models: The tracker's, for cutting turns and telling voices apart.
+        models: The tracker's, for segmentation and speakers.
         config: The settings.
         channels: How many channels the source has.
         clock: Times the steps.
     """
-    real, told = real_steps(models, config, channels, clock), config.speakers
-    book = SpeakerBook(told.same_above, told.max_speakers, told.short_turn_s, told.continuity)
-    name: Namer = VoiceNamer(models.embed, book) if channels == 1 else ChannelNamer()
+    real, settings = real_steps(models, config, channels, clock), config.speakers
+    registry = SpeakerRegistry(settings.same_above, settings.max_speakers, settings.short_turn_s, settings.continuity)
+    name: SpeakerNamer = VoiceNamer(models.embed, registry) if channels == 1 else ChannelNamer()
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     return replace(
         real,
-        observe=Observer(naive.listen, name, clock, blind("no camera")),
+        observe=TurnObserver(naive.transcribe, name, clock, no_faces("no camera")),
         recognise=Recognise(naive, dialogue, clock),
-        ahead=None,
+        speculative=None,
     )

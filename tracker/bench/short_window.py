@@ -1,4 +1,4 @@
-"""Words from the short window against Whisper's own: ``python -m tracker.bench.short_window --files 200``.
+"""Words from the short window against Whisper's own: ``python -m tracker.bench.short_window --data DATA``.
 
 Every file is transcribed as a turn is: from a window that fits it, decoded again from 30 s where it repeats itself; and
 once from 30 s alone. Prints the word error rate of both, the share of files that were decoded again, and the ratio of
@@ -17,19 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32
 
 from adapters.contract import Features, asset_folder
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.turns.segment import Samples
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 LIBRISPEECH = {
     "6930-75918-0000": "concord returned to its place amidst the tents",
     "7902-96591-0000": "i am from the cutter lying off the coast",
 }
-Samples = Float32[np.ndarray, " samples"]
 
 
 class FullWindow(SpeechEncoder):
@@ -45,18 +44,18 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z']+", text.lower())
 
 
-def errors(said: list[str], heard: list[str]) -> int:
-    """Words put in, left out and replaced (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
+def errors(reference: list[str], words: list[str]) -> int:
+    """Insertions, deletions and substitutions (Levenshtein)."""
+    row = list(range(len(words) + 1))
+    for i, word in enumerate(reference, start=1):
         before, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
+        for j, other in enumerate(words, start=1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
     return row[-1]
 
 
 def sample(data: Path, count: int) -> list[tuple[str, Samples]]:
-    """RAVDESS files spread over actors and emotions, and the LibriSpeech pair, with what is said in them."""
+    """RAVDESS files spread over actors and emotions, and the LibriSpeech pair, with their words."""
     files = sorted((data / "ravdess").glob("*/*.flac"))
     chosen = files[:: max(1, len(files) // count)][:count]
     known = [(RAVDESS[file.stem.split("-")[4]], file) for file in chosen]
@@ -67,26 +66,32 @@ def sample(data: Path, count: int) -> list[tuple[str, Samples]]:
 def measure(encoder: SpeechEncoder, folder: Path, files: list[tuple[str, Samples]]) -> tuple[float, float, float]:
     """Word error rate and share decoded again, both in percent, and processor seconds."""
     transcriber = Transcriber(folder, encoder, "en", TextGate())
-    wrong = said = 0
+    wrong = total = 0
     begun = time.process_time()
     for text, samples in files:
-        heard = transcriber(samples, encoder.encode(samples)).text
-        wrong += errors(words(text), words(heard))
-        said += len(words(text))
-    return 100 * wrong / said, 100 * transcriber.fallbacks / len(files), time.process_time() - begun
+        text_found = transcriber(samples, encoder.encode(samples)).text
+        wrong += errors(words(text), words(text_found))
+        total += len(words(text))
+    return 100 * wrong / total, 100 * transcriber.fallbacks / len(files), time.process_time() - begun
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one line per margin."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=200)
-    parser.add_argument("--margins", type=float, nargs="+", default=[acoustic._MARGIN_S])
-    asked = parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m tracker.bench.short_window", description=(__doc__ or "").partition("\n")[0]
+    )
+    data = os.environ.get("EMOTION_TRACKER_DATA")
+    parser.add_argument(
+        "--data", type=Path, default=data, required=not data, help="folder with ravdess/ and librispeech_pair/"
+    )
+    parser.add_argument("--files", type=int, default=200, help="number of RAVDESS files")
+    parser.add_argument("--margins", type=float, nargs="+", default=[acoustic._MARGIN_S], help="seconds of silence")
+    options = parser.parse_args(arguments)
     folder = asset_folder("whisper-tiny.en")
-    files = sample(Path(os.environ["EMOTION_TRACKER_DATA"]), asked.files)
+    files = sample(Path(options.data), options.files)
     full, again, full_s = measure(FullWindow(folder), folder, files)
     print(f"30 s: word error rate {full:.1f} %, {again:.0f} % decoded again, {full_s:.0f} s")
-    for margin in asked.margins:
+    for margin in options.margins:
         acoustic._MARGIN_S = margin
         short, again, short_s = measure(SpeechEncoder(folder), folder, files)
         print(

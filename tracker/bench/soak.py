@@ -1,4 +1,4 @@
-"""Hours of media as fast as they go: does memory grow, does the tracker fall behind, do speakers multiply?"""
+"""Hours of media as fast as possible: whether memory grows, the tracker falls behind, or speakers multiply."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import anyio
 
 from tracker import pipeline
 from tracker.api import load_models
-from tracker.app import models as parts
-from tracker.bench.bench import SILENCE, maker
-from tracker.bench.passes import info
-from tracker.bench.sources import Looped, Noted, Silence
+from tracker.app import models as app_models
+from tracker.bench.bench import SILENCE, source_maker
+from tracker.bench.measure import info
+from tracker.bench.sources import LoopedSource, SilentSource, TappedSource
 from tracker.config import Config
 from tracker.events import Event, TurnEnded, TurnSkipped
 from tracker.metrics.gauges import Gauges
 from tracker.pipeline import Outlets, Steps
 from tracker.runtime.clock import NS_PER_S, Clock, SystemClock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
 from tracker.runtime.memory import rss_mb
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source
 
 MAY_GROW = 3.0
@@ -33,14 +33,14 @@ _AROUND = 3  # samples that a figure is the median of
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """How things were after so much media.
+class SoakSample:
+    """The state after so much media.
 
     Attributes:
-        media_s: Media heard.
+        media_s: Media processed, seconds.
         rss_mb: Resident memory.
         lag_ms: The median, since the sample before, from a turn's end being decided to its event; None without turns.
-        speakers: Speakers told apart so far.
+        speakers: Speakers distinguished so far.
         turns: Turns published so far.
     """
 
@@ -51,10 +51,10 @@ class Sample:
     turns: int
 
 
-def growth_percent(samples: Sequence[Sample]) -> float | None:
-    """By how much memory has grown from the first ten minutes of media to the end; None where it was too short.
+def growth_percent(samples: Sequence[SoakSample]) -> float | None:
+    """By how much memory has grown from the first ten minutes of media to the end; None for shorter media.
 
-    Each end is the median of three samples, a minute apart, so that one allocation does not decide.
+    Each end is the median of three samples, a minute apart, so that a single allocation does not count.
     """
     settled = [one.rss_mb for one in samples if one.media_s >= SETTLED_S]
     if len(settled) < 2 * _AROUND:
@@ -63,7 +63,7 @@ def growth_percent(samples: Sequence[Sample]) -> float | None:
     return 100 * (last - first) / first
 
 
-def lag_ratio(samples: Sequence[Sample]) -> float | None:
+def lag_ratio(samples: Sequence[SoakSample]) -> float | None:
     """How many times longer turns took in the last quarter than in the first; None without turns in both."""
     quarter = max(1, len(samples) // 4)
     first = [one.lag_ms for one in samples[:quarter] if one.lag_ms is not None]
@@ -72,11 +72,11 @@ def lag_ratio(samples: Sequence[Sample]) -> float | None:
 
 
 @final
-class Watch:
-    """A sink that counts and forgets, so that what grows is the tracker.
+class SoakSink:
+    """A sink that counts events and keeps none, so that only the tracker can grow.
 
     Args:
-        memory_mb: Tells how much memory there is now.
+        memory_mb: Measures the resident memory.
     """
 
     name = "soak"
@@ -86,7 +86,7 @@ class Watch:
         self._speakers: set[str] = set()
         self._lags: list[float] = []
         self._turns = 0
-        self.samples: list[Sample] = []
+        self.samples: list[SoakSample] = []
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Count every event."""
@@ -96,7 +96,7 @@ class Watch:
                 self._speakers.add(event.speaker)
                 self._lags.append(event.latency_ms.total)
 
-    def heard(self, chunk: AudioChunk) -> None:
+    def note(self, chunk: AudioChunk) -> None:
         """Take a sample after each minute of media."""
         media_s = chunk.end_ns / NS_PER_S
         if media_s >= (len(self.samples) + 1) * _EVERY_S:
@@ -105,23 +105,23 @@ class Watch:
     def sample(self, media_s: float) -> None:
         """Take a sample now."""
         lag, self._lags = median(self._lags) if self._lags else None, []
-        self.samples.append(Sample(media_s, self._memory_mb(), lag, len(self._speakers), self._turns))
+        self.samples.append(SoakSample(media_s, self._memory_mb(), lag, len(self._speakers), self._turns))
 
 
-async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, watch: Watch) -> None:
-    """Run one session under watch, to its end.
+async def listen(source: Source, steps: Callable[[int], Steps], clock: Clock, sink: SoakSink) -> None:
+    """BenchRun one session under watch, to its end.
 
     Raises:
         SourceError: The source cannot be read.
     """
-    load = Load(clock)
-    outlets = Outlets([watch], None, lambda _: None, Gauges(load))
-    last = await pipeline.run(Noted(source, watch.heard), steps, outlets, info(), clock, Control())
-    watch.sample(last.media_ns / NS_PER_S)
+    load = LoadMonitor(clock)
+    outlets = Outlets([sink], None, lambda _: None, Gauges(load))
+    last = await pipeline.run(TappedSource(source, sink.note), steps, outlets, info(), clock, Control())
+    sink.sample(last.media_ns / NS_PER_S)
 
 
 def soak(arguments: Sequence[str], hours: float, config: Config, report: Callable[[str], None]) -> dict[str, Any]:
-    """Loop the sources until so many hours of media were heard.
+    """Loop the sources for so many hours of media.
 
     Args:
         arguments: Files, or ``silence``.
@@ -130,20 +130,20 @@ def soak(arguments: Sequence[str], hours: float, config: Config, report: Callabl
         report: Says one sentence to the user.
 
     Raises:
-        TrackerError: A source or a model cannot be had, or the session failed.
+        TrackerError: A source or a model is not available, or the session failed.
     """
     seconds = hours * 3600
-    makers = [maker(argument, config) for argument in arguments]
-    source: Source = Silence(seconds) if list(arguments) == [SILENCE] else Looped(makers, seconds)
-    models, clock, watch = load_models(config), SystemClock(), Watch()
-    report(f"{hours:g} hours of media, as fast as they go")
+    makers = [source_maker(argument, config) for argument in arguments]
+    source: Source = SilentSource(seconds) if list(arguments) == [SILENCE] else LoopedSource(makers, seconds)
+    models, clock, sink = load_models(config), SystemClock(), SoakSink()
+    report(f"{hours:g} hours of media, as fast as possible")
     begun_ns = clock.now_ns()
-    anyio.run(listen, source, lambda channels: parts.steps(models, config, channels, clock), clock, watch)
-    return figures(watch.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
+    anyio.run(listen, source, lambda channels: app_models.steps(models, config, channels, clock), clock, sink)
+    return summary(sink.samples, (clock.now_ns() - begun_ns) / NS_PER_S)
 
 
-def figures(samples: Sequence[Sample], wall_s: float) -> dict[str, Any]:
-    """What a soak came to.
+def summary(samples: Sequence[SoakSample], wall_s: float) -> dict[str, Any]:
+    """The results of a soak.
 
     Args:
         samples: In the order of time; at least one.

@@ -1,4 +1,4 @@
-"""Sources for measuring: one of which notes are taken, one that never ends, and silence."""
+"""Sources for benchmarks: a wrapper that shows each chunk to a function, a loop, and silence."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from tracker.runtime.clock import NS_PER_S, Clock
 from tracker.sources.media import RATE_HZ, AudioChunk, Source
-from tracker.sources.wrapped import Wrapped
+from tracker.sources.wrapper import SourceWrapper
 
 _CHUNK = RATE_HZ // 50
 
 
-class Origin:
-    """Notes on the clock when a session's media time 0 was.
+class MediaOrigin:
+    """Finds when on the clock a session's media time 0 was.
 
     Args:
         clock: The monotonic clock.
 
     Attributes:
-        ns: The clock at media time 0, by the chunk that came soonest after its time; None before the first.
+        ns: The clock at media time 0, by the chunk with the least delay; None before the first.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -32,32 +32,32 @@ class Origin:
         self.ns: int | None = None
 
     def __call__(self, chunk: AudioChunk) -> None:
-        """Take the next chunk as it comes."""
+        """Take the next chunk when it arrives."""
         origin_ns = self._clock.now_ns() - chunk.end_ns
         self.ns = origin_ns if self.ns is None else min(self.ns, origin_ns)
 
 
 @final
-class Noted(Wrapped):
-    """A source of which somebody takes notes.
+class TappedSource(SourceWrapper):
+    """Shows each chunk of a source to a function.
 
     Args:
-        source: What is wrapped.
-        note: Is shown each chunk as it comes.
+        source: The wrapped source.
+        note: Called with each chunk when it arrives.
     """
 
     def __init__(self, source: Source, note: Callable[[AudioChunk], None]) -> None:
         super().__init__(source)
         self._note = note
 
-    async def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _wrap(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         async for chunk in chunks:
             self._note(chunk)
             yield chunk
 
 
 @final
-class Silence:
+class SilentSource:
     """Digital silence on one channel.
 
     Args:
@@ -92,7 +92,7 @@ class Silence:
 
 
 @final
-class Looped:
+class LoopedSource:
     """Sources one after the other, again and again, as one long recording.
 
     Args:

@@ -1,12 +1,14 @@
-"""What it costs to look at pictures: processor seconds for each second of video, on one thread.
+"""The cost of a session's video on one thread: ``python -m tracker.bench.video_cost CLIP [--rate 5]``.
 
-python -m tracker.bench.video_cost CLIP [--rate 5] prints what decoding, keeping, finding faces and reading them take.
+Prints the processor seconds for each second of video, of decoding, compressing as for a recording, finding faces and
+reading them.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,69 +16,70 @@ from jaxtyping import Float32, UInt8
 
 from adapters.contract import asset_folder
 from adapters.features.visual import FaceEncoder
-from tracker.observe.video.detect import FaceDetector, Found
-from tracker.observe.video.look import Looker
+from tracker.observe.video.reader import FaceDetector, FaceReader
+from tracker.observe.video.records import FaceDetection
 from tracker.runtime.clock import NS_PER_S
-from tracker.sources.film import as_kept
+from tracker.sources.file_video import file_frames
 from tracker.sources.opencv import load_opencv
-from tracker.sources.pictures import pictures
+from tracker.sources.recorded_video import as_recorded_frame
 from tracker.sources.video import Image
+
+_MIN_FACE_PX = 40  # the default of video.min_face_px
 
 
 class Stopwatch:
-    """Adds up this thread's processor time by what it was spent on."""
+    """Adds up this thread's processor time by activity."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
-        self.since = time.thread_time()
+        self._since = time.thread_time()
 
-    def lap(self, what: str) -> None:
-        """Add the time since the last call to what was done meanwhile."""
+    def lap(self, activity: str) -> None:
+        """Add the time since the last call to an activity."""
         now = time.thread_time()
-        self.spent[what] = self.spent.get(what, 0.0) + now - self.since
-        self.since = now
+        self.spent[activity] = self.spent.get(activity, 0.0) + now - self._since
+        self._since = now
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one clip and print what it cost."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("clip")
-    parser.add_argument("--rate", type=float, default=5.0)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2, watch = load_opencv(), Stopwatch()
-    detector, reader = (
-        FaceDetector(asset_folder("centerface"), cv2),
-        FaceEncoder(asset_folder("mini-xception-fer")),
+    parser = argparse.ArgumentParser(
+        prog="python -m tracker.bench.video_cost", description=(__doc__ or "").partition("\n")[0]
     )
+    parser.add_argument("clip", help="a file with video")
+    parser.add_argument("--rate", type=float, default=5.0, help="frames a second; default: 5")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cv2 = load_opencv()
+    detector = FaceDetector(asset_folder("centerface"), cv2)
+    expressions = FaceEncoder(asset_folder("mini-xception-fer"))
+    watch = Stopwatch()
 
-    def detect(image: Image, width: int) -> list[Found]:
+    def detect(image: Image, width: int) -> list[FaceDetection]:
         watch.lap("other")
         found = detector(image, width)
         watch.lap(f"find faces at {width}")
         return found
 
-    def read(crops: UInt8[np.ndarray, "faces 48 48"]) -> Float32[np.ndarray, "faces dim"]:
+    def features(crops: UInt8[np.ndarray, "faces 48 48"]) -> Float32[np.ndarray, "faces dim"]:
         watch.lap("other")
-        features = reader(crops)
+        values = expressions(crops)
         watch.lap("read faces")
-        return features
+        return values
 
-    look, frames, faces, last_ns = Looker(detect, read, cv2, 40), 0, 0, 0
-    coming = pictures(given.clip, given.rate)
-    watch.lap("loading")
-    del watch.spent["loading"]
+    read = FaceReader(detect, features, cv2, _MIN_FACE_PX)
+    coming, frames, faces, last_ns = file_frames(options.clip, options.rate), 0, 0, 0
     while frame := next(coming, None):
         watch.lap("decode")
-        kept = as_kept(frame, cv2)
-        watch.lap("keep as JPEG")
-        faces += len(look(kept).faces)
+        recorded = as_recorded_frame(frame, cv2)
+        watch.lap("compress")
+        faces += len(read(recorded).faces)
         watch.lap("other")
         frames, last_ns = frames + 1, frame.at_ns
-    seconds = last_ns / NS_PER_S + 1 / given.rate
-    print(f"{given.clip}: {seconds:.1f} s, {frames} pictures, {faces} faces; OpenCV {cv2.__version__}, 1 thread")
-    for what, spent in sorted(watch.spent.items(), key=lambda one: -one[1]):
-        print(f"  {what:<22}{spent / seconds:7.3f} s/s {1000 * spent / frames:7.1f} ms a picture")
+    seconds = last_ns / NS_PER_S + 1 / options.rate
+    print(f"{options.clip}: {seconds:.1f} s, {frames} frames, {faces} faces; OpenCV {cv2.__version__}, 1 thread")
+    for activity, spent in sorted(watch.spent.items(), key=lambda one: -one[1]):
+        print(f"  {activity:<22}{spent / seconds:7.3f} s/s {1000 * spent / frames:7.1f} ms a frame")
     total = sum(watch.spent.values())
     print(f"  {'together':<22}{total / seconds:7.3f} s/s {100 * total / seconds:6.1f} % of a core")
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tracker.bench.bench import Wanted, bench, table
+from tracker.bench.bench import BenchOptions, bench, table
 from tracker.bench.soak import MAY_GROW, soak
 from tracker.config import Config
 from tracker.errors import ConfigError
@@ -46,7 +46,7 @@ def measure(
         found = soak(sources, soak_hours, config, told.print)
         _print(found, json, _plain)
         return not (found["growth_percent"] or 0.0) > MAY_GROW
-    found = bench(sources, config, Wanted(runs, pace, at_once, stagger_s, baseline, beam, start), told.print)  # type: ignore[arg-type]  # checked above
+    found = bench(sources, config, BenchOptions(runs, pace, at_once, stagger_s, baseline, beam, start), told.print)  # type: ignore[arg-type]  # checked above
     _print(found, json, table)
     return not (found["lost"] or found["dropped"])
 

@@ -13,7 +13,6 @@ import anyio
 from rich.console import Console
 
 from tracker.api import Session, load_models, open_session
-from tracker.app import plugins
 from tracker.app.mqtt import Broker, as_installed, external, open_broker
 from tracker.app.plan import plan
 from tracker.app.session import Prepared, check, prepare
@@ -36,8 +35,8 @@ from tracker.sinks import Sink
 from tracker.sinks.lines import NamedLines
 from tracker.sources.media import Source
 from tracker.sources.open import Pace, SourceOptions
-from tracker.sources.pacing import Paced
-from tracker.sources.recorded import RecordedSource
+from tracker.sources.pacing import PacedSource
+from tracker.sources.recorded_audio import RecordedSource
 
 if TYPE_CHECKING:
     from tracker.app.models import Models
@@ -86,8 +85,8 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
-        source = Paced(source, SystemClock())
-    prepared = check(Prepared(source, rerun.picture(folder), config, rerun=rerun), options.record)
+        source = PacedSource(source, SystemClock())
+    prepared = check(Prepared(source, rerun.video(folder), config, rerun=rerun), options.record)
     (last,) = run_all({"": prepared}, config, options)
     return last
 
@@ -110,9 +109,8 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
     config = as_installed(config, terminal.say)
     external(config.mqtt)
     serve_metrics = _metrics_server(config.metrics.port)
-    plugged = plugins.sinks(config.sinks)
-    models = _load_models(config, any(one.has_picture for one in sessions.values()))
-    shown = {name: [*_shown(name, config, options, terminal), *plugged] for name in sessions}
+    models = _load_models(config, any(one.has_video for one in sessions.values()))
+    shown = {name: _shown(name, config, options, terminal) for name in sessions}
     metrics: dict[str, Callable[[], SessionMetrics]] = {
         name or one.source.name: SessionMetrics for name, one in sessions.items()
     }

@@ -11,7 +11,7 @@ from tracker.dashboard.view import Speaker
 from tracker.metrics.gauges import SILENCE_DB, Status
 from tracker.metrics.model import SessionMetrics
 from tracker.metrics.stages import STAGES, stage_percentiles
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 from tracker.runtime.overload import Level
 from tracker.sinks.palette import Glyphs, emotion_colour, letter, speaker_colour
 from tracker.sinks.text import clock_time, header, outcome, printable
@@ -192,8 +192,8 @@ def _cost(metrics: SessionMetrics) -> Lines:
     lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
     if metrics.fallbacks:
         lines.append(Text(f"again     {metrics.fallbacks} turns decoded twice"))
-    if metrics.ahead_hits or metrics.ahead_wasted:
-        lines.append(Text(f"ahead     {metrics.ahead_hits} turns, {metrics.ahead_wasted} more for nothing"))
+    if speculated := metrics.speculation_hits + metrics.speculation_wasted:
+        lines.append(Text(f"wasted    {metrics.speculation_wasted} of {speculated} speculations"))
     if metrics.overload != "normal":
         lines.append(Text(f"overload  {describe_overload(metrics.overload)} ({metrics.waiting_turns})", "bold red"))
     return lines
@@ -204,10 +204,10 @@ def describe_overload(level: Level) -> str:
     match level:
         case "normal":
             return "nothing is left out"
-        case "no_ahead":
-            return "no work ahead"
+        case "no_speculation":
+            return "no speculation"
         case "no_partials":
-            return "no work ahead, no partials"
+            return "no speculation, no partials"
         case "waiting":
             return "behind, turns wait"
 

@@ -11,6 +11,7 @@ from tracker.dashboard.screen import ChangeSpeed, KeyRequest, Playback, Seek
 from tracker.dashboard.view import View, fold
 from tracker.events import Event
 from tracker.recordings.replay import moment_ns
+from tracker.runtime.broadcast import Broadcast
 from tracker.runtime.clock import Clock, seconds_to_ns
 from tracker.runtime.control import Pause, Resume
 
@@ -36,7 +37,7 @@ class Player:
         self._speed = speed
         self._at_ns, self._since_ns = 0, clock.now_ns()
         self._paused = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
         self._folded = 0  # events in the view
         self._view = View()
 
@@ -64,8 +65,7 @@ class Player:
             case Seek(seconds):
                 by_ns = -self.length_ns if seconds == float("-inf") else seconds_to_ns(seconds)
                 self._at_ns = min(self.length_ns, max(0, self._at_ns + by_ns))
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.notify()
 
     def read(self) -> tuple[View, Playback]:
         """The session up to the present position, and the state of the replay."""
@@ -86,9 +86,8 @@ class Player:
 
     async def _wait(self, moment: int) -> None:
         """Return when a moment may have been reached, or something has changed."""
-        changed = self._changed
         if self._paused:
-            await changed.wait()
+            await self._changed.wait()
             return
         async with anyio.create_task_group() as group:
 
@@ -98,5 +97,5 @@ class Player:
                 group.cancel_scope.cancel()
 
             group.start_soon(sleep, name="replay pace")
-            await changed.wait()
+            await self._changed.wait()
             group.cancel_scope.cancel()

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from tracker.metrics.model import SessionMetrics
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 from tracker.runtime.edges import Edge
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import AudioChunk, Source
-from tracker.speculate import Tally
+from tracker.speculate import SpeculationCounts
 from tracker.turns.turn import Turn
 
 SILENCE_DB = -80.0
@@ -80,21 +80,21 @@ class Gauges:
         paused: Whether the user has paused listening.
         broker: Reads the state of the connection to the broker.
         recorder: The session's folder.
-        ahead: Counts speculative work ahead of the end of a turn.
+        speculation: Counts speculative work before the end of a turn.
         media_ns: Media heard.
         load: The load of the whole process, or None where it is not measured.
         metrics: Reads the session's metrics, or None where they are not collected.
         video: Reads the state of the video.
     """
 
-    def __init__(self, load: Load | None = None) -> None:
+    def __init__(self, load: LoadMonitor | None = None) -> None:
         self.load = load
         self.metrics: Callable[[], SessionMetrics] | None = None
         self.paused = False
         self.broker: Callable[[], str] = str
         self.video: Callable[[], VideoState] = VideoState
         self.recorder = ""
-        self.ahead = Tally()
+        self.speculation = SpeculationCounts()
         self._source: Source | None = None
         self._path: list[Edge[Any]] = []
         self._sinks: list[Edge[Any]] = []
@@ -116,26 +116,26 @@ class Gauges:
     def turn_ended(self, turn: Turn) -> None:
         """A turn has ended and waits to be judged."""
         if self.load:
-            self.load.over(self, turn)
+            self.load.turn_decided(self, turn.number, turn.decided_at_ns)
 
     def turn_published(self, turn: Turn) -> None:
         """A turn's judgement, or why there is none, is published."""
         if self.load:
-            self.load.published(self, turn)
+            self.load.turn_published(self, turn.number)
 
-    def may_work_ahead(self) -> bool:
-        """Whether there is time for work that may be for nothing."""
-        return self.load is None or self.load.may_work_ahead()
+    def may_speculate(self) -> bool:
+        """Whether there is time for work that may be wasted."""
+        return self.load is None or self.load.may_speculate()
 
     def may_publish_partials(self) -> bool:
         """Whether there is time for turns that are not over."""
-        return self.load is None or self.load.may_tell_partials()
+        return self.load is None or self.load.may_publish_partials()
 
     def detach(self) -> None:
         """The path has ended: edges that are closed now have not failed."""
         self._ended = True
         if self.load:
-            self.load.leave(self)
+            self.load.session_ended(self)
 
     def queues(self) -> tuple[Queue, ...]:
         """Every edge, as it is now."""

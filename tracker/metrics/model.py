@@ -51,17 +51,17 @@ class SessionMetrics(BaseModel):
     fallbacks: Annotated[int, _COUNTER] = Field(
         default=0, ge=0, description="Turns decoded again from the full window, in the process."
     )
-    ahead_hits: Annotated[int, _COUNTER] = Field(
-        default=0, ge=0, description="Turns whose work was done ahead of their end."
+    speculation_hits: Annotated[int, _COUNTER] = Field(
+        default=0, ge=0, description="Turns whose result was ready by speculation before their end."
     )
-    ahead_wasted: Annotated[int, _COUNTER] = Field(
-        default=0, ge=0, description="Turns on which work ahead was for nothing."
+    speculation_wasted: Annotated[int, _COUNTER] = Field(
+        default=0, ge=0, description="Turns on which speculation was wasted."
     )
-    ahead_wasted_ms: Annotated[float, Series("counter", "ahead_wasted_milliseconds")] = Field(
-        default=0, ge=0, description="Milliseconds of work ahead that were for nothing."
+    speculation_wasted_ms: Annotated[float, Series("counter", "speculation_wasted_milliseconds")] = Field(
+        default=0, ge=0, description="Milliseconds of wasted speculation."
     )
-    ahead_left_out: Annotated[int, _COUNTER] = Field(
-        default=0, ge=0, description="Pauses at which there was no time for work ahead."
+    speculation_left_out: Annotated[int, _COUNTER] = Field(
+        default=0, ge=0, description="Pauses at which there was no time for speculation."
     )
     overload: Annotated[Level, _GAUGE] = Field(
         default="normal",

@@ -21,6 +21,7 @@ from tracker.mqtt.messages import metrics, preview_message
 from tracker.mqtt.outbox import Outbox
 from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Message, Topics, status
+from tracker.runtime.broadcast import Broadcast
 
 log = logging.getLogger(__name__)
 _GRACE_S = 3.0
@@ -123,7 +124,7 @@ class MqttSink:
         self._retained: dict[str, Message] = {}  # by topic
         self._ended = anyio.Event()
         self._outage = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     @property
     def waiting(self) -> int:
@@ -169,9 +170,9 @@ class MqttSink:
                     self._session = event.session
                     self._turns += isinstance(event, TurnEnded)
                     self._outbox.put(event, self._outage)
-                    self._notify()
+                    self._changed.notify()
                 self._ended.set()
-                self._notify()
+                self._changed.notify()
                 group.cancel_scope.deadline = anyio.current_time() + self._options.drain_s
         finally:
             self._report_undelivered()
@@ -183,7 +184,7 @@ class MqttSink:
         """Publish the latest preview once everything else is delivered."""
         async for preview in previews:
             self._preview = preview
-            self._notify()
+            self._changed.notify()
 
     async def _stay_connected(self) -> None:
         """Deliver until the session is over and everything is delivered."""
@@ -261,7 +262,7 @@ class MqttSink:
         while True:
             while message := self._outbox.head:
                 await self._publish(connection, self._outbox, message)
-                self._notify()
+                self._changed.notify()
             if self._preview:
                 preview, self._preview = self._preview, None
                 await connection.publish(preview_message(self._endpoint.topics, preview, self._options.text))
@@ -295,7 +296,7 @@ class MqttSink:
         if not self._outage:
             self._outage = True
             self._report(f"the broker at {address} cannot be reached ({error}); trying again, messages are kept")
-        self._notify()
+        self._changed.notify()
 
     def _report_undelivered(self) -> None:
         """Report what subscribers did not receive."""
@@ -307,7 +308,3 @@ class MqttSink:
             lost.append(f"{left} could not be delivered{silent}{later}")
         if lost:
             self._report(f"the broker at {self._endpoint.address}: {' and '.join(lost)}")
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()

@@ -1,4 +1,4 @@
-"""Step 3: `Turn`s in, `ObservedTurn`s out: what was said, by whom, and what voice and face gave to judge by.
+"""Step 3: `Turn`s in, `ObservedTurn`s out: the words, the speaker, the voice features and the face features.
 
-`observe.py` runs the observers of one turn all at once; the other files are one observer each.
+`observe.py` runs the observers of one turn at the same time; the other files and `video/` are one observer each.
 """

@@ -1,8 +1,8 @@
-"""Who is speaking: voices are matched, as they come, to the speakers heard so far. Pure: embeddings in, names out.
+"""Who is speaking: each voice is matched to the speakers known so far. Pure: embeddings in, names out.
 
 A speaker is a few unit vectors (modes), since the same person sad and angry can be further apart (cosine 0.39) than
 two people who are calm (0.24 on average, both measured with CAM++ on RAVDESS). Vectors move slowly and only towards
-voices that were clearly the speaker's, so that a doubtful turn cannot pull a speaker away. A name, once given, stays.
+voices that were clearly the speaker's, so that a doubtful turn cannot shift a profile. A name, once given, stays.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Vector = Float32[np.ndarray, " dim"]
 _MODES = 4
 _RATE = 0.2  # weight of a new voice in a mode's moving average
 _SURE = 0.15  # above the threshold by this much, a voice may move its speaker's modes
-_SHORT_SLACK = 0.3  # a short voice is judged this much more leniently: its embedding is noisy
-_TENTATIVE_SLACK = 0.1  # likewise a voice that is compared with one known from a short turn only
+_SHORT_SLACK = 0.3  # added for a short voice: its embedding is noisy
+_TENTATIVE_SLACK = 0.1  # added where the profile is from a short turn only
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """What one turn tells about its speaker.
+class VoiceSample:
+    """The voice of one turn.
 
     Attributes:
         embedding: Unit vector.
@@ -58,7 +58,7 @@ class _Profile:
 
 
 @dataclass
-class SpeakerBook:
+class SpeakerRegistry:
     """The speakers of one session, named in order of appearance: Speaker 1, Speaker 2, ...
 
     Attributes:
@@ -79,10 +79,10 @@ class SpeakerBook:
 
     @property
     def names(self) -> list[str]:
-        """Everybody heard so far, in order of appearance."""
+        """All speakers so far, in order of appearance."""
         return [profile.name for profile in self._profiles]
 
-    def identify(self, voice: Voice) -> str:
+    def identify(self, voice: VoiceSample) -> str:
         """The speaker of the next turn."""
         short = self._short(voice)
         profile = self._match(voice, short)
@@ -94,23 +94,23 @@ class SpeakerBook:
         self._last = profile.name
         return profile.name
 
-    def guess(self, voice: Voice) -> str:
-        """Whom `identify` would name; nothing is learned."""
+    def guess(self, voice: VoiceSample) -> str:
+        """The name that `identify` would return; nothing is learned."""
         profile = self._match(voice, self._short(voice))
         return profile.name if profile else self._next_name()
 
-    def _short(self, voice: Voice) -> bool:
+    def _short(self, voice: VoiceSample) -> bool:
         return voice.duration_s < self.short_turn_s
 
     def _next_name(self) -> str:
         return f"Speaker {len(self._profiles) + 1}"
 
-    def _match(self, voice: Voice, short: bool) -> _Profile | None:
+    def _match(self, voice: VoiceSample, short: bool) -> _Profile | None:
         if not self._profiles:
             return None
 
         def score(profile: _Profile) -> float:
-            """By how much a voice is nearer to a speaker than it must be."""
+            """By how much a similarity exceeds the threshold."""
             similarity = profile.similarity(voice.embedding)
             slack = _SHORT_SLACK if short else _TENTATIVE_SLACK if profile.tentative else 0.0
             if profile.name == self._last:

@@ -1,8 +1,8 @@
-"""What was said: Whisper's decoder on the encoder states that the acoustic features are made of, too.
+"""The words of a turn: Whisper's decoder, on the encoder states from which the acoustic features are made, too.
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
 repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again with more room after
-the speech, and then from the full 30 s window; what that says counts: people do say "no, no, no".
+the speech, and then from the full 30 s window, whose result is final: people may really say "no, no, no".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxtyping import Float32
 from tokenizers import Tokenizer as FastTokenizer
 
 from adapters.features.acoustic import Encoded, SpeechEncoder
-from tracker.observe.observed import Transcript
+from tracker.observe.records import Transcript
 
 _TOKENS_AT_LEAST = 12
 _TOKENS_PER_S = 10.0  # fast English speech is 5 to 6 words a second, 1.3 tokens a word
@@ -28,7 +28,7 @@ _TOKENS_PER_S = 10.0  # fast English speech is 5 to 6 words a second, 1.3 tokens
 
 @dataclass(frozen=True, slots=True)
 class TextGate:
-    """When decoded words are not believed (the recipe of Radford et al. 2022, section 4.5).
+    """When decoded words are rejected (the recipe of Radford et al. 2022, section 4.5).
 
     Attributes:
         no_speech_above: Probability of the no-speech token ...
@@ -40,8 +40,8 @@ class TextGate:
     logprob_below: float = -1.0
     compression_above: float = 2.4
 
-    def why_not(self, text: str, no_speech: float, logprob: float) -> str | None:
-        """Why a text is not believed, or None."""
+    def rejection(self, text: str, no_speech: float, logprob: float) -> str | None:
+        """Why a text is rejected, or None."""
         if not any(character.isalnum() for character in text):
             return "no words recognised"
         if no_speech > self.no_speech_above and logprob < self.logprob_below:
@@ -53,7 +53,7 @@ class TextGate:
 
 
 def repeats(text: str) -> bool:
-    """Whether a text says four words in a row a second time, or one word three times on end."""
+    """Whether a text repeats four words in a row, or has one word three times in a row."""
     words = ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
     fours = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     stutters = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
@@ -69,7 +69,7 @@ class _Decoded:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the decoder may have gone astray for lack of room."""
+        """Whether the decoder may have failed for lack of room."""
         return not self.complete or repeats(self.text)
 
 
@@ -79,8 +79,8 @@ class Transcriber:
     Args:
         folder: The asset that the encoder was loaded from: ``tokenizer.json`` beside the weights.
         encoder: The loaded model.
-        language: BCP 47 tag of what is spoken.
-        gate: When words are not believed.
+        language: BCP 47 tag of the language spoken.
+        gate: When words are rejected.
 
     Attributes:
         fallbacks: Turns that had to be decoded again.
@@ -116,7 +116,7 @@ class Transcriber:
             decoded = self._decode(self._encoder.encode_with_room(samples), limit)
             if decoded.doubtful:
                 decoded = self._decode(self._encoder.encode_full_window(samples), limit)
-        reason = self._gate.why_not(decoded.text, decoded.no_speech, decoded.logprob)
+        reason = self._gate.rejection(decoded.text, decoded.no_speech, decoded.logprob)
         return Transcript("" if reason else decoded.text, self._language, reason)
 
     def _decode(self, output: ctranslate2.StorageView, limit: int) -> _Decoded:
@@ -135,9 +135,9 @@ class Transcriber:
 
 
 def _decoder(folder: Path, device: str) -> ctranslate2.models.Whisper:
-    """The same weights once more, for decoding alone; on a processor in 8 bits, where it computes in them.
+    """The same weights once more, for decoding alone; in 8 bits on a processor that supports it.
 
-    A token costs one pass over all of the decoder's weights, so that their size decides: in 8 bits less than half of
+    A token costs one pass over all of the decoder's weights, so their size decides: 8 bits take less than half of
     float32's processor time, for some 40 MB more. On 100 files of RAVDESS the word error rate is 1.5 % (float32:
     1.7 %), 96 texts are the same. The encoder stays in float32, since the voice features are made of its states.
     """

@@ -14,10 +14,10 @@ import anyio.to_thread
 from safetensors.numpy import save
 
 from adapters.contract import Features
-from tracker.observe.observed import FailedTurn, ObservedTurn
+from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.recordings.format import RecordedFile, features_file
-from tracker.runtime.threads import together
+from tracker.runtime.threads import gather
 
 Recognise = Callable[[ObservedTurn], Awaitable[JudgedTurn | SilentTurn | FailedTurn]]
 
@@ -40,7 +40,7 @@ class FeatureRecorder:
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge a turn, and meanwhile write its features."""
-        judged, _ = await together(lambda: self._recognise(observed), lambda: self._record(observed))
+        judged, _ = await gather(lambda: self._recognise(observed), lambda: self._record(observed))
         return judged
 
     async def _record(self, observed: ObservedTurn) -> None:

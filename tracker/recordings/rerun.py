@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tracker.app.video import FilmPicture, NoPicture, Picture
 from tracker.errors import SessionError
 from tracker.events import ListeningPaused, RequestEvent
 from tracker.recordings.format import StartFile, audio_file
 from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
-from tracker.sources.film import FILM
 from tracker.sources.media import RATE_HZ
+from tracker.sources.recorded_video import VIDEO_FILE
+from tracker.sources.video import NoVideo, RecordedVideo
 
 NOT_KEPT = "picture not kept"
 """Why a session is judged again without the faces that it was judged by."""
@@ -57,15 +57,15 @@ class Rerun:
         stop = self.recorded.stop
         return "stopped" if stop and stop.outcome == "stopped" else "completed"
 
-    def picture(self, folder: Path) -> Picture:
+    def video(self, folder: Path) -> NoVideo | RecordedVideo:
         """The recorded video, where it shows faces."""
         start = self.recorded.start
-        missing = _no_picture(start)
+        missing = _no_video(start)
         if "faces" not in start.models:
-            return NoPicture(missing)
+            return NoVideo(missing)
         blurred = start.config.get("record", {}).get("blur_faces")
-        file = folder / FILM
-        return FilmPicture(str(file), FILM, missing) if file.is_file() and not blurred else NoPicture(NOT_KEPT)
+        file = folder / VIDEO_FILE
+        return RecordedVideo(str(file), VIDEO_FILE, missing) if file.is_file() and not blurred else NoVideo(NOT_KEPT)
 
 
 def read_rerun(folder: Path) -> Rerun:
@@ -78,8 +78,8 @@ def read_rerun(folder: Path) -> Rerun:
     return Rerun(recorded, audio_files(folder, recorded))
 
 
-def _no_picture(start: StartFile) -> str:
-    """The reason that turns without a picture gave."""
+def _no_video(start: StartFile) -> str:
+    """The reason that turns without video gave."""
     source = start.config.get("video", {}).get("source")
     from_file = source == "auto" and start.source not in ("mic", "stdin")
     if "faces" in start.models and not from_file:

@@ -1,5 +1,4 @@
-"""What every step runs on and none of the domain: bounded edges, threads for models, the clock, control and signals.
+"""What every step runs on: bounded edges, threads for models, locks and queues, the clock, control and signals.
 
-Comes in: work and requests. Goes out: the same, in order, on time, with every drop counted. Nothing here knows what a
-turn or an emotion is.
+Work and requests in; the same in order out, with every drop counted. Nothing here depends on the domain.
 """

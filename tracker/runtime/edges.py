@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, Literal, TypeVar
 
-import anyio
+from tracker.runtime.broadcast import Broadcast
 
 T = TypeVar("T")
 Policy = Literal["wait", "drop_oldest", "latest"]
 
 
 class EdgeClosed(Exception):
-    """Something was sent into an edge whose sender had closed it."""
+    """An item was sent into an edge that its sender had closed."""
 
 
 class Edge(Generic[T]):
@@ -41,7 +41,7 @@ class Edge(Generic[T]):
         self.dropped = 0
         self._items: deque[T] = deque()
         self._closed = False
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     @property
     def depth(self) -> int:
@@ -75,7 +75,7 @@ class Edge(Generic[T]):
             self._items.popleft()
             self.dropped += 1
         self._items.append(item)
-        self._notify()
+        self._changed.notify()
 
     async def offer(self, item: T) -> bool:
         """Like `send`, but returns False where the edge is closed: for receivers that may give up."""
@@ -88,11 +88,7 @@ class Edge(Generic[T]):
     def close(self) -> None:
         """No more items will come; the receiver still gets those that are in. May be called twice."""
         self._closed = True
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.notify()
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield items in order until the edge is closed and empty."""
@@ -111,5 +107,5 @@ class Edge(Generic[T]):
                     return
                 await self._changed.wait()
             items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            self._notify()
+            self._changed.notify()
             yield items

@@ -10,53 +10,53 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place(Generic[T]):
-    who: object
+class _Entry(Generic[T]):
+    owner: object
     item: T
-    ahead: bool
+    speculative: bool
     number: int
 
 
 @dataclass
-class Line(Generic[T]):
-    """A waiting line that is fair between those who stand in it, however often each comes.
+class FairQueue(Generic[T]):
+    """A queue that is fair between the owners of its items, however many each puts in.
 
-    Next is who was called longest ago; one that never was comes before all others. Work ahead of an endpoint is called
-    only when nothing else waits.
+    Next is the owner that was served longest ago; one that never was comes before all others. Speculative items come
+    after all others.
     """
 
-    _places: list[_Place[T]] = field(default_factory=list)
-    _called: WeakKeyDictionary[object, int] = field(default_factory=WeakKeyDictionary)  # forgets sessions that ended
+    _entries: list[_Entry[T]] = field(default_factory=list)
+    _served: WeakKeyDictionary[object, int] = field(default_factory=WeakKeyDictionary)  # forgets sessions that ended
     _count: int = 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
-    def join(self, who: object, item: T, ahead: bool = False) -> None:
-        """Stand in line.
+    def put(self, owner: object, item: T, speculative: bool = False) -> None:
+        """Add an item.
 
         Args:
-            who: The session.
-            item: What `call` gives back.
-            ahead: Whether it is work ahead of an endpoint.
+            owner: The session.
+            item: What `get` returns.
+            speculative: Whether it is work on a turn that may not be over.
         """
         self._count += 1
-        self._places.append(_Place(who, item, ahead, self._count))
+        self._entries.append(_Entry(owner, item, speculative, self._count))
 
-    def passed(self, who: object) -> None:
-        """Note that somebody was let through without standing in line."""
+    def note_served(self, owner: object) -> None:
+        """Count an owner as served although it did not wait."""
         self._count += 1
-        self._called[who] = self._count
+        self._served[owner] = self._count
 
-    def call(self) -> T | None:
-        """Whose turn it is; takes it out of the line. None where nobody waits."""
-        if not self._places:
+    def get(self) -> T | None:
+        """Take the next item out; None where the queue is empty."""
+        if not self._entries:
             return None
-        first = min(self._places, key=lambda place: (place.ahead, self._called.get(place.who, 0), place.number))
-        self._places.remove(first)
-        self.passed(first.who)
+        first = min(self._entries, key=lambda one: (one.speculative, self._served.get(one.owner, 0), one.number))
+        self._entries.remove(first)
+        self.note_served(first.owner)
         return first.item
 
-    def step_out(self, item: T) -> None:
-        """Wait no longer."""
-        self._places = [place for place in self._places if place.item is not item]
+    def remove(self, item: T) -> None:
+        """Take an item out unserved."""
+        self._entries = [entry for entry in self._entries if entry.item is not item]

@@ -1,4 +1,4 @@
-"""Work that was done ahead is not done twice."""
+"""A function that remembers its last result, so that speculative work is not done twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-class Once(Generic[A, T]):
+class Memo(Generic[A, T]):
     """A function without side effects that remembers its last result; for one thread at a time.
 
     Args:
-        function: Called where the argument is another than the last time; an error is not remembered.
+        function: Called where the key differs from the last call's; an error is not remembered.
         key: What makes two arguments the same.
     """
 

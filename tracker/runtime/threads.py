@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from tracker.runtime.clock import NS_PER_MS, Clock
-from tracker.runtime.fair_queue import Line
+from tracker.runtime.fair_queue import FairQueue
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -18,49 +18,48 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Timed(Generic[T]):
-    """What a call returned, and how many milliseconds it took, waiting for its turn included."""
+    """What a call returned, and how many milliseconds it took, the wait for its turn included."""
 
     result: T
     ms: float
 
 
-class Sharing:
-    """Lets one call through at a time, the sessions of the process in turn.
+class FairLock:
+    """Lets one call through at a time, in the order of a `FairQueue`.
 
-    Who has waited longest since it was last let through is next, so that a session with many turns holds up no other;
-    work ahead of an endpoint comes after all work for turns that are over.
+    A session with many turns holds up no other, and speculative work comes after all work on turns that are over.
     """
 
     def __init__(self) -> None:
-        self._line: Line[anyio.Event] = Line()
+        self._queue: FairQueue[anyio.Event] = FairQueue()
         self._busy = False
 
     @property
     def waiting(self) -> int:
-        """Calls that wait to be let through."""
-        return len(self._line)
+        """Calls that wait."""
+        return len(self._queue)
 
-    async def enter(self, who: object, ahead: bool) -> None:
-        """Wait until let through; `leave` must follow."""
+    async def acquire(self, owner: object, speculative: bool) -> None:
+        """Wait for the lock; `release` must follow."""
         if not self._busy:
             self._busy = True
-            self._line.passed(who)
+            self._queue.note_served(owner)
             return
-        called = anyio.Event()
-        self._line.join(who, called, ahead)
+        granted = anyio.Event()
+        self._queue.put(owner, granted, speculative)
         try:
-            await called.wait()
+            await granted.wait()
         except BaseException:
-            if called.is_set():
-                self.leave()
+            if granted.is_set():
+                self.release()
             else:
-                self._line.step_out(called)
+                self._queue.remove(granted)
             raise
 
-    def leave(self) -> None:
-        """Let the next one through."""
-        if called := self._line.call():
-            called.set()
+    def release(self) -> None:
+        """Hand the lock to the next call that waits."""
+        if granted := self._queue.get():
+            granted.set()
         else:
             self._busy = False
 
@@ -73,31 +72,31 @@ class ModelThread:
 
     Args:
         clock: Times the calls.
-        sharing: Shared with other sessions that use the same model; None where there are none.
+        lock: Shared with other sessions that use the same model; None where there are none.
     """
 
-    def __init__(self, clock: Clock, sharing: Sharing | None = None) -> None:
+    def __init__(self, clock: Clock, lock: FairLock | None = None) -> None:
         self._clock = clock
-        self._sharing = sharing or Sharing()
+        self._lock = lock or FairLock()
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
-    async def run(self, call: Callable[[], T], ahead: bool = False) -> Timed[T]:
+    async def run(self, call: Callable[[], T], speculative: bool = False) -> Timed[T]:
         """Run a call in a worker thread.
 
         Args:
             call: What to run.
-            ahead: Whether it is work ahead of the end of a turn, which gives way.
+            speculative: Whether it is work on a turn that may not be over; it gives way to all other work.
         """
         begun = self._clock.now_ns()
-        await self._sharing.enter(self, ahead)
+        await self._lock.acquire(self, speculative)
         try:
             result = await anyio.to_thread.run_sync(call, limiter=self._one_at_a_time)
         finally:
-            self._sharing.leave()
+            self._lock.release()
         return Timed(result, (self._clock.now_ns() - begun) / NS_PER_MS)
 
 
-async def together(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:
+async def gather(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:
     """Await two calls at the same time.
 
     Raises:

@@ -1,13 +1,13 @@
 """Colours and letters. A colour only ever repeats what a word, a letter or a shape beside it says.
 
-Emotions whose names are known always look the same. Other labels get what is left, in the order of the session's
-labels: no two labels of a session have the same letter.
+MELD's emotions always have the same letters, and the same colours also under other names. Other labels get what is
+left, in the order of the session's labels: no two labels of a session have the same letter.
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -27,7 +27,7 @@ EMOTIONS = {
     "disgust": "bright_red",
 }
 LETTERS = {"neutral": "n", "joy": "J", "surprise": "!", "sadness": "S", "anger": "A", "fear": "F", "disgust": "D"}
-_SAME = {
+_COMMON_NAMES = {
     "happy": "joy", "joyful": "joy", "happiness": "joy", "surprised": "surprise", "sad": "sadness", "angry": "anger",
     "mad": "anger", "scared": "fear", "fearful": "fear", "disgusted": "disgust",
 }  # fmt: skip
@@ -71,20 +71,25 @@ def letter(emotion: str, labels: Sequence[str]) -> str:
     return _letters(tuple(labels)).get(emotion) or emotion[:1].upper() or "?"
 
 
-def assign(labels: Sequence[str], known: Mapping[str, T], others: Callable[[str], Sequence[T]]) -> dict[str, T]:
+def common_name(label: str) -> str:
+    """MELD's name of an emotion that others call otherwise, such as joy for happy; else the same label."""
+    name = label.lower()
+    return _COMMON_NAMES.get(name, name)
+
+
+def assign(labels: Sequence[str], own: Callable[[str], T | None], others: Callable[[str], Sequence[T]]) -> dict[str, T]:
     """What stands for each label: its own, or else the first of the others that is free.
 
     Args:
         labels: Of one session.
-        known: By the name of an emotion.
+        own: What always stands for a label, or None.
         others: What may stand for any other label; used again where nothing is free.
     """
     found: dict[str, T] = {}
     for label in labels:
-        name = label.lower()
-        own = known.get(_SAME.get(name, name))
-        if own is not None and own not in found.values():
-            found[label] = own
+        known = own(label)
+        if known is not None and known not in found.values():
+            found[label] = known
     for label in labels:
         if label not in found:
             choice = others(label)
@@ -96,7 +101,7 @@ def assign(labels: Sequence[str], known: Mapping[str, T], others: Callable[[str]
 @cache
 def _colours(labels: tuple[str, ...]) -> dict[str, str]:
     more = (*_MORE_COLOURS, *filter(None, EMOTIONS.values()))
-    return assign(labels, EMOTIONS, lambda _: more)
+    return assign(labels, lambda label: EMOTIONS.get(common_name(label)), lambda _: more)
 
 
 @cache
@@ -105,4 +110,4 @@ def _letters(labels: tuple[str, ...]) -> dict[str, str]:
         own = (sign for sign in label.upper() + label.lower() if sign.isalnum() and cell_len(sign) == 1)
         return (*own, *string.ascii_uppercase, *string.digits, *string.ascii_lowercase)
 
-    return assign(labels, LETTERS, letters)
+    return assign(labels, lambda label: LETTERS.get(label.lower()), letters)

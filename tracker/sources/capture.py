@@ -1,7 +1,7 @@
-"""The side of a microphone that runs in PortAudio's thread: copy, number, hand over.
+"""The part of a microphone that runs in PortAudio's thread: copy, number, hand over.
 
 The callback competes with all other Python code for the interpreter: 10 ms of work in it are a drop-out. So it only
-copies. Its queue is bounded; where nobody listens, the oldest block makes room, which shows as a gap in the numbers.
+copies. Its queue is bounded: where nothing reads it, the oldest block is dropped, which shows as a gap in the numbers.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from tracker.sources.devices import AudioDevice, PortAudio
 _MOST_SEPARATE = 8  # a device that claims more is a mixer without a fixed number, and is opened in stereo
 
 
-class Captured(NamedTuple):
+class CapturedBlock(NamedTuple):
     """One block, at the device's rate; ``first`` numbers its first frame since the device was opened."""
 
     first: int
     values: Float32[np.ndarray, "frames channels"]
 
 
-class Capture:
-    """One device: started once, closed once. All but `start` may be called from any thread.
+class AudioCapture:
+    """Captures from one device: started once, closed once. All but `start` may be called from any thread.
 
     Args:
         portaudio: The module sounddevice.
         device: What to record from.
-        separate: Whether each of its channels is wanted; else it is opened in stereo at most.
+        separate: Whether to keep each of its channels; otherwise it is opened in stereo at most.
         block_ms: Length of a block.
-        hold_s: Audio held at most while nobody listens.
+        hold_s: Audio held at most while nothing reads it.
         clock: Stamps the arrival of blocks.
-        notify: Called when there is something new; must be quick.
+        notify: Called after each block, and when the device stops; must be quick.
 
     Attributes:
         blocks: What was captured and not yet taken; take from the left.
@@ -60,7 +60,7 @@ class Capture:
     ) -> None:
         self.channels = device.channels if separate and device.channels <= _MOST_SEPARATE else min(device.channels, 2)
         self.rate_hz = device.default_rate_hz
-        self.blocks: deque[Captured] = deque(maxlen=max(1, round(hold_s * 1000 / block_ms)))
+        self.blocks: deque[CapturedBlock] = deque(maxlen=max(1, round(hold_s * 1000 / block_ms)))
         self.overflows = 0
         self.last_ns = clock.now_ns()
         self.ended = False
@@ -73,14 +73,14 @@ class Capture:
         self._closed = False
         self._lock = threading.Lock()
         self._stream: Any = None
-        # A daemon, since closing a device that was pulled out may never return.
+        # A daemon, since closing an unplugged device may never return.
         self._closer = threading.Thread(target=self._close, name="microphone closing", daemon=True)
 
     def start(self) -> None:
-        """Open the device and begin; blocks until it runs.
+        """Open the device and begin; blocks until it captures.
 
         Raises:
-            SourceError: The device refuses.
+            SourceError: The device cannot be opened.
         """
         with self._lock:
             if self._closed:
@@ -114,7 +114,7 @@ class Capture:
     def _take(self, values: Float32[np.ndarray, "frames channels"], frames: int, _time: object, status: Any) -> None:
         if self._closed:
             return
-        self.blocks.append(Captured(self._count, values.copy()))
+        self.blocks.append(CapturedBlock(self._count, values.copy()))
         self._count += frames
         self.last_ns = self._clock.now_ns()
         if status.input_overflow:

@@ -1,8 +1,8 @@
-"""A media file as samples, packet by packet, through PyAV: its errors, its holes and its time stamps.
+"""A media file as samples, packet by packet, through PyAV: its errors, its gaps and its time stamps.
 
 Media time 0 is the start of the file's earliest stream. Packets that cannot be decoded are left out and counted. Time
-stamps are followed where they jump forward by more than `JITTER_S`: the hole is filled with silence, so that what
-follows keeps its time. Smaller steps are rounding, and a jump back, or one of more than `LONGEST_HOLE_S`, is a damaged
+stamps are followed where they jump forward by more than `JITTER_S`: the gap is filled with silence, so that what
+follows keeps its time. Smaller steps are rounding, and a jump back, or one of more than `LONGEST_GAP_S`, is a damaged
 or joined file: samples then follow each other, as they do in formats without time stamps.
 """
 
@@ -26,7 +26,7 @@ from tracker.errors import SourceError, SourceLost
 JITTER_S = 0.1
 """Containers round time stamps, to a millisecond at best."""
 
-LONGEST_HOLE_S = 3600.0
+LONGEST_GAP_S = 3600.0
 """A recorder that sends nothing in silence leaves minutes; more than an hour is taken for damage."""
 
 _SHORT_S = 1.0  # a stated length may be an estimate, so its lack is worth a warning and no more
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """A stretch of the file.
+class DecodedSamples:
+    """A piece of the decoded audio.
 
     Attributes:
-        rate_hz: Its rate; may change in the middle of a file.
+        rate_hz: Sample rate; may change in the middle of a file.
         values: One column per channel, in the file's own format.
     """
 
@@ -57,7 +57,7 @@ def open_regular(path: str) -> BinaryIO:
     """Open a file for reading.
 
     Raises:
-        SourceError: It is missing, unreadable, empty, or no ordinary file.
+        SourceError: The file is missing, unreadable, empty, or not a regular file.
     """
     try:
         mode = os.stat(path).st_mode
@@ -96,7 +96,7 @@ class Decoder:
     def __init__(self, path: str, file: BinaryIO) -> None:
         self._path = path
         try:
-            # Reading through the open file keeps names with a colon from being taken for a protocol.
+            # Reading through the open file keeps a name with a colon from being taken for a protocol.
             self._container = av.open(file, "r", metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceError(f"{path}: is not a media file that can be read ({_reason(error)})") from error
@@ -110,35 +110,35 @@ class Decoder:
         self.lost: SourceLost | None = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._container.close()
 
-    def samples(self) -> Iterator[Samples]:
-        """The file from its start, holes filled, as far as it can be read.
+    def samples(self) -> Iterator[DecodedSamples]:
+        """The file from its start, gaps filled, as far as it can be read.
 
-        Packets that cannot be decoded leave a hole and are counted. Where the file cannot be read further, or nothing
-        can be decoded up to its end, `lost` says so.
+        Packets that cannot be decoded leave a gap and are counted. Where the file cannot be read further, or nothing
+        can be decoded up to its end, `lost` says why.
         """
         origin_s = (self._container.start_time or 0) / av.time_base
         at_s = 0.0
         for frame in self._frames():
             values = _values(frame)
             stamp_s = at_s if frame.time is None else frame.time - origin_s
-            hole_s = stamp_s - at_s
-            if JITTER_S < hole_s <= LONGEST_HOLE_S:
-                yield from _silence(hole_s, frame.sample_rate, values)
+            gap_s = stamp_s - at_s
+            if JITTER_S < gap_s <= LONGEST_GAP_S:
+                yield from _silence(gap_s, frame.sample_rate, values)
                 at_s = stamp_s
-            elif abs(hole_s) > JITTER_S:
+            elif abs(gap_s) > JITTER_S:
                 log.info("time stamps jump; samples follow each other", extra={"from_s": at_s, "to_s": stamp_s})
-                origin_s += hole_s
+                origin_s += gap_s
             at_s += len(values) / frame.sample_rate
-            yield Samples(frame.sample_rate, values)
+            yield DecodedSamples(frame.sample_rate, values)
         stated_s = (self._container.duration or 0) / av.time_base
         if stated_s > at_s + _SHORT_S:
-            log.warning("file ends before its stated length", extra={"stated_s": stated_s, "heard_s": at_s})
+            log.warning("file ends before its stated length", extra={"stated_s": stated_s, "decoded_s": at_s})
 
     def _frames(self) -> Iterator[AudioFrame]:
-        heard_s = lost_s = 0.0
+        decoded_s = lost_s = 0.0
         try:
             for packet in self._container.demux(self._stream):
                 length_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
@@ -149,14 +149,14 @@ class Decoder:
                     lost_s += length_s
                     continue
                 for frame in frames:
-                    heard_s, lost_s = heard_s + frame.samples / frame.sample_rate, 0.0
+                    decoded_s, lost_s = decoded_s + frame.samples / frame.sample_rate, 0.0
                     yield frame
         except (av.FFmpegError, OSError) as error:
-            self.lost = SourceLost(f"{self._path}: cannot be read after {heard_s:.1f} s ({_reason(error)})")
+            self.lost = SourceLost(f"{self._path}: cannot be read after {decoded_s:.1f} s ({_reason(error)})")
         if self.damaged:
             log.warning("packets could not be decoded", extra={"packets": self.damaged})
         if lost_s > _LOST_END_S:
-            self.lost = SourceLost(f"{self._path}: is damaged: nothing can be decoded after {heard_s:.1f} s")
+            self.lost = SourceLost(f"{self._path}: is damaged: nothing can be decoded after {decoded_s:.1f} s")
 
 
 def _values(frame: AudioFrame) -> Shaped[np.ndarray, "frames channels"]:
@@ -165,11 +165,13 @@ def _values(frame: AudioFrame) -> Shaped[np.ndarray, "frames channels"]:
     return values.T if frame.format.is_planar else values.reshape(-1, channels)
 
 
-def _silence(length_s: float, rate_hz: int, like: Shaped[np.ndarray, "frames channels"]) -> Iterator[Samples]:
+def _silence(
+    length_s: float, rate_hz: int, template: Shaped[np.ndarray, "frames channels"]
+) -> Iterator[DecodedSamples]:
     left = round(length_s * rate_hz)
     while left > 0:
         count = min(left, rate_hz)
-        yield Samples(rate_hz, np.zeros((count, like.shape[1]), np.float32))
+        yield DecodedSamples(rate_hz, np.zeros((count, template.shape[1]), np.float32))
         left -= count
 
 

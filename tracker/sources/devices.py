@@ -1,4 +1,4 @@
-"""The microphones that PortAudio knows, and which one is meant; the cameras that Linux knows."""
+"""The microphones that PortAudio lists, and how a user selects one; the cameras that Linux lists."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from tracker.errors import SourceError, needs_extra
 
 PortAudio = Any
-"""The module sounddevice, or what stands in for it; sounddevice has no type hints."""
+"""The module sounddevice, which has no type hints, or a replacement in tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioDevice:
-    """Something that can be recorded from.
+    """An audio input.
 
     Attributes:
         index: PortAudio's number; changes when devices come and go.
-        name: As the system calls it.
+        name: The name that the system gives it.
         host_api: The system's sound interface that offers it (ALSA, Core Audio, Windows WASAPI ...).
         channels: How many it can record at most.
         default_rate_hz: Its native sample rate.
-        is_default: Whether the system records from it unless told otherwise.
+        is_default: Whether it is the system's default input.
     """
 
     index: int
@@ -38,7 +38,7 @@ class AudioDevice:
 
 
 def load_portaudio() -> PortAudio:
-    """Import sounddevice only once a microphone is wanted: files need no PortAudio.
+    """Import sounddevice, only where a microphone is used: files need no PortAudio.
 
     Raises:
         ExtraMissing: sounddevice is not installed.
@@ -55,10 +55,10 @@ def load_portaudio() -> PortAudio:
 
 
 def list_devices(portaudio: PortAudio = None) -> list[AudioDevice]:
-    """Every device that can be recorded from, as it was when this process first asked.
+    """Every audio input, as it was when this process first asked.
 
     Args:
-        portaudio: Stands in for sounddevice.
+        portaudio: Replaces the module sounddevice.
 
     Raises:
         SourceError: PortAudio is not installed, or does not answer.
@@ -85,31 +85,31 @@ def list_devices(portaudio: PortAudio = None) -> list[AudioDevice]:
 
 
 def list_cameras(system: Path = Path("/sys/class/video4linux")) -> list[tuple[str, str]]:
-    """The cameras that Linux knows: each one's path and name; elsewhere none can be told, and ``0`` is the first.
+    """The cameras that Linux lists, each with path and name; other systems list none, and ``0`` is their first.
 
     Args:
-        system: Where the kernel lists them. A camera has several nodes; the one of index 0 gives its pictures.
+        system: Where the kernel lists them. A camera has several nodes; the one with index 0 gives frames.
     """
     found = []
     for node in sorted(system.glob("video*"), key=lambda node: int(node.name.removeprefix("video"))):
         try:
             if (node / "index").read_text().strip() == "0":
                 found.append((f"/dev/{node.name}", (node / "name").read_text().strip()))
-        except OSError:  # taken out this moment
+        except OSError:  # unplugged this moment
             continue
     return found
 
 
 def find_device(devices: Sequence[AudioDevice], wanted: str = "") -> AudioDevice:
-    """The device that is meant.
+    """The device that the user selected.
 
     Args:
-        devices: All there are.
+        devices: All devices.
         wanted: Its index, its whole name, or words that occur in its name and host API in any case; empty for the
             default.
 
     Raises:
-        SourceError: None fits, or several do; the message lists them.
+        SourceError: No device matches, or several do; the message lists them.
     """
     if not devices:
         raise SourceError("mic: there is no microphone; connect one, or name a media file instead")
@@ -121,10 +121,10 @@ def find_device(devices: Sequence[AudioDevice], wanted: str = "") -> AudioDevice
         matches = _named(devices, wanted.casefold())
     if len(matches) == 1:
         return matches[0]
-    asked = f"mic:{wanted}: " if wanted else "mic: the system has no default microphone; "
+    selected = f"mic:{wanted}: " if wanted else "mic: the system has no default microphone; "
     if matches:
-        raise SourceError(f"{asked}fits several devices, give more of the name or the index: {_listed(matches)}")
-    raise SourceError(f"{asked}there is: {_listed(devices)}")
+        raise SourceError(f"{selected}matches several devices; give more of the name, or the index: {_listed(matches)}")
+    raise SourceError(f"{selected}available: {_listed(devices)}")
 
 
 def _named(devices: Sequence[AudioDevice], wanted: str) -> list[AudioDevice]:

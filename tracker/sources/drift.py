@@ -1,8 +1,8 @@
-"""What media time it is when something arrives: one clock seen through the arrivals of another. Pure.
+"""The media time at which something arrives: estimating the drift between two clocks. Pure.
 
-A microphone counts samples by its own quartz; pictures arrive by the machine's clock. Both run apart by up to some
-hundred parts per million, 100 ms after a quarter of an hour, and what arrives arrives late by a varying delay, never
-early. So a line is laid under all arrivals, as near to them as it goes: its slope is the drift.
+A microphone counts samples by its own quartz; frames arrive by the machine's clock. The clocks drift apart by up to
+some hundred parts per million, 100 ms after a quarter of an hour, and data arrives late by a varying delay, never
+early. So a line is fitted below all arrivals, as close to them as possible: its slope is the drift.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from itertools import pairwise
 
 from tracker.runtime.clock import NS_PER_S
 
-_KEPT = 600  # seconds that the line is laid through
-_LEAST = 10  # seconds from which on a slope is more than noise
-_MOST_PPM = 1000.0  # no clock of a sound card is as bad as this
+_KEPT = 600  # seconds that the line is fitted to
+_LEAST = 10  # seconds below which a slope is noise
+_MOST_PPM = 1000.0  # no sound card is as bad as this
 
 
 class MediaClock:
-    """Media time by arrival.
+    """Media time from arrival time.
 
-    Of all lines that no arrival lies under, the one with the least distance to them all is the edge of their convex
-    hull below their mean (Moon, Skelly & Towsley, "Estimation and removal of clock skew from network delay
+    Of all lines with no arrival below them, the one closest to all arrivals is the edge of their convex hull below
+    their mean (Moon, Skelly & Towsley, "Estimation and removal of clock skew from network delay
     measurements", INFOCOM 1999, solve the same problem). Of each second only the shortest delay counts; under `_LEAST`
     seconds the line is level.
     """
@@ -47,7 +47,7 @@ class MediaClock:
         self._line = None
 
     def restart(self) -> None:
-        """Media time stood still: what was known of the clocks is of no use any more."""
+        """Forget the clocks: media time stood still."""
         self._seconds.clear()
         self._line = None
 
@@ -64,7 +64,7 @@ class MediaClock:
         return -self._fit()[2] * 1e6 if self._seconds else 0.0
 
     def _fit(self) -> tuple[float, float, float]:
-        """A moment, the lateness then, and the slope."""
+        """A moment, the delay then, and the slope."""
         if self._line is None:
             points = list(self._seconds)
             if len(points) < _LEAST:

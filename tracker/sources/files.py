@@ -1,4 +1,4 @@
-"""A recorded file as a source: decoded a little at a time, as fast as it is listened to."""
+"""A media file as a source: decoded a little at a time, as fast as it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anyio import to_thread
 from tracker.errors import SourceError, SourceLost
 from tracker.sources.decode import Decoder, open_regular
 from tracker.sources.media import AudioChunk
-from tracker.sources.resample import Blocks, ChannelMode, Converter
+from tracker.sources.resample import ChannelMode, Chunker, Converter
 
 _BATCH = 50  # chunks decoded per visit to the thread: 1 s at 20 ms, and all that is ever held
 
@@ -35,7 +35,7 @@ class FileSource:
         self.channels = 1
         self._path = path
         self._mode: ChannelMode = channels
-        self._blocks = Blocks(block_ms)
+        self._chunker = Chunker(block_ms)
         self._stopped = False
         self._thread = anyio.CapacityLimiter(1)
 
@@ -43,11 +43,11 @@ class FileSource:
         """Make sure that the file is there and begins with sound."""
         with open_regular(self._path) as file, closing(Decoder(self._path, file)) as decoder:
             if next(decoder.samples(), None) is None:
-                raise decoder.lost or empty(self._path)
+                raise decoder.lost or no_audio(self._path)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
-        """Open the file and decode its first second, so that its faults show at once.
+        """Open the file and decode its first second, so that its errors show at once.
 
         Raises:
             SourceError: Missing, unreadable, not media, without audio, or of length zero (on entering).
@@ -59,9 +59,9 @@ class FileSource:
                 chunks = self._convert(decoder)
                 first = await self._next(chunks)
                 if not first:
-                    raise decoder.lost or empty(self._path)
-                async with aclosing(self._listen(decoder, first, chunks)) as heard:
-                    yield heard
+                    raise decoder.lost or no_audio(self._path)
+                async with aclosing(self._stream(decoder, first, chunks)) as stream:
+                    yield stream
             finally:
                 decoder.close()
 
@@ -69,7 +69,7 @@ class FileSource:
         """Deliver nothing more."""
         self._stopped = True
 
-    async def _listen(
+    async def _stream(
         self, decoder: Decoder, batch: list[AudioChunk], chunks: Iterator[AudioChunk]
     ) -> AsyncGenerator[AudioChunk]:
         while batch:
@@ -91,18 +91,18 @@ class FileSource:
         for part in decoder.samples():
             if converter is None or part.shape != shape:  # the first part, or files joined into one
                 if converter:
-                    yield from self._blocks.feed(converter.finish())
+                    yield from self._chunker.feed(converter.finish())
                 converter, shape = Converter(*part.shape, self._mode), part.shape
-                if self._blocks.end and converter.channels != self.channels:
+                if self._chunker.end and converter.channels != self.channels:
                     decoder.lost = SourceLost(f"{self._path}: its number of channels changes; use --channels mix")
                     break
                 self.channels = converter.channels
-            yield from self._blocks.feed(converter.feed(part.values))
+            yield from self._chunker.feed(converter.feed(part.values))
         if converter:
-            yield from self._blocks.feed(converter.finish())
-        yield from self._blocks.finish()
+            yield from self._chunker.feed(converter.finish())
+        yield from self._chunker.finish()
 
 
-def empty(path: str) -> SourceError:
-    """What is wrong with a file that has a place for audio and none in it."""
+def no_audio(path: str) -> SourceError:
+    """The error of a file whose audio stream is empty."""
     return SourceError(f"{path}: holds no audio (its length is zero)")

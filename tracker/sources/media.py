@@ -1,15 +1,16 @@
-"""The records that sources produce, and what a source is."""
+"""The record that audio sources produce, and the protocol of a source."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from tracker.errors import SourceError, SourceLost, sentence_of
 from tracker.runtime.clock import samples_to_ns
 
 RATE_HZ = 16_000
@@ -18,7 +19,7 @@ RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """A stretch of one channel, at `RATE_HZ`.
+    """A piece of one channel, at `RATE_HZ`.
 
     Attributes:
         channel: 0 unless channels are kept separate.
@@ -43,7 +44,7 @@ class AudioChunk:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where audio comes from. Opened once; iterated once; `stop` ends the iteration cleanly."""
+    """A source of audio. Opened once, iterated once; `stop` ends the iteration cleanly."""
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether the source is heard as it happens; then late audio is dropped rather than waited for."""
+        """Whether the audio is captured as it happens; then late audio is dropped rather than waited for."""
 
     @property
     def channels(self) -> int:
@@ -59,17 +60,17 @@ class Source(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Samples lost because nobody took them in time."""
+        """Samples lost because they were not read in time."""
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[AudioChunk]]:
         """Open the device or file; the chunks of one channel are contiguous unless samples were lost.
 
         Raises:
-            SourceError: It cannot be opened or read (on entering), or was lost (while iterating).
+            SourceError: The source cannot be opened or read (on entering), or was lost (while iterating).
         """
 
     def stop(self) -> None:
-        """Hear nothing more: the iteration ends after what was already captured."""
+        """Capture nothing more: the iteration ends after what was already captured."""
 
 
 @runtime_checkable
@@ -86,13 +87,41 @@ class Checkable(Protocol):
 
 @runtime_checkable
 class Pausable(Protocol):
-    """A source that can be closed for a while. Others are just not read meanwhile.
+    """A source that can be paused. Any other source is simply not read meanwhile.
 
     Media time stands still: the first chunk after a pause begins where the last one before it ended.
     """
 
     def pause(self) -> None:
-        """Hear nothing more until `resume`; what was captured is still delivered."""
+        """Capture nothing until `resume`; what was already captured is still delivered."""
 
     def resume(self) -> None:
-        """Go on."""
+        """Capture again."""
+
+
+@asynccontextmanager
+async def opened(source: Source) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+    """Open a source, of whatever package; one that fails in its own way has failed as a source.
+
+    Raises:
+        SourceError: It cannot be opened (on entering).
+        SourceLost: It failed while it was read (while iterating).
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            chunks = await stack.enter_async_context(source.open())
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(f"{source.name}: cannot be opened: {sentence_of(error)}") from error
+        yield await stack.enter_async_context(aclosing(_read(source, chunks)))
+
+
+async def _read(source: Source, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceLost(f"{source.name}: failed: {sentence_of(error)}") from error

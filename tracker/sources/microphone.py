@@ -13,30 +13,30 @@ from anyio import to_thread
 
 from tracker.errors import SourceError, SourceLost
 from tracker.runtime.clock import Clock, seconds_to_ns
-from tracker.sources.capture import Capture, Captured
+from tracker.sources.capture import AudioCapture, CapturedBlock
 from tracker.sources.devices import AudioDevice, PortAudio, find_device, list_devices, load_portaudio
 from tracker.sources.media import RATE_HZ, AudioChunk
-from tracker.sources.resample import Blocks, ChannelMode, Converter
+from tracker.sources.resample import ChannelMode, Chunker, Converter
 
-_CLOSE_S = 2.0  # a device that was pulled out may never finish closing
+_CLOSE_S = 2.0  # an unplugged device may never finish closing
 
 log = logging.getLogger(__name__)
 
 
 class MicrophoneSource:
-    """Records from a device at its native rate, until stopped. The device is open only while it is listened to.
+    """Records from a device at its native rate, until stopped. The device is open only while the source is iterated.
 
     Args:
         device: Index, or part of the name; empty for the system's default.
         channels: Mix the channels into one (two at most are opened), or keep one per speaker (up to eight).
         block_ms: Length of a chunk.
-        clock: Watches that the device goes on.
-        hold_s: Audio held at most while nobody listens; then the oldest is dropped and counted.
-        silent_s: Without any sound data, silence included, for so long, the device is taken for lost.
-        portaudio: Stands in for sounddevice.
+        clock: Times the watchdog.
+        hold_s: Audio held at most while nothing reads it; then the oldest is dropped and counted.
+        silent_s: A device that delivers no data, not even silence, for so long counts as lost.
+        portaudio: Replaces the module sounddevice.
 
     Attributes:
-        dropped: Samples lost because nobody took them in time.
+        dropped: Samples lost because they were not read in time.
         overflows: How often the system itself lost audio, an unknown amount each time.
     """
 
@@ -63,11 +63,11 @@ class MicrophoneSource:
         self._hold_s = hold_s
         self._silent_ns = seconds_to_ns(silent_s)
         self._portaudio = portaudio
-        self._capture: Capture | None = None
+        self._capture: AudioCapture | None = None
         self._stopped = False
         self._paused = False
         self._lost = ""
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
 
     @property
     def overflows(self) -> int:
@@ -83,8 +83,8 @@ class MicrophoneSource:
         """Open the device and begin to record.
 
         Raises:
-            SourceError: There is no such device, it refuses, or PortAudio is missing (on entering).
-            SourceLost: The device went away (while iterating, after what was captured).
+            SourceError: There is no such device, it cannot be opened, or PortAudio is missing (on entering).
+            SourceLost: The device was lost (while iterating, after what was captured).
         """
         portaudio = self._portaudio or await to_thread.run_sync(load_portaudio)
         device = find_device(await to_thread.run_sync(list_devices, portaudio), self._wanted)
@@ -95,9 +95,9 @@ class MicrophoneSource:
             if self._stopped:
                 capture.close()
             log.info("microphone opened", extra={"device": str(device), "rate_hz": capture.rate_hz})
-            again = partial(self._new_capture, portaudio, device)
-            async with aclosing(self._listen(capture, again)) as heard:
-                yield heard
+            reopen = partial(self._new_capture, portaudio, device)
+            async with aclosing(self._chunks(capture, reopen)) as chunks:
+                yield chunks
         finally:
             await self._close(self._capture)
 
@@ -120,9 +120,9 @@ class MicrophoneSource:
         self._paused = False
         self._wake()
 
-    def _new_capture(self, portaudio: PortAudio, device: AudioDevice) -> Capture:
+    def _new_capture(self, portaudio: PortAudio, device: AudioDevice) -> AudioCapture:
         loop = asyncio.get_running_loop()
-        return Capture(
+        return AudioCapture(
             portaudio,
             device,
             separate=self._mode == "separate",
@@ -132,20 +132,20 @@ class MicrophoneSource:
             notify=lambda: loop.call_soon_threadsafe(self._wake),
         )
 
-    async def _close(self, capture: Capture) -> None:
+    async def _close(self, capture: AudioCapture) -> None:
         capture.close()
         with anyio.CancelScope(shield=True):
             if not await to_thread.run_sync(capture.join, _CLOSE_S):
                 log.warning("microphone does not close", extra={"device": self._wanted})
 
     def _wake(self) -> None:
-        self._news.set()
+        self._changed.set()
 
-    async def _listen(self, capture: Capture, again: Callable[[], Capture]) -> AsyncGenerator[AudioChunk]:
+    async def _chunks(self, capture: AudioCapture, reopen: Callable[[], AudioCapture]) -> AsyncGenerator[AudioChunk]:
         convert = _Conversion(capture.rate_hz, capture.channels, self._mode, self._block_ms)
         dropped = 0
         while True:
-            self._news = anyio.Event()
+            self._changed = anyio.Event()
             while capture.blocks:
                 chunks = convert.feed(capture.blocks.popleft())
                 self.dropped = dropped + convert.dropped
@@ -156,7 +156,7 @@ class MicrophoneSource:
             if self._paused:
                 for chunk in convert.finish():
                     yield chunk
-                capture = await self._reopened(capture, again)
+                capture = await self._reopened(capture, reopen)
                 dropped = self.dropped
                 convert = _Conversion(capture.rate_hz, capture.channels, self._mode, self._block_ms, convert.end)
                 continue
@@ -164,71 +164,71 @@ class MicrophoneSource:
         for chunk in convert.finish():
             yield chunk
         if self._lost and not self._stopped:
-            raise SourceLost(f"mic: {self._lost}; what was heard until then is kept")
+            raise SourceLost(f"mic: {self._lost}; everything until then is kept")
 
-    async def _reopened(self, closed: Capture, again: Callable[[], Capture]) -> Capture:
-        """Wait until the pause is over, and record anew; the closed capture where the session has ended instead."""
+    async def _reopened(self, closed: AudioCapture, reopen: Callable[[], AudioCapture]) -> AudioCapture:
+        """Wait until the pause is over and open the device again; the closed capture where the session has ended."""
         await self._close(closed)
         while self._paused and not self._stopped:
-            self._news = anyio.Event()
-            await self._news.wait()
+            self._changed = anyio.Event()
+            await self._changed.wait()
         if self._stopped:
             return closed
-        capture = self._capture = again()
+        capture = self._capture = reopen()
         try:
             await to_thread.run_sync(capture.start, abandon_on_cancel=True)
         except SourceError as error:
-            raise SourceLost(f"{error}; what was heard until the pause is kept") from error
+            raise SourceLost(f"{error}; everything until the pause is kept") from error
         if self._stopped or self._paused:
             capture.close()
         return capture
 
-    async def _wait(self, capture: Capture) -> None:
-        """Return when there is news, or the device is lost."""
+    async def _wait(self, capture: AudioCapture) -> None:
+        """Return when something has happened, or the device is lost."""
         if capture.ended:
             self._lost = "the microphone was removed or stopped"
             return
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, capture, group.cancel_scope, name="microphone watchdog")
-            await self._news.wait()
+            await self._changed.wait()
             group.cancel_scope.cancel()
 
-    async def _watch(self, capture: Capture, waiting: anyio.CancelScope) -> None:
+    async def _watch(self, capture: AudioCapture, waiting: anyio.CancelScope) -> None:
         await self._clock.sleep_until_ns(capture.last_ns + self._silent_ns)
         if self._clock.now_ns() >= capture.last_ns + self._silent_ns:
-            self._lost = f"the microphone gave nothing for {self._silent_ns / 1e9:g} s"
+            self._lost = f"the microphone delivered nothing for {self._silent_ns / 1e9:g} s"
         waiting.cancel()
 
 
 class _Conversion:
-    """Numbered blocks to chunks, with a hole wherever blocks are missing."""
+    """Numbered blocks to chunks, with a gap wherever blocks are missing."""
 
     def __init__(self, rate_hz: int, channels: int, mode: ChannelMode, block_ms: int, begin: int = 0) -> None:
         self._shape: tuple[int, int, ChannelMode] = rate_hz, channels, mode
         self._converter = Converter(*self._shape)
-        self._blocks = Blocks(block_ms)
+        self._chunker = Chunker(block_ms)
         self._begin = begin  # in samples of ours; the device counts from 0 each time it is opened
-        self._blocks.skip_to(begin)
+        self._chunker.skip_to(begin)
         self._next = 0
         self.dropped = 0
 
     @property
     def end(self) -> int:
         """Index of the next sample."""
-        return self._blocks.end
+        return self._chunker.end
 
-    def feed(self, block: Captured) -> list[AudioChunk]:
+    def feed(self, block: CapturedBlock) -> list[AudioChunk]:
         chunks = self._jump(block.first) if block.first != self._next else []
         self._next = block.first + len(block.values)
-        return chunks + self._blocks.feed(self._converter.feed(block.values))
+        return chunks + self._chunker.feed(self._converter.feed(block.values))
 
     def finish(self) -> list[AudioChunk]:
-        return self._blocks.feed(self._converter.finish()) + self._blocks.finish()
+        return self._chunker.feed(self._converter.finish()) + self._chunker.finish()
 
     def _jump(self, first: int) -> list[AudioChunk]:
         chunks = self.finish()
         self._converter = Converter(*self._shape)
         start = self._begin + first * RATE_HZ // self._shape[0]
-        self.dropped += max(0, start - self._blocks.end)
-        self._blocks.skip_to(start)
+        self.dropped += max(0, start - self._chunker.end)
+        self._chunker.skip_to(start)
         return chunks

@@ -14,7 +14,7 @@ from tracker.runtime.clock import Clock, SystemClock
 from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ, Source
 from tracker.sources.microphone import MicrophoneSource
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 from tracker.sources.resample import ChannelMode
 from tracker.sources.stdin import StdinSource
 
@@ -134,4 +134,4 @@ def open_source(argument: str, options: SourceOptions, make: Callable[[SourceNam
         SourceError: The argument names nothing.
     """
     source = make(parse_source(argument), options)
-    return Paced(source, options.clock) if options.pace == "realtime" and not source.live else source
+    return PacedSource(source, options.clock) if options.pace == "realtime" and not source.live else source

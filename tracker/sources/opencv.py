@@ -1,4 +1,4 @@
-"""OpenCV, imported only once there is a picture to look at: sound alone needs none of the libraries that it needs."""
+"""OpenCV, imported only where there is video: audio alone needs none of its system libraries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tracker.sources.video import OpenCV
 
 
 def load_opencv() -> OpenCV:
-    """The module cv2, keeping to one thread: looking must never take both cores from listening.
+    """The module cv2, limited to one thread: video must never take both cores from audio.
 
     Raises:
         ExtraMissing: It is not installed.
         SourceError: A library that it needs is not installed.
     """
-    # It and its FFmpeg write to the terminal what we say ourselves, or what is no fault: a camera that is away.
+    # OpenCV and its FFmpeg write to the terminal what we report ourselves, or what is not a fault: an absent camera.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
@@ -23,8 +23,8 @@ def load_opencv() -> OpenCV:
             import cv2
     except ImportError as error:
         raise SourceError(
-            f"video: OpenCV cannot be loaded ({error}); install what it needs (Debian, Ubuntu: apt install libgl1 "
-            'libglib2.0-0), or set video.source = ""'
+            f"video: OpenCV cannot be loaded ({error}); install its system libraries (Debian, Ubuntu: apt install "
+            'libgl1 libglib2.0-0), or set video.source = ""'
         ) from None
     cv2.setNumThreads(1)
     return cv2

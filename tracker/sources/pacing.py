@@ -1,4 +1,4 @@
-"""A recording heard as if it were live: each chunk is released once its media time has passed."""
+"""A recording played as if it were live: each chunk is released once its media time has passed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import anyio
 
 from tracker.runtime.clock import Clock
 from tracker.sources.media import AudioChunk, Source
-from tracker.sources.wrapped import Wrapped
+from tracker.sources.wrapper import SourceWrapper
 
 
-class Paced(Wrapped):
+class PacedSource(SourceWrapper):
     """Wraps a recorded source; the schedule counts from the first chunk and never drifts.
 
-    Nothing is dropped: where the listener is slower than the recording, chunks come late.
+    Nothing is dropped: where the reader is slower than the recording, chunks come late.
 
     Args:
-        source: What is wrapped.
+        source: The recorded source.
         clock: Tells when a chunk's time has passed.
     """
 
@@ -30,7 +30,7 @@ class Paced(Wrapped):
         self._paused = False
 
     def stop(self) -> None:
-        """End now: what has not been released was not yet heard."""
+        """End now; chunks that have not been released are left out."""
         self._stopped = True
         super().stop()
         self._resumed.set()
@@ -49,7 +49,7 @@ class Paced(Wrapped):
         self._paused = False
         self._resumed.set()
 
-    async def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    async def _wrap(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
         origin_ns: int | None = None
         async for chunk in chunks:
             if origin_ns is None:

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Shaped
 
 from tracker.runtime.edges import Edge
 from tracker.sources.media import AudioChunk
-from tracker.sources.resample import Blocks, ChannelMode, Converter
+from tracker.sources.resample import ChannelMode, Chunker, Converter
 
 _BLOCK_MS = 20
 _PIECES = 64
@@ -109,7 +109,7 @@ class PushSource:
         return await self._pieces.offer((missing, samples))
 
     async def _chunks(self) -> AsyncGenerator[AudioChunk]:
-        blocks = Blocks(_BLOCK_MS)
+        blocks = Chunker(_BLOCK_MS)
         async for missing, samples in self._pieces:
             if not self.live:
                 await self._resumed.wait()

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int16, Shaped
 from tracker.sources.media import RATE_HZ, AudioChunk
 
 ChannelMode = Literal["mix", "separate"]
-"""``mix`` hears all channels as one (their mean); ``separate`` keeps one per speaker."""
+"""``mix`` is the mean of all channels; ``separate`` keeps one per speaker."""
 
 
 def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
@@ -37,18 +37,18 @@ def to_pcm16(samples: Float32[np.ndarray, " samples"]) -> Int16[np.ndarray, " sa
     return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 
-def as_kept(chunk: AudioChunk) -> AudioChunk:
-    """A chunk as a recording gives it back, in 16 bit: what is heard is what can be heard again."""
+def as_recorded(chunk: AudioChunk) -> AudioChunk:
+    """A chunk as a recording gives it back, in 16 bit, so that a re-run has the same input."""
     return replace(chunk, samples=as_float(to_pcm16(chunk.samples)))
 
 
 class Converter:
-    """Converts one stream; `finish` gives what the resampling filter still holds.
+    """Converts one stream; `finish` returns what the resampling filter still holds.
 
     Args:
         rate_hz: Rate of the samples that are fed.
         channels: How many channels are fed.
-        mode: Whether the channels are mixed into one or kept.
+        mode: Whether to mix the channels into one or keep them.
 
     Attributes:
         channels: How many channels come out.
@@ -77,11 +77,11 @@ class Converter:
         return np.clip(stream.resample_chunk(np.ascontiguousarray(values), last=last), -1, 1)
 
 
-class Blocks:
+class Chunker:
     """Cuts 16 kHz samples into chunks of one length, one chunk per channel and block.
 
     Args:
-        block_ms: Length of a chunk; only the last one before a hole or the end is shorter.
+        block_ms: Length of a chunk; only the last one before a gap or the end is shorter.
     """
 
     def __init__(self, block_ms: int) -> None:
@@ -98,7 +98,7 @@ class Blocks:
         return self._start + self._held
 
     def feed(self, samples: Float32[np.ndarray, "some channels"]) -> list[AudioChunk]:
-        """The blocks that these samples complete."""
+        """The chunks that these samples complete."""
         self._pending.append(samples)
         self._held += len(samples)
         if self._held < self._size:
@@ -107,7 +107,7 @@ class Blocks:
         return self._take(whole)
 
     def finish(self) -> list[AudioChunk]:
-        """What is left, as a shorter block."""
+        """The rest, as a shorter chunk."""
         return self._take(self._held)
 
     def skip_to(self, start: int) -> None:

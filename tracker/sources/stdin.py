@@ -1,7 +1,7 @@
 """Raw PCM from another program: signed 16-bit little-endian samples on standard input, channels interleaved.
 
-The pipe holds the writer back while nobody listens, so nothing is lost and nothing piles up. No thread waits: a
-pipe or socket is watched by the event loop, so that stopping works while the other program is silent.
+The pipe blocks the writer while nothing reads it, so that nothing is lost and nothing piles up. No thread waits: the
+event loop watches the pipe or socket, so that stopping works while the other program is silent.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from anyio import to_thread
 
 from tracker.errors import SourceError
 from tracker.sources.media import RATE_HZ, AudioChunk
-from tracker.sources.resample import Blocks, ChannelMode, Converter
+from tracker.sources.resample import ChannelMode, Chunker, Converter
 
 _WIDTH = 2  # bytes of one sample
-_MOST = 1 << 16  # bytes read at once: what a pipe holds, 2 s at 16 kHz mono
+_MOST = 1 << 16  # bytes read at once: the capacity of a pipe, 2 s at 16 kHz mono
 _EXAMPLE = "ffmpeg -i FILE -f s16le -ac 1 -ar 16000 - | tracker run -"
 _CONTAINERS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file", b"ID3\x03": "an MP3 file"}
 
@@ -54,7 +54,7 @@ class StdinSource:
         self._stream = stream
         self._frame = width * _WIDTH
         self._converter = Converter(rate_hz, width, channels)
-        self._blocks = Blocks(block_ms)
+        self._chunker = Chunker(block_ms)
         self._stopped = False
         self._waiting: anyio.CancelScope | None = None
         self.channels = self._converter.channels
@@ -72,8 +72,8 @@ class StdinSource:
                 cannot be read (while iterating).
         """
         refuse_terminal(self._stream)
-        async with aclosing(self._listen()) as heard:
-            yield heard
+        async with aclosing(self._chunks()) as chunks:
+            yield chunks
 
     def stop(self) -> None:
         """Read no more."""
@@ -81,7 +81,7 @@ class StdinSource:
         if self._waiting:
             self._waiting.cancel()
 
-    async def _listen(self) -> AsyncGenerator[AudioChunk]:
+    async def _chunks(self) -> AsyncGenerator[AudioChunk]:
         rest = b""
         started = False
         while data := await self._read():
@@ -92,11 +92,11 @@ class StdinSource:
                 started = True
             data, rest = data[:whole], data[whole:]
             values = np.frombuffer(data, "<i2").reshape(-1, self._frame // _WIDTH)
-            for chunk in self._blocks.feed(self._converter.feed(values)):
+            for chunk in self._chunker.feed(self._converter.feed(values)):
                 yield chunk
         if not started and not self._stopped:
             raise SourceError(f"-: standard input ended before any audio came; try: {_EXAMPLE}")
-        for chunk in self._blocks.feed(self._converter.finish()) + self._blocks.finish():
+        for chunk in self._chunker.feed(self._converter.finish()) + self._chunker.finish():
             yield chunk
 
     async def _read(self) -> bytes:
@@ -114,7 +114,7 @@ class StdinSource:
 
 
 def refuse_terminal(stream: BinaryIO) -> None:
-    """Make sure that somebody could be sending audio.
+    """Make sure that standard input can carry audio.
 
     Raises:
         SourceError: The stream is a terminal.

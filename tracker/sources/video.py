@@ -1,4 +1,4 @@
-"""The record that video sources produce, and where a session's picture may come from. Pure."""
+"""The record that video sources produce, and what a session's video may be. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Image = UInt8[np.ndarray, "height width 3"]
 """A picture in blue, green, red, as OpenCV has them."""
 
 OpenCV = Any
-"""The module cv2, which is loaded only where there is a picture to look at."""
+"""The module cv2, which is loaded only where there is video."""
 
 _URLS = ("http://", "https://", "rtsp://", "rtsps://")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFrame:
-    """One picture of a session.
+    """One frame of a session's video.
 
     Attributes:
         at_ns: Media time at which it was taken.
         image: The picture.
-        jpeg: What it was unpacked from, where it was compressed for keeping.
+        jpeg: What the image was decoded from; empty where the frame was not compressed yet.
     """
 
     at_ns: int
@@ -42,11 +42,45 @@ class CameraName:
         return f"camera {self.device}" if isinstance(self.device, int) else without_login(self.device)
 
 
+@dataclass(frozen=True, slots=True)
+class NoVideo:
+    """No video, for a reason that every turn's event gives."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileVideo:
+    """The video of a media file whose audio is the session's."""
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVideo:
+    """The video of a recorded session; ``absent_reason`` is why a turn without frames has none."""
+
+    path: str
+    name: str
+    absent_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraVideo:
+    """A camera's video."""
+
+    camera: CameraName
+
+
+VideoSource = NoVideo | FileVideo | RecordedVideo | CameraVideo
+
+
 def parse_camera(text: str) -> CameraName:
     """A camera's name as a user writes it.
 
     Raises:
-        ValueError: It is no device and no URL that is known; the message says what would be.
+        ValueError: It names neither a device nor a URL of a known kind; the message says what is allowed.
     """
     if text.isdecimal():
         return CameraName(int(text))
@@ -56,7 +90,7 @@ def parse_camera(text: str) -> CameraName:
 
 
 def without_login(url: str) -> str:
-    """A URL without user and password, for showing."""
+    """A URL without user and password, for display."""
     scheme, sign, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{sign}{host.rpartition('@')[2]}{slash}{path}" if sign else url

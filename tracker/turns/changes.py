@@ -1,4 +1,4 @@
-"""Where, inside one turn, the floor passes from one speaker to another: a pure reading of speaker activity.
+"""Where, inside one turn, the floor passes from one speaker to another. Pure: speaker activity in, frames out.
 
 The floor stays with its holder while the holder speaks, whoever else does: a backchannel is not a change. It passes
 once the holder is silent and somebody else has spoken long enough.
@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Bool
 
 
-def changes(active: Bool[np.ndarray, "frames speakers"], least_new: int, least_old: int) -> list[int]:
-    """The frames at which the floor passes.
+def speaker_changes(active: Bool[np.ndarray, "frames speakers"], least_new: int, least_old: int) -> list[int]:
+    """The frames at which the speaker changes.
 
     Args:
         active: Who speaks in each frame.
-        least_new: Frames that a new holder must have spoken, with the old one silent, to be believed.
+        least_new: Frames that a new holder must have spoken, with the old one silent, for a change to count.
         least_old: Frames that a holder must have spoken for the change away from them to count.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How long a silence ends a turn, where that depends on whether the turn sounds complete: a pure rule."""
+"""How long a silence ends a turn, where that depends on whether the turn sounds complete. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class EndpointRule:
     """The silence to wait for, in frames: short where the speaker seems to have finished, long where not.
 
     Two steps, not a straight line from ``longest`` to ``shortest``: on a telephone call and three meetings, each cut

@@ -1,4 +1,4 @@
-"""Run voice detection and the segmenters over a session's channels, and cut the turns out of the audio."""
+"""Run voice detection and a segmenter over each channel of a session, and cut the turns out of the audio."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ from jaxtyping import Bool, Float32
 from tracker.runtime.clock import samples_to_ns
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.turns.activity import STEP_S, WINDOW_S
-from tracker.turns.changes import changes
-from tracker.turns.segmenter import FRAME_MS, Decision, Ended, Frame, Limits, Opened, Paused, Resumed, Segmenter
+from tracker.turns.changes import speaker_changes
+from tracker.turns.segmenter import (
+    FRAME_MS,
+    Decision,
+    Limits,
+    SegmentEnd,
+    Segmenter,
+    SegmentPause,
+    SegmentResume,
+    SegmentStart,
+    SpeechFrame,
+)
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
-from tracker.turns.voice import FRAME
+from tracker.turns.voice import FRAME_SAMPLES
 
 Samples = Float32[np.ndarray, " samples"]
 Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
-Wait = Callable[[Samples], int]
-"""The silence, in frames, that ends a turn which sounds like this where its speaker pauses."""
+EndpointSilence = Callable[[Samples], int]
+"""The silence, in frames, that ends a turn with this audio where its speaker pauses."""
 
 _CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second while there is speech, and where it stops
 _LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
 _LEAST_OLD = round(0.25 / STEP_S)
 _SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
 _RECHECK_FRAMES = 300 // FRAME_MS  # ... which is known so much later
-_SAME_FRAMES = 200 // FRAME_MS  # a change this near to where the turn seemed to end is there
+_SAME_FRAMES = 200 // FRAME_MS  # a change this close to where the turn seemed to end is taken to be there
 
 
-class _Audio:
-    """The last samples of one channel, addressed by their index since session start."""
+class _AudioBuffer:
+    """The last samples of one channel, indexed since session start."""
 
     def __init__(self) -> None:
         self._samples: Samples = np.zeros(0, np.float32)
@@ -59,43 +69,47 @@ class _Channel:
     """One channel's detector, segmenter and audio; turns frames into decisions."""
 
     def __init__(
-        self, frame: Callable[[Samples], Frame], limits: Limits, activity: Activity | None, wait: Wait | None
+        self,
+        frame: Callable[[Samples], SpeechFrame],
+        limits: Limits,
+        activity: Activity | None,
+        wait: EndpointSilence | None,
     ) -> None:
-        self.audio = _Audio()
-        self.seen = 0  # frames
+        self.audio = _AudioBuffer()
+        self.count = 0  # frames
         self._frame = frame
         self._activity = activity
         self._wait = wait
         self._segmenter = Segmenter(limits)
         self._ends: list[int] = []  # frames at which the turn under way seemed to end
-        self._recheck: int | None = None  # the frame count at which that is looked at again
-        self._spoken = False  # since the last look
+        self._recheck: int | None = None  # the frame count at which that is checked again
+        self._spoken = False  # since the last check
 
     @property
     def waiting(self) -> int:
-        """Whole frames that were heard and not yet looked at."""
-        return self.audio.end // FRAME - self.seen
+        """Whole frames that were fed and not yet processed."""
+        return self.audio.end // FRAME_SAMPLES - self.count
 
     def step(self) -> list[Decision]:
-        begin = self.seen * FRAME
-        self.seen += 1
-        frame = self._frame(self.audio.cut(begin, begin + FRAME))
+        begin = self.count * FRAME_SAMPLES
+        self.count += 1
+        frame = self._frame(self.audio.cut(begin, begin + FRAME_SAMPLES))
         self._spoken |= frame.voiced
         decisions = self._segmenter.feed(frame)
         start = self._segmenter.start
         self._ends = [end for end in self._ends if start is not None and end > start]
-        self._ends += [decision.would_be.end for decision in decisions if isinstance(decision, Paused)]
+        self._ends += [decision.would_be.end for decision in decisions if isinstance(decision, SegmentPause)]
         if self._activity and start is not None and self._spoken and self._due(start, decisions):
             self._spoken = False
             decisions += self._split(self._activity, start)
         start = self._segmenter.start
         if self._wait and start is not None and any(_stopped(decision) for decision in decisions):
-            self._segmenter.wait(self._wait(self.audio.cut(start * FRAME, self.seen * FRAME)))
+            self._segmenter.wait(self._wait(self.audio.cut(start * FRAME_SAMPLES, self.count * FRAME_SAMPLES)))
         return decisions
 
     def _due(self, start: int, decisions: list[Decision]) -> bool:
-        on_time = (self.seen - start) % _CHECK_FRAMES == 0 or self.seen == self._recheck
-        return on_time or any(isinstance(decision, Paused) for decision in decisions)
+        on_time = (self.count - start) % _CHECK_FRAMES == 0 or self.count == self._recheck
+        return on_time or any(isinstance(decision, SegmentPause) for decision in decisions)
 
     def finish(self) -> list[Decision]:
         start = self._segmenter.start
@@ -103,49 +117,49 @@ class _Channel:
         return split + self._segmenter.finish()
 
     def forget(self) -> None:
-        """Let go of audio that no turn can need any more."""
-        self.audio.forget(self._segmenter.keep_from * FRAME)
+        """Forget audio that no turn can need any more."""
+        self.audio.forget(self._segmenter.keep_from * FRAME_SAMPLES)
 
     def _split(self, activity: Activity, start: int) -> list[Decision]:
-        begin = max(start, self.seen - round(WINDOW_S * 1000 / FRAME_MS))
-        active = activity(self.audio.cut(begin * FRAME, self.seen * FRAME))
+        begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
+        active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
         decisions: list[Decision] = []
-        for at in _in_frames(changes(active, _LEAST_NEW, _LEAST_OLD), begin):
+        for at in _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin):
             decisions += self._segmenter.split(self._known(at))
-        return decisions + self._suspect(_in_frames(changes(active, _SUSPECT_NEW, _LEAST_OLD), begin))
+        return decisions + self._suspect(_in_frames(speaker_changes(active, _SUSPECT_NEW, _LEAST_OLD), begin))
 
     def _suspect(self, maybe: list[int]) -> list[Decision]:
-        """Say where the turn under way ends if the newest voice goes on for long enough."""
-        late = [at for at in maybe if at > self.seen - _CHECK_FRAMES - _RECHECK_FRAMES]
+        """Where the turn under way ends if the newest voice goes on for long enough."""
+        late = [at for at in maybe if at > self.count - _CHECK_FRAMES - _RECHECK_FRAMES]
         would_be = self._segmenter.would_split(late[-1]) if late else None
         if would_be is None or self._known(would_be.end) in self._ends:
             return []
         self._ends.append(would_be.end)
-        self._recheck = self.seen + _RECHECK_FRAMES
-        return [Paused(would_be)]
+        self._recheck = self.count + _RECHECK_FRAMES
+        return [SegmentPause(would_be)]
 
     def _known(self, at: int) -> int:
-        """A change as it was first seen, where work may have begun: it comes after a pause, or moves between looks."""
+        """A change where it was first found, where speculation may have begun: later checks may move it a little."""
         nearest = min(self._ends, key=lambda end: abs(end - at), default=at)
         return nearest if abs(nearest - at) <= _SAME_FRAMES else at
 
 
 def _stopped(decision: Decision) -> bool:
     """Whether speech has stopped, and not only seems to pass to somebody else."""
-    return isinstance(decision, Paused) and decision.would_be.by == "pause"
+    return isinstance(decision, SegmentPause) and decision.would_be.by == "pause"
 
 
 def _in_frames(changes: list[int], begin: int) -> list[int]:
-    """Steps of the network from frame ``begin`` on, as frames."""
+    """Output steps of the network, counted from frame ``begin``, as frames."""
     return [begin + round(change * STEP_S * 1000 / FRAME_MS) for change in changes]
 
 
-class Cutter(Protocol):
-    """What cuts chunks into turns."""
+class TurnSegmenter(Protocol):
+    """Cuts chunks into turns."""
 
     @property
     def media_ns(self) -> int:
-        """Media heard so far."""
+        """Media fed so far."""
 
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
         """Take the next chunk."""
@@ -157,28 +171,28 @@ class Cutter(Protocol):
         """End the turns under way."""
 
 
-class TurnCutter:
-    """Takes chunks of any size, gives turns; the same records in the same order however the audio was cut into chunks.
+class AudioSegmenter:
+    """Cuts turns out of the audio of all channels; the same records in the same order whatever the size of the chunks.
 
-    All channels are looked at frame by frame in order of media time, so turns are numbered by time.
+    All channels advance frame by frame in order of media time, so turns are numbered by time.
 
     Args:
         channels: How many channels the chunks come from.
-        detector: Makes one channel's judge of 20 ms frames.
+        detector: Makes the speech detector of one channel, for frames of 20 ms.
         limits: The segmenter's numbers.
         activity: Marks who speaks when, to end a turn where the speaker changes; None where each channel is one
             speaker.
-        wait: Asked at each pause how long it may last; None where it is always ``limits.silence``. It hears what was
-            heard until then and nothing else, so the turns still depend on the media alone.
+        wait: Decides at each pause how long it may last; None where it is always ``limits.silence``. It is given the
+            audio until then and nothing else, so the turns still depend on the media alone.
     """
 
     def __init__(
         self,
         channels: int,
-        detector: Callable[[], Callable[[Samples], Frame]],
+        detector: Callable[[], Callable[[Samples], SpeechFrame]],
         limits: Limits,
         activity: Activity | None,
-        wait: Wait | None = None,
+        wait: EndpointSilence | None = None,
     ) -> None:
         self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
@@ -187,7 +201,7 @@ class TurnCutter:
 
     @property
     def media_ns(self) -> int:
-        """Media heard so far, by the channel that has heard most."""
+        """Media fed so far, by the channel that is furthest."""
         return samples_to_ns(max(channel.audio.end for channel in self._channels), RATE_HZ)
 
     def feed(self, chunk: AudioChunk) -> Iterator[TurnRecord]:
@@ -203,21 +217,21 @@ class TurnCutter:
         They end once every channel is heard that far, since a pause leaves no trace in the audio: whoever hears a
         recording of it with the same pauses gets the same records.
         """
-        insort(self._pauses, at // FRAME)
+        insort(self._pauses, at // FRAME_SAMPLES)
         return list(self._advance(over=False))
 
     def finish(self) -> Iterator[TurnRecord]:
-        """The media ended: end the turns under way. A last piece shorter than a frame is not looked at."""
+        """The media ended: end the turns under way. A last piece shorter than a frame is ignored."""
         yield from self._advance(over=True)
         yield from self._end()
 
     def _advance(self, over: bool) -> Iterator[TurnRecord]:
-        """Look at what was heard, the earliest frame first; a channel that lags is waited for until all is over."""
+        """Process what was heard, the earliest frame first; wait for a channel that lags, until all is over."""
         while behind := [
-            (channel.seen, index) for index, channel in enumerate(self._channels) if channel.waiting > 0 or not over
+            (channel.count, index) for index, channel in enumerate(self._channels) if channel.waiting > 0 or not over
         ]:
-            seen, index = min(behind)
-            if self._pauses and self._pauses[0] <= seen:
+            count, index = min(behind)
+            if self._pauses and self._pauses[0] <= count:
                 del self._pauses[0]
                 yield from self._end()
             elif self._channels[index].waiting > 0:
@@ -232,18 +246,18 @@ class TurnCutter:
     def _records(self, index: int, decisions: list[Decision]) -> Iterator[TurnRecord]:
         for place, decision in enumerate(decisions):
             match decision:
-                case Opened(start):
+                case SegmentStart(start):
                     self._opened += 1
                     self._open[index, start] = self._opened
                     yield TurnOpened(self._opened, index, _ns(start))
-                case Ended(start):
+                case SegmentEnd(start):
                     yield self._turn(index, self._open.pop((index, start)), decision)
-                case Paused(would_be) if not any(isinstance(later, Ended) for later in decisions[place:]):
+                case SegmentPause(would_be) if not any(isinstance(later, SegmentEnd) for later in decisions[place:]):
                     yield TurnPaused(self._turn(index, self._open[index, would_be.start], would_be))
-                case Resumed(start):
+                case SegmentResume(start):
                     yield TurnResumed(self._open[index, start])
 
-    def _turn(self, index: int, number: int, ended: Ended) -> Turn:
+    def _turn(self, index: int, number: int, ended: SegmentEnd) -> Turn:
         return Turn(
             number=number,
             channel=index,
@@ -252,9 +266,9 @@ class TurnCutter:
             decided_ns=_ns(ended.decided),
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
-            samples=self._channels[index].audio.cut(ended.start * FRAME, ended.end * FRAME).copy(),
+            samples=self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES).copy(),
         )
 
 
 def _ns(frames: int) -> int:
-    return samples_to_ns(frames * FRAME, RATE_HZ)
+    return samples_to_ns(frames * FRAME_SAMPLES, RATE_HZ)

@@ -1,10 +1,10 @@
 """Where turns begin and end: a state machine over 20 ms frames, without audio, clock or I/O.
 
-A turn opens once enough of the last frames were voiced, and begins a little before the first of them
-(pre-roll). When speech stops for ``pause`` frames the machine says so; the turn ends only after ``silence``
-frames. Those are two things: work may begin at the first, nothing is final before the second. A speaker who never
-pauses is cut at ``maximum`` frames, at the quietest place of the last third. Whoever knows that the speaker changed
-calls `Segmenter.split`; whoever knows better how long this pause may last calls `Segmenter.wait`.
+A turn opens once enough of the last frames were voiced, and begins a little before the first of them (pre-roll). When
+speech stops for ``pause`` frames the machine says so; the turn ends only after ``silence`` frames. Work may begin at
+the first; nothing is final before the second. A speaker who never pauses is cut at ``maximum`` frames, at the quietest
+place of the last third. Call `Segmenter.split` where the speaker changed, and `Segmenter.wait` to set how long the
+current pause may last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SMOOTH = 5  # frames over which "quiet" is judged: 100 ms, about half a syllabl
 EndedBy = Literal["pause", "speaker_change", "max_length", "end_of_media"]
 
 
-class Frame(NamedTuple):
+class SpeechFrame(NamedTuple):
     """One frame's evidence: whether it is speech, and how loud it is in dB (any reference)."""
 
     voiced: bool
@@ -31,12 +31,12 @@ class Limits:
     """The segmenter's numbers, in frames.
 
     Attributes:
-        window: Frames looked back over to open a turn.
-        needed: Voiced frames among them that open it.
+        window: The last frames, in which voice opens a turn.
+        needed: Voiced frames among them that open a turn.
         pre_roll: Frames put before the first voiced one.
         hangover: Frames kept after the last voiced one.
-        least_voiced: Voiced frames without which a turn never happened.
-        pause: Unvoiced frames after which speech has stopped.
+        least_voiced: Voiced frames below which there is no turn.
+        pause: Unvoiced frames after which speech counts as stopped.
         silence: Unvoiced frames after which the turn is over; at least ``pause``.
         maximum: Frames after which a turn is cut.
     """
@@ -51,7 +51,7 @@ class Limits:
     maximum: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse numbers with which no turn could be found or ended."""
+        """Reject numbers with which no turn could be found or ended."""
         if not 0 < self.needed <= self.window:
             raise ValueError(f"needed must be in 1..window ({self.window}), not {self.needed}")
         if not 0 < self.pause <= self.silence:
@@ -60,20 +60,20 @@ class Limits:
             raise ValueError(f"maximum must be at least three times window + pre_roll, not {self.maximum}")
 
 
-class Opened(NamedTuple):
-    """A turn began at frame ``start``; its `Ended` will come."""
+class SegmentStart(NamedTuple):
+    """A turn began at frame ``start``; its `SegmentEnd` follows."""
 
     start: int
 
 
-class Resumed(NamedTuple):
-    """Speech of the turn that began at frame ``start`` went on after `Paused`."""
+class SegmentResume(NamedTuple):
+    """Speech of the turn that began at frame ``start`` went on after `SegmentPause`."""
 
     start: int
 
 
-class Ended(NamedTuple):
-    """The turn is over: frames ``start`` to ``end`` (exclusive), known once ``decided`` frames were seen."""
+class SegmentEnd(NamedTuple):
+    """The turn is over: frames ``start`` to ``end`` (exclusive), known after ``decided`` frames."""
 
     start: int
     end: int
@@ -82,22 +82,22 @@ class Ended(NamedTuple):
     by: EndedBy
 
 
-class Paused(NamedTuple):
-    """Speech stopped, or so it seems. The turn may yet go on; ``would_be`` is its end if it does not."""
+class SegmentPause(NamedTuple):
+    """Speech seems to have stopped. The turn may still go on; ``would_be`` is its end if it does not."""
 
-    would_be: Ended
+    would_be: SegmentEnd
 
 
-Decision = Opened | Paused | Resumed | Ended
+Decision = SegmentStart | SegmentPause | SegmentResume | SegmentEnd
 
 
 @dataclass
 class _Speaking:
     start: int
-    frames: list[Frame]
+    frames: list[SpeechFrame]
     opened: bool = False
     paused: bool = False
-    silence: int | None = None  # that ends this pause, where it is not that of the limits
+    silence: int | None = None  # that ends this pause, where it differs from the limits
 
     @property
     def voiced(self) -> int:
@@ -119,13 +119,13 @@ class Segmenter:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._recent: deque[Frame] = deque(maxlen=limits.window + limits.pre_roll)
+        self._recent: deque[SpeechFrame] = deque(maxlen=limits.window + limits.pre_roll)
         self._count = 0
         self._turn: _Speaking | None = None
 
     @property
     def start(self) -> int | None:
-        """The first frame of the turn under way, or None while nobody speaks."""
+        """The first frame of the turn under way, or None between turns."""
         return self._turn.start if self._turn else None
 
     @property
@@ -133,7 +133,7 @@ class Segmenter:
         """The earliest frame whose audio may still be needed."""
         return self._turn.start if self._turn else self._count - len(self._recent)
 
-    def feed(self, frame: Frame) -> list[Decision]:
+    def feed(self, frame: SpeechFrame) -> list[Decision]:
         """Take the next frame."""
         self._count += 1
         if self._turn is None:
@@ -153,7 +153,7 @@ class Segmenter:
         if self._turn and self._turn.paused:
             self._turn.silence = silence
 
-    def would_split(self, at: int) -> Ended | None:
+    def would_split(self, at: int) -> SegmentEnd | None:
         """How the turn under way would end if the speaker changed at a frame; None outside of it, or in a pause."""
         turn = self._turn
         if turn is None or not turn.opened or turn.paused or not turn.start < at < self._count:
@@ -179,19 +179,19 @@ class Segmenter:
         if turn.opened or turn.voiced < self._limits.least_voiced:
             return []
         turn.opened = True
-        return [Opened(turn.start)]
+        return [SegmentStart(turn.start)]
 
-    def _go_on(self, turn: _Speaking, frame: Frame) -> list[Decision]:
+    def _go_on(self, turn: _Speaking, frame: SpeechFrame) -> list[Decision]:
         decisions = self._open_if_enough(turn)
         if frame.voiced and turn.paused:
             turn.paused, turn.silence = False, None
-            decisions.append(Resumed(turn.start))
+            decisions.append(SegmentResume(turn.start))
         quiet = self._count - turn.speech_end
         if quiet >= (turn.silence or self._limits.silence):
             return decisions + self._end(turn, "pause")
         if quiet >= self._limits.pause and turn.opened and not turn.paused:
             turn.paused = True
-            decisions.append(Paused(self._ended(turn, "pause")))
+            decisions.append(SegmentPause(self._ended(turn, "pause")))
         if len(turn.frames) >= self._limits.maximum:
             decisions += self._divide(turn, _quietest(turn.frames), "max_length")
         return decisions
@@ -203,13 +203,13 @@ class Segmenter:
         self._recent.extend(turn.frames[ended.end - turn.start :])
         return [ended] if turn.opened else []
 
-    def _ended(self, turn: _Speaking, by: EndedBy) -> Ended:
+    def _ended(self, turn: _Speaking, by: EndedBy) -> SegmentEnd:
         end = min(turn.speech_end + self._limits.hangover, self._count)
-        return Ended(turn.start, end, self._count, turn.voiced, by)
+        return SegmentEnd(turn.start, end, self._count, turn.voiced, by)
 
-    def _cut(self, turn: _Speaking, at: int, by: EndedBy) -> Ended:
+    def _cut(self, turn: _Speaking, at: int, by: EndedBy) -> SegmentEnd:
         voiced = sum(frame.voiced for frame in turn.frames[:at])
-        return Ended(turn.start, turn.start + at, self._count, voiced, by)
+        return SegmentEnd(turn.start, turn.start + at, self._count, voiced, by)
 
     def _divide(self, turn: _Speaking, at: int, by: EndedBy) -> list[Decision]:
         ended, right = self._cut(turn, at, by), turn.frames[at:]
@@ -222,11 +222,11 @@ class Segmenter:
         decisions += self._open_if_enough(self._turn)
         if turn.paused and self._turn.opened:
             self._turn.paused = True
-            decisions.append(Paused(self._ended(self._turn, "pause")))
+            decisions.append(SegmentPause(self._ended(self._turn, "pause")))
         return decisions
 
 
-def _quietest(frames: list[Frame]) -> int:
+def _quietest(frames: list[SpeechFrame]) -> int:
     """The index in the last third whose surroundings are quietest; unvoiced before voiced."""
     earliest = len(frames) * 2 // 3
 

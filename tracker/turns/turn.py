@@ -53,7 +53,7 @@ class Turn:
 
     @property
     def span(self) -> tuple[int, int, int]:
-        """What makes two turns hold the same audio: its number, start and end."""
+        """Number, start and end: two turns of the same span hold the same audio."""
         return self.number, self.start_ns, self.end_ns
 
     @property
@@ -64,10 +64,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class TurnPaused:
-    """Speech has stopped, or somebody else seems to have begun to speak; of one turn, the latest counts.
+    """Speech has stopped, or somebody else seems to have begun to speak; the latest of a turn counts.
 
     Attributes:
-        turn: What the turn will be if that is so; it is not decided yet.
+        turn: What the turn will be if it ends here; that is not decided yet.
     """
 
     turn: Turn

@@ -1,7 +1,7 @@
 """Which 20 ms frames are speech: webrtcvad, confirmed by the Silero network.
 
 webrtcvad alone takes room noise for speech (it finds 88 % voice, at mode 2, in a meeting excerpt in which nobody
-speaks near the microphone); Silero alone, at 0.2 % of one core, does not. A frame counts when both agree.
+speaks near the microphone); Silero alone, at 0.2 % of one core, does not. A frame is speech where both agree.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import webrtcvad
 from jaxtyping import Float32
 
 from tracker.sources.media import RATE_HZ
-from tracker.turns.segmenter import FRAME_MS, Frame
+from tracker.turns.segmenter import FRAME_MS, SpeechFrame
 
-FRAME = RATE_HZ * FRAME_MS // 1000
+FRAME_SAMPLES = RATE_HZ * FRAME_MS // 1000
 _WINDOW, _CONTEXT = 512, 64  # samples the network takes at 16 kHz: new ones, and those just before them
 _SILENT_DB = -100.0
 
@@ -54,7 +54,7 @@ class VoiceDetector:
     """Turns one channel's samples into frames of evidence, in order.
 
     Args:
-        mode: webrtcvad's aggressiveness, 0 (takes most for speech) to 3.
+        mode: webrtcvad's aggressiveness, from 0 (most frames are speech) to 3.
         speech_gate: Probability that the network must reach, in [0, 1]; 0 leaves webrtcvad alone.
     """
 
@@ -63,11 +63,11 @@ class VoiceDetector:
         self._network = SpeechNetwork() if speech_gate > 0 else None
         self._gate = speech_gate
 
-    def frame(self, samples: Float32[np.ndarray, " 320"]) -> Frame:
+    def frame(self, samples: Float32[np.ndarray, " 320"]) -> SpeechFrame:
         """The evidence of the next 20 ms."""
         power = float(np.mean(np.square(samples, dtype=np.float64)))
         level = 10 * np.log10(power) if power > 1e-10 else _SILENT_DB
         confirmed = self._network is None or self._network.feed(samples) >= self._gate
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-        # webrtcvad adapts to what it hears, so it hears every frame, confirmed or not.
-        return Frame(self._vad.is_speech(pcm, RATE_HZ) and confirmed, float(level))
+        # webrtcvad adapts, so it is given every frame, confirmed or not.
+        return SpeechFrame(self._vad.is_speech(pcm, RATE_HZ) and confirmed, float(level))

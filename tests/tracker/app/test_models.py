@@ -10,9 +10,9 @@ from tracker.observe.campplus import VoiceEmbedder, filterbank
 from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import STEP_S, SpeakerActivity
-from tracker.turns.changes import changes
-from tracker.turns.complete import Completeness
-from tracker.turns.segment import TurnCutter
+from tracker.turns.changes import speaker_changes
+from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.segment import AudioSegmenter
 from tracker.turns.segmenter import Limits
 from tracker.turns.turn import Turn
 from tracker.turns.voice import VoiceDetector
@@ -40,8 +40,8 @@ def activity() -> SpeakerActivity:
 
 
 @pytest.fixture(scope="module")
-def complete() -> Completeness:
-    return Completeness(folder("smart-turn-v3"))
+def complete() -> TurnCompleteness:
+    return TurnCompleteness(folder("smart-turn-v3"))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_a_word_alone_that_repeats_itself_is_heard_again_with_more_room(telephon
 
 
 def turns_of(samples, activity=None) -> list[Turn]:
-    cutter = TurnCutter(1, lambda: VoiceDetector(2, 0.5).frame, Limits(), activity)
-    records = [*cutter.feed(AudioChunk(0, 0, samples)), *cutter.finish()]
+    segmenter = AudioSegmenter(1, lambda: VoiceDetector(2, 0.5).frame, Limits(), activity)
+    records = [*segmenter.feed(AudioChunk(0, 0, samples)), *segmenter.finish()]
     return [record for record in records if isinstance(record, Turn)]
 
 
@@ -107,7 +107,7 @@ def test_the_filterbank_has_no_mean():
 
 
 def test_the_floor_is_seen_to_pass(telephone, activity):
-    found = changes(activity(telephone[14 * 16_000 : 24 * 16_000]), 30, 15)
+    found = speaker_changes(activity(telephone[14 * 16_000 : 24 * 16_000]), 30, 15)
     assert [round(14 + at * STEP_S, 1) for at in found] == pytest.approx([14.5, 18.0, 21.6], abs=0.2)
     assert len(activity(np.zeros(1000, np.float32))) == 0
 

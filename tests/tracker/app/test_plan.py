@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from tracker.app.plan import names_of, plan, video_of
-from tracker.app.video import CameraPicture, NoPicture
 from tracker.config import Config
 from tracker.errors import ConfigError
-from tracker.sources.video import CameraName
+from tracker.sources.video import CameraName, CameraVideo, NoVideo
 
 
 def test_each_source_has_a_name_of_its_own():
@@ -34,11 +33,11 @@ def test_several_sessions_have_topics_and_folders_of_their_own():
     ("scheme", "source", "pace", "wanted"),
     [
         ("file", "auto", "fast", None),
-        ("file", "", "fast", NoPicture("no camera")),
-        ("mic", "auto", "fast", NoPicture("no camera")),
-        ("mic", "0", "fast", CameraPicture(CameraName(0))),
-        ("file", "http://h/v", "realtime", CameraPicture(CameraName("http://h/v"))),
-        ("", "0", "fast", CameraPicture(CameraName(0))),
+        ("file", "", "fast", NoVideo("no camera")),
+        ("mic", "auto", "fast", NoVideo("no camera")),
+        ("mic", "0", "fast", CameraVideo(CameraName(0))),
+        ("file", "http://h/v", "realtime", CameraVideo(CameraName("http://h/v"))),
+        ("", "0", "fast", CameraVideo(CameraName(0))),
     ],
 )
 def test_what_is_looked_at(scheme, source, pace, wanted):
@@ -47,7 +46,7 @@ def test_what_is_looked_at(scheme, source, pace, wanted):
 
 def test_no_face_is_looked_at_where_words_alone_may_be_judged():
     for purpose in ("workplace", "education"):
-        assert video_of("mic", Config(video={"source": "0"}, session={"purpose": purpose})) == NoPicture(
+        assert video_of("mic", Config(video={"source": "0"}, session={"purpose": purpose})) == NoVideo(
             "not used for this purpose"
         )
 

@@ -14,19 +14,20 @@ from tests.support.command import telephone, tracker
 from tests.support.fakes import FakeClock, FakeSource
 from tests.support.sessions import Script
 from tracker.bench.bench import table
-from tracker.bench.figures import Arrived, Pass, Run, joined, since_speech_ms, summary
-from tracker.bench.passes import measure, measure_all, only_cutting
-from tracker.bench.soak import Sample, Watch, figures, growth_percent, lag_ratio, listen
-from tracker.bench.sources import Looped, Noted, Origin, Silence
+from tracker.bench.measure import measure, measure_all, only_segmenting
+from tracker.bench.results import BenchRun, Measurement, TimedEvent, combined, since_speech_ms, summary
+from tracker.bench.soak import SoakSample, SoakSink, growth_percent, lag_ratio, listen
+from tracker.bench.soak import summary as soak_summary
+from tracker.bench.sources import LoopedSource, MediaOrigin, SilentSource, TappedSource
 from tracker.cli.bench import measure as measure_and_print
 from tracker.config import Config
 from tracker.events import TurnEnded
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 
 pytestmark = pytest.mark.anyio
 
-PASS = Pass(30.0, 3.0, 2.4, 6, 5, 1, 0, (10.0, 20.0, 30.0, 40.0, 50.0), (510.0, 520.0, 530.0, 540.0), 2)
+MEASURED = Measurement(30.0, 3.0, 2.4, 6, 5, 1, 0, (10.0, 20.0, 30.0, 40.0, 50.0), (510.0, 520.0, 530.0, 540.0), 2)
 TALK = "..########" + "." * 10
 
 
@@ -41,13 +42,13 @@ def ended(ended_by: str) -> TurnEnded:
 )
 def test_the_end_of_speech_is_the_last_voiced_frame_or_the_cut(ended_by, ms):
     origin_ns = 7 * NS_PER_S
-    arrived = Arrived(ended(ended_by), origin_ns + 2500 * NS_PER_MS)
+    arrived = TimedEvent(ended(ended_by), origin_ns + 2500 * NS_PER_MS)
     assert since_speech_ms(arrived, origin_ns, 100 * NS_PER_MS) == ms
 
 
 def test_figures_are_medians_and_ratios_are_of_one_run():
     runs = [
-        Run(replace(PASS, cpu_s=cpu), replace(PASS, cpu_s=0.6), replace(PASS, cpu_s=naive), PASS)
+        BenchRun(replace(MEASURED, cpu_s=cpu), replace(MEASURED, cpu_s=0.6), replace(MEASURED, cpu_s=naive), MEASURED)
         for cpu, naive in ((2.4, 12.0), (3.0, 12.0), (6.0, 60.0))
     ]
     found = summary(runs)
@@ -63,20 +64,20 @@ def test_figures_are_medians_and_ratios_are_of_one_run():
 
 
 def test_a_turn_of_which_nothing_was_published_is_lost():
-    assert summary([Run(paced=replace(PASS, judged=4))])["lost"] == 1
-    assert joined([PASS, replace(PASS, judged=3)]).lost == 2
+    assert summary([BenchRun(paced=replace(MEASURED, judged=4))])["lost"] == 1
+    assert combined([MEASURED, replace(MEASURED, judged=3)]).lost == 2
 
 
 def test_silence_has_figures_without_turns():
-    nothing = Pass(60.0, 1.0, 0.5, 0, 0, 0, 0, (), (), 0)
-    found = summary([Run(nothing, nothing, nothing, nothing, nothing)])
+    nothing = Measurement(60.0, 1.0, 0.5, 0, 0, 0, 0, (), (), 0)
+    found = summary([BenchRun(nothing, nothing, nothing, nothing, nothing)])
     assert found["cpu_seconds_per_turn"] is found["cpu_ratio"] is found["endpoint_to_event_ms"] is None
     assert found["turns"] == 0
 
 
 async def test_a_paced_session_is_measured_from_when_its_sound_was_released():
     clock = FakeClock()
-    found = await measure(Paced(FakeSource(TALK), clock), lambda _: fakes.steps(), clock, hangover_ms=20)
+    found = await measure(PacedSource(FakeSource(TALK), clock), lambda _: fakes.steps(), clock, hangover_ms=20)
     assert (found.started, found.judged, found.skipped, found.lost) == (1, 1, 0, 0)
     assert found.media_s == pytest.approx(0.4)
     (since,) = found.speech_end_ms
@@ -86,21 +87,21 @@ async def test_a_paced_session_is_measured_from_when_its_sound_was_released():
 
 async def test_conversations_at_once_are_counted_together():
     clock = FakeClock()
-    sources = [Paced(FakeSource(TALK), clock) for _ in range(3)]
+    sources = [PacedSource(FakeSource(TALK), clock) for _ in range(3)]
     found = await measure_all(sources, lambda _: fakes.steps(), clock, 20, stagger_s=0.0)
     assert (found.started, found.judged, found.lost) == (3, 3, 0)
     assert found.media_s == pytest.approx(1.2)
 
 
 async def test_cutting_alone_finds_the_same_turns():
-    found = await measure(FakeSource(TALK), only_cutting(lambda _: fakes.steps()), FakeClock(), 20)
+    found = await measure(FakeSource(TALK), only_segmenting(lambda _: fakes.steps()), FakeClock(), 20)
     assert (found.started, found.judged, found.skipped) == (1, 0, 1)
 
 
 @given(st.integers(1, 40), st.integers(1, 5))
 async def test_a_loop_is_one_recording_without_gaps(frames, times):
     seconds = (frames * times) / 50
-    source, begin = Looped([lambda: FakeSource("#" * frames)], seconds), 0
+    source, begin = LoopedSource([lambda: FakeSource("#" * frames)], seconds), 0
     async with source.open() as chunks:
         async for chunk in chunks:
             assert chunk.start == begin
@@ -109,7 +110,7 @@ async def test_a_loop_is_one_recording_without_gaps(frames, times):
 
 
 async def test_a_loop_that_is_stopped_ends():
-    source, heard = Looped([lambda: FakeSource("#" * 5)], 1e9), 0
+    source, heard = LoopedSource([lambda: FakeSource("#" * 5)], 1e9), 0
     async with source.open() as chunks:
         async for _ in chunks:
             heard += 1
@@ -119,8 +120,8 @@ async def test_a_loop_that_is_stopped_ends():
 
 
 async def test_silence_is_as_long_as_was_asked_for():
-    origin = Origin(FakeClock())
-    source = Noted(Silence(2.0), origin)
+    origin = MediaOrigin(FakeClock())
+    source = TappedSource(SilentSource(2.0), origin)
     async with source.open() as chunks:
         heard = [chunk async for chunk in chunks]
     assert heard[-1].end_ns == 2 * NS_PER_S
@@ -128,8 +129,8 @@ async def test_silence_is_as_long_as_was_asked_for():
     assert origin.ns is not None
 
 
-def samples(memory: list[float], lag: float | None = 100.0) -> list[Sample]:
-    return [Sample(60.0 * (number + 1), mb, lag, 2, number) for number, mb in enumerate(memory)]
+def samples(memory: list[float], lag: float | None = 100.0) -> list[SoakSample]:
+    return [SoakSample(60.0 * (number + 1), mb, lag, 2, number) for number, mb in enumerate(memory)]
 
 
 def test_growth_is_from_the_first_ten_minutes_to_the_end():
@@ -148,11 +149,11 @@ def test_lag_is_compared_between_the_first_and_the_last_quarter():
 
 async def test_a_soak_watches_every_minute_of_media():
     memory = iter([700.0, 701.0, 702.0])
-    watch = Watch(memory_mb=lambda: next(memory))
-    source = Looped([lambda: FakeSource(TALK)], 125.0)
-    await listen(source, lambda _: fakes.steps(), FakeClock(), watch)
-    assert [one.media_s for one in watch.samples] == pytest.approx([60.0, 120.0, 125.0], abs=0.5)
-    found = figures(watch.samples, wall_s=12.5)
+    sink = SoakSink(memory_mb=lambda: next(memory))
+    source = LoopedSource([lambda: FakeSource(TALK)], 125.0)
+    await listen(source, lambda _: fakes.steps(), FakeClock(), sink)
+    assert [one.media_s for one in sink.samples] == pytest.approx([60.0, 120.0, 125.0], abs=0.5)
+    found = soak_summary(sink.samples, wall_s=12.5)
     assert (found["turns"], found["speakers"], found["rss_mb"], found["real_time_factor"]) == (
         313,
         1,
@@ -175,7 +176,7 @@ def test_a_bench_fails_where_a_turn_is_lost(lost, dropped, fine, monkeypatch):
 
 
 def test_the_table_says_how_many_times_less():
-    runs = [Run(PASS, replace(PASS, cpu_s=0.6), replace(PASS, cpu_s=12.0), PASS)]
+    runs = [BenchRun(MEASURED, replace(MEASURED, cpu_s=0.6), replace(MEASURED, cpu_s=12.0), MEASURED)]
     extra = {"rss_mb": 900.0, "fallbacks": 1, "start_to_listening_s": 7.5, "at_once": 1, "sources": ["call.wav"]}
     console = Console(file=io.StringIO(), width=100)
     console.print(table(summary(runs) | extra))

@@ -20,7 +20,7 @@ from tracker.dashboard.view import Judgement, View, fold
 from tracker.events import TurnEnded
 from tracker.metrics.gauges import Queue, Status
 from tracker.metrics.percentiles import percentile
-from tracker.observe.video.watch import VideoState
+from tracker.observe.video.watcher import VideoState
 from tracker.runtime.clock import NS_PER_S
 from tracker.sinks import palette
 from tracker.sinks.palette import ASCII, UNICODE

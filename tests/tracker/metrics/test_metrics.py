@@ -28,7 +28,7 @@ from tracker.mqtt.payloads import PublishedMetrics
 from tracker.mqtt.topics import Topics
 from tracker.pipeline import Outlets
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.sinks.palette import UNICODE
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def test_events_are_counted():
 
 
 async def test_a_session_tells_what_waits_and_what_it_heard():
-    load = Load(FakeClock())
+    load = LoadMonitor(FakeClock())
     gauges = Gauges(load)
     metrics = MetricsCollector(gauges)
     control, outlets = Control(), Outlets([metrics], None, lambda _: None, gauges)
@@ -78,7 +78,7 @@ async def test_a_session_tells_what_waits_and_what_it_heard():
 
 @pytest.mark.parametrize("fate", ["judged", "deaf", "silent", "failed"])
 async def test_whatever_becomes_of_a_turn_it_waits_no_longer(fate):
-    load = Load(FakeClock())
+    load = LoadMonitor(FakeClock())
     outlets = Outlets([], None, lambda _: None, Gauges(load))
     seen = []
 
@@ -89,7 +89,7 @@ async def test_whatever_becomes_of_a_turn_it_waits_no_longer(fate):
             seen.append(load.waiting)
             return await made.observe(turn)
 
-        return pipeline.Steps(made.cutter, observe, made.recognise)
+        return pipeline.Steps(made.segmenter, observe, made.recognise)
 
     source = FakeSource("...#######" + "." * 10)
     await pipeline.run(source, watching, outlets, fakes.INFO, FakeClock(), Control())
@@ -154,18 +154,23 @@ def test_the_dashboard_shows_what_is_left_out_and_what_it_costs(width, height):
     for event in conversation()[:-1]:
         view = fold(view, event)
     busy = SessionMetrics(
-        real_time_factor=0.31, rss_mb=1034.2, fallbacks=3, ahead_hits=9, ahead_wasted=2, overload="no_partials"
+        real_time_factor=0.31,
+        rss_mb=1034.2,
+        fallbacks=3,
+        speculation_hits=9,
+        speculation_wasted=2,
+        overload="no_partials",
     )
     lines = draw(Screen(view, Status(metrics=busy)), width, height, UNICODE)
     text = "\n".join(line.plain for line in lines)
     assert {cell_len(line.plain) for line in lines} == {width}
-    assert "no work ahead, no partials" in text
+    assert "no speculation, no partials" in text
     if width > 80:
         assert "0.31 of a core, 1034 MB" in text
         assert "3 turns decoded twice" in text
-        assert "9 turns, 2 more for nothing" in text
+        assert "2 of 11 speculations" in text
     calm = "\n".join(
         line.plain for line in draw(Screen(view, Status(metrics=SessionMetrics())), width, height, UNICODE)
     )
-    assert "for nothing" not in calm
-    assert "no work ahead" not in calm
+    assert "speculations" not in calm
+    assert "no speculation" not in calm

@@ -6,15 +6,15 @@ import pytest
 from adapters.contract import Absent, TurnInput, Utterance
 from tests.support.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
-from tracker.observe.observe import ChannelNamer, Heard, Observer
-from tracker.observe.observed import FailedTurn, ObservedTurn, Transcript
-from tracker.observe.video.observe import blind
+from tracker.observe.observe import ChannelNamer, SpeechResult, TurnObserver
+from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.video.faces import no_faces
 from tracker.recognise import JudgedTurn, Recognise, SilentTurn
 from tracker.turns.turn import Turn
 
 pytestmark = pytest.mark.anyio
 
-HEARD = Heard(Transcript("hello", "en"), Absent("voice under 0.8 s"))
+HEARD = SpeechResult(Transcript("hello", "en"), Absent("voice under 0.8 s"))
 
 
 def turn(number: int = 1, channel: int = 0) -> Turn:
@@ -24,7 +24,7 @@ def turn(number: int = 1, channel: int = 0) -> Turn:
 async def test_words_and_speaker_are_found_at_the_same_time():
     both_running = threading.Barrier(2, timeout=10)
 
-    def listen(_: Turn) -> Heard:
+    def listen(_: Turn) -> SpeechResult:
         both_running.wait()
         return HEARD
 
@@ -32,7 +32,7 @@ async def test_words_and_speaker_are_found_at_the_same_time():
         both_running.wait()
         return "Speaker 7"
 
-    seen = await Observer(listen, name, FakeClock(), blind("no camera"))(turn())
+    seen = await TurnObserver(listen, name, FakeClock(), no_faces("no camera"))(turn())
     assert isinstance(seen, ObservedTurn)
     assert (seen.transcript.text, seen.speaker, seen.video) == ("hello", "Speaker 7", Absent("no camera"))
     assert seen.took_ms["observe"] >= max(seen.took_ms["transcribe"], seen.took_ms["speaker"]) > 0
@@ -45,7 +45,7 @@ async def test_a_model_that_fails_costs_its_turn_only(which):
 
     listen = fail if which == "listen" else lambda _: HEARD
     name = fail if which == "name" else ChannelNamer()
-    observer = Observer(listen, name, FakeClock(), blind("no camera"))  # type: ignore[arg-type]
+    observer = TurnObserver(listen, name, FakeClock(), no_faces("no camera"))  # type: ignore[arg-type]
     for number in (1, 2):
         failed = await observer(turn(number))
         assert isinstance(failed, FailedTurn)

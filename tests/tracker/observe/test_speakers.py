@@ -4,16 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tracker.observe.speakers import SpeakerBook, Voice
+from tracker.observe.speakers import SpeakerRegistry, VoiceSample
 
 
-def book(**changes) -> SpeakerBook:
-    return SpeakerBook(**{"same_above": 0.45, "max_speakers": 8, "short_turn_s": 1.5, "continuity": 0.1, **changes})
+def book(**changes) -> SpeakerRegistry:
+    return SpeakerRegistry(**{"same_above": 0.45, "max_speakers": 8, "short_turn_s": 1.5, "continuity": 0.1, **changes})
 
 
-def voice(*coordinates: float, duration_s: float = 3.0, changed: bool = False) -> Voice:
+def voice(*coordinates: float, duration_s: float = 3.0, changed: bool = False) -> VoiceSample:
     vector = np.array(coordinates, np.float32)
-    return Voice(vector / np.linalg.norm(vector), duration_s, changed)
+    return VoiceSample(vector / np.linalg.norm(vector), duration_s, changed)
 
 
 def test_speakers_are_named_in_order_of_appearance_and_known_again():
@@ -82,7 +82,7 @@ def test_profiles_stay_capped_unit_and_names_never_change(turns):
     speakers = book(max_speakers=3)
     seen: list[str] = []
     for vector, duration_s, changed in turns:
-        name = speakers.identify(Voice(vector / np.linalg.norm(vector), duration_s, changed))
+        name = speakers.identify(VoiceSample(vector / np.linalg.norm(vector), duration_s, changed))
         assert speakers.names[: len(seen)] == seen
         seen = speakers.names
         assert name in seen

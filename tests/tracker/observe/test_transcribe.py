@@ -9,17 +9,17 @@ GATE = TextGate()
 
 @pytest.mark.parametrize("text", ["", " ", "...", "♪", "- -"])
 def test_marks_are_no_words(text):
-    assert GATE.why_not(text, 0.0, 0.0) == "no words recognised"
+    assert GATE.rejection(text, 0.0, 0.0) == "no words recognised"
 
 
 def test_no_speech_counts_only_with_a_doubtful_text():
-    assert GATE.why_not("Thank you.", 0.9, -0.2) is None
-    assert GATE.why_not("Thank you.", 0.1, -2.0) is None
-    assert GATE.why_not("Thank you.", 0.9, -2.0) == "no words recognised"
+    assert GATE.rejection("Thank you.", 0.9, -0.2) is None
+    assert GATE.rejection("Thank you.", 0.1, -2.0) is None
+    assert GATE.rejection("Thank you.", 0.9, -2.0) == "no words recognised"
 
 
 def test_a_text_that_goes_round_in_circles_is_not_believed():
-    assert GATE.why_not("and then we went to the " * 20, 0.0, -0.1) == "words not understood"
+    assert GATE.rejection("and then we went to the " * 20, 0.0, -0.1) == "words not understood"
 
 
 @pytest.mark.parametrize(

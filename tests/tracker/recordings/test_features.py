@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 from adapters.contract import Absent, Features, FeatureSpec
 from tests.support.command import telephone, tracker, turns
-from tracker.observe.observed import ObservedTurn, Transcript
+from tracker.observe.records import ObservedTurn, Transcript
 from tracker.recordings.features import FeatureRecorder
 from tracker.recordings.retention import Retention, expired_kinds, find_sessions, prune
 from tracker.turns.turn import Turn

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
 from tests.support.recordings import hear, joined
 from tests.support.sessions import LABELS, Script, bare
-from tracker.app.video import FilmPicture, NoPicture
 from tracker.errors import SessionError
 from tracker.events import RequestEvent, SessionEnded, TurnEnded
 from tracker.pipeline import SessionInfo, run
@@ -23,10 +22,11 @@ from tracker.recordings.replay import RecordedSession
 from tracker.recordings.rerun import Rerun, audio_files, expected_differences
 from tracker.runtime.control import Control, Mark, Pause, Rename, Resume
 from tracker.sources.media import AudioChunk
-from tracker.sources.recorded import RecordedSource
-from tracker.sources.resample import as_kept
-from tracker.turns.segment import TurnCutter
-from tracker.turns.segmenter import Frame
+from tracker.sources.recorded_audio import RecordedSource
+from tracker.sources.resample import as_recorded
+from tracker.sources.video import NoVideo, RecordedVideo
+from tracker.turns.segment import AudioSegmenter
+from tracker.turns.segmenter import SpeechFrame
 
 ACTIONS = {
     "pause": lambda control: (control.request(Pause()), control.request(Resume())),
@@ -59,9 +59,9 @@ async def again(source, events):
     rerun, collect = Rerun(recorded(events)), Collect()
 
     def made(channels):
-        made = replace(steps(), cutter=TurnCutter(channels, loud_is_voice, LIMITS, None))
+        made = replace(steps(), segmenter=AudioSegmenter(channels, loud_is_voice, LIMITS, None))
         for at in rerun.pauses:
-            made.cutter.pause(at)
+            made.segmenter.pause(at)
         return made
 
     info = SessionInfo(header, stamp, rerun.requests, rerun.ended_as)
@@ -134,7 +134,7 @@ async def test_turns_are_over_while_listening_is_paused_between_two_channels():
 
 
 def of_both(_):
-    return replace(steps(), cutter=TurnCutter(2, loud_is_voice, LIMITS, None))
+    return replace(steps(), segmenter=AudioSegmenter(2, loud_is_voice, LIMITS, None))
 
 
 def told(records):
@@ -150,7 +150,7 @@ def as_bytes(value):
 
 
 def loud_is_voice():
-    return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+    return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
 
 @calm
@@ -167,17 +167,17 @@ def test_turns_end_where_listening_was_paused_however_the_audio_is_cut(loud, pau
     end = max(map(len, heard))
     pauses = [at for at in pauses if at < end]
 
-    def cutter():
-        return TurnCutter(len(heard), loud_is_voice, LIMITS, None)
+    def segmenter():
+        return AudioSegmenter(len(heard), loud_is_voice, LIMITS, None)
 
-    by_hand, wanted = cutter(), []
+    by_hand, wanted = segmenter(), []
     for begin, stop in zip([0, *pauses], [*pauses, end], strict=True):
         for channel, samples in enumerate(heard):
             if begin < len(samples):
                 wanted += by_hand.feed(AudioChunk(channel, begin, samples[begin:stop]))
         wanted += by_hand.finish()
 
-    paused, found = cutter(), []
+    paused, found = segmenter(), []
     for at in pauses[:before]:  # known before anything is heard, as in a second run
         found += paused.pause(at)
     later, fed = pauses[before:], [0] * len(heard)
@@ -205,13 +205,13 @@ async def test_the_channels_of_a_session_are_one_source(tmp_path):
     assert (source.name, source.channels, source.live) == ("mic", 3, False)
     assert [chunk.channel for chunk in chunks] == [0, 2, 0, 2, 0, 2, 0]
     for channel, samples in ((0, one), (2, two)):
-        np.testing.assert_array_equal(joined(chunks, channel), as_kept(AudioChunk(channel, 0, samples)).samples)
+        np.testing.assert_array_equal(joined(chunks, channel), as_recorded(AudioChunk(channel, 0, samples)).samples)
 
 
 def test_what_is_heard_is_what_is_kept():
     sound = AudioChunk(1, 320, np.random.default_rng(0).uniform(-1.1, 1.1, 320).astype(np.float32))
-    kept = as_kept(sound)
-    np.testing.assert_array_equal(as_kept(kept).samples, kept.samples)
+    kept = as_recorded(sound)
+    np.testing.assert_array_equal(as_recorded(kept).samples, kept.samples)
     assert np.abs(kept.samples - np.clip(sound.samples, -1, 1)).max() <= 1 / 32768
     assert (kept.channel, kept.start) == (1, 320)
 
@@ -268,20 +268,20 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
         ("call.wav", {"video": {"source": ""}}, "no camera"),
         ("old.wav", {}, "no camera"),  # from before there was a picture
     ]:
-        assert Rerun(seen(source, config, {})).picture(tmp_path) == NoPicture(reason)
+        assert Rerun(seen(source, config, {})).video(tmp_path) == NoVideo(reason)
     talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
-    assert Rerun(talk).picture(tmp_path) == NoPicture("picture not kept")
+    assert Rerun(talk).video(tmp_path) == NoVideo("picture not kept")
     (lost,) = expected_differences(
         talk, {name: model for name, model in talk.start.models.items() if name not in faces}
     )
     assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
-    film = tmp_path / "video.mkv"
-    film.touch()
-    assert Rerun(talk).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "no picture")
-    assert Rerun(live).picture(tmp_path) == FilmPicture(str(film), "video.mkv", "camera off")
+    file = tmp_path / "video.mkv"
+    file.touch()
+    assert Rerun(talk).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "no picture")
+    assert Rerun(live).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "camera off")
     assert expected_differences(talk, talk.start.models) == []
     hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
-    assert Rerun(hidden).picture(tmp_path) == NoPicture("picture not kept")
+    assert Rerun(hidden).video(tmp_path) == NoVideo("picture not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():

@@ -35,7 +35,7 @@ from tracker.runtime.control import (
     encode,
 )
 from tracker.sources.media import Pausable
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 
 pytestmark = pytest.mark.anyio
 
@@ -180,7 +180,7 @@ def test_wall_time_goes_on_while_media_time_stands_still():
 
 async def test_a_paced_file_stands_still():
     clock = FakeClock()
-    paced = Paced(FakeSource("#" * 50), clock)
+    paced = PacedSource(FakeSource("#" * 50), clock)
     assert isinstance(paced, Pausable)
     heard = []
 

@@ -1,15 +1,12 @@
 """What is left out for lack of time, in which order."""
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import FakeClock
 from tracker.metrics.gauges import Gauges
 from tracker.runtime.clock import NS_PER_MS
-from tracker.runtime.load import Load
-from tracker.runtime.overload import LEVELS, level_of
-from tracker.turns.turn import Turn
+from tracker.runtime.overload import LEVELS, LoadMonitor, level_of
 
 levels = st.sampled_from(LEVELS)
 counts = st.integers(0, 50)
@@ -40,30 +37,26 @@ def test_things_go_in_the_stated_order():
 
 
 def test_a_level_ends_well_below_where_it_began():
-    assert level_of(1, 300, "no_ahead") == "no_ahead"
-    assert level_of(1, 150, "no_ahead") == "normal"
-
-
-def turn(number: int, at_ns: int) -> Turn:
-    return Turn(number, 0, 0, 1, 1, "pause", 1, np.zeros(0, np.float32), decided_at_ns=at_ns)
+    assert level_of(1, 300, "no_speculation") == "no_speculation"
+    assert level_of(1, 150, "no_speculation") == "normal"
 
 
 def test_turns_of_all_sessions_wait_together_and_those_of_a_session_that_ends_are_forgotten():
     clock = FakeClock()
-    load, one, other = Load(clock), object(), object()
+    load, one, other = LoadMonitor(clock), object(), object()
     gauges = Gauges(load)
     assert gauges.may_publish_partials()
     long_ago = clock.now - 5000 * NS_PER_MS
-    load.over(one, turn(1, long_ago))
-    load.over(other, turn(1, clock.now))
+    load.turn_decided(one, 1, long_ago)
+    load.turn_decided(other, 1, clock.now)
     assert load.waiting == 2
-    assert load.look() == "waiting"
-    assert not load.may_work_ahead()
+    assert load.update() == "waiting"
+    assert not load.may_speculate()
     assert not gauges.may_publish_partials()
     assert Gauges().may_publish_partials()  # where nobody counts, there is time
-    load.published(one, turn(1, long_ago))
-    assert load.look() == "normal"
-    assert load.may_work_ahead()
-    assert load.may_tell_partials()
-    load.leave(other)
+    load.turn_published(one, 1)
+    assert load.update() == "normal"
+    assert load.may_speculate()
+    assert load.may_publish_partials()
+    load.session_ended(other)
     assert load.waiting == 0

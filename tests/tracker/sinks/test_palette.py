@@ -25,9 +25,10 @@ def test_no_two_labels_look_the_same(labels):
     assert emotion_colour("neutral", labels) == ""
 
 
-def test_another_name_of_a_known_emotion_looks_like_it():
-    assert [letter(label, EMORYNLP) for label in EMORYNLP] == ["n", "J", "P", "O", "F", "A", "S"]
-    assert [letter(label, IEMOCAP) for label in IEMOCAP] == ["n", "J", "S", "A", "E", "F"]
+def test_another_name_of_a_known_emotion_has_its_colour_and_a_letter_of_its_own():
+    assert [letter(label, EMORYNLP) for label in EMORYNLP] == ["n", "J", "P", "O", "S", "M", "A"]
+    assert [letter(label, IEMOCAP) for label in IEMOCAP] == ["n", "H", "S", "A", "E", "F"]
+    assert emotion_colour("scared", EMORYNLP) == EMOTIONS["fear"]
     assert (
         emotion_colour("sad", ("sad", "sadness"))
         == EMOTIONS["sadness"]

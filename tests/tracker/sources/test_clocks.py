@@ -31,10 +31,10 @@ WATCH = """
 import asyncio, json, signal, sys
 import numpy as np
 from tracker.runtime.clock import SystemClock
-from tracker.observe.video.live import CameraWatcher
-from tracker.observe.video.look import Glimpse
-from tracker.observe.video.sight import Sight
-from tracker.sources.camera import Camera, opencv_opener
+from tracker.observe.video.watcher import CameraWatcher
+from tracker.observe.video.records import FrameFaces
+from tracker.observe.video.buffer import FrameBuffer
+from tracker.sources.camera import Camera, opencv_capture
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.opencv import load_opencv
 from tracker.sources.video import parse_camera
@@ -44,21 +44,21 @@ class Note:
     def __call__(self, frame):
         left, right = (round(float(half.mean()) / 15) for half in (frame.image[:, :28], frame.image[:, 36:]))
         self.seen.append((frame.at_ns, 16 * left + right))
-        return Glimpse(frame.at_ns, (), "no face")
+        return FrameFaces(frame.at_ns, (), "no face")
     def close(self):
         pass
 
 async def main(url):
     clock = SystemClock()
     source = MicrophoneSource("", clock=clock)
-    camera = Camera(parse_camera(url), opencv_opener(load_opencv()), clock)
-    watcher = CameraWatcher(camera, Note(), Sight(0.5), clock, 10.0)
+    camera = Camera(parse_camera(url), opencv_capture(load_opencv()), clock)
+    watcher = CameraWatcher(camera, Note(), FrameBuffer(0.5), clock, 10.0)
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, source.stop)
     watching = asyncio.create_task(watcher.watch())
     heard = []
     async with source.open() as chunks:
         async for chunk in chunks:
-            watcher.hear(chunk.end_ns)
+            watcher.audio_reached(chunk.end_ns)
             heard.append(chunk.samples)
     watcher.stop()
     await watching

@@ -33,10 +33,10 @@ def test_which_device_is_meant(wanted, index):
     ("portaudio", "wanted", "message"),
     [
         (FakePortAudio(("Speakers", "ALSA", 0)), "", "mic: there is no microphone; connect one, or name a media file"),
-        (PORTAUDIO, "piano", "mic:piano: there is: 1 USB Audio: Mic (ALSA); 2 Webcam Mic (ALSA); 3 Webcam Mic (OSS)"),
-        (PORTAUDIO, "0", "mic:0: there is: 1 USB Audio: Mic (ALSA)"),
-        (PORTAUDIO, "webcam", "mic:webcam: fits several devices, give more of the name or the index: 2 Webcam Mic"),
-        (FakePortAudio(default=None), "", "mic: the system has no default microphone; there is: 0 Room (ALSA)"),
+        (PORTAUDIO, "piano", "mic:piano: available: 1 USB Audio: Mic (ALSA); 2 Webcam Mic (ALSA); 3 Webcam Mic (OSS)"),
+        (PORTAUDIO, "0", "mic:0: available: 1 USB Audio: Mic (ALSA)"),
+        (PORTAUDIO, "webcam", "mic:webcam: matches several devices; give more of the name, or the index: 2 Webcam Mic"),
+        (FakePortAudio(default=None), "", "mic: the system has no default microphone; available: 0 Room (ALSA)"),
     ],
 )
 def test_a_device_that_is_not_there_or_not_clear(portaudio, wanted, message):

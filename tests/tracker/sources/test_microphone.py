@@ -132,7 +132,7 @@ async def test_a_device_that_is_pulled_out_is_lost_after_all_it_gave():
         await anyio.wait_all_tasks_blocked()
         assert isinstance(bench.error, SourceLost)
     assert sum(size for _, size in bench.heard()) == 16000
-    assert str(bench.error) == "mic: the microphone was removed or stopped; what was heard until then is kept"
+    assert str(bench.error) == "mic: the microphone was removed or stopped; everything until then is kept"
 
 
 async def test_a_device_that_falls_silent_for_good_is_lost():
@@ -145,7 +145,7 @@ async def test_a_device_that_falls_silent_for_good_is_lost():
         bench.clock.move(3 * SECOND_NS)
         await anyio.wait_all_tasks_blocked()
         assert isinstance(bench.error, SourceLost)
-    assert str(bench.error) == "mic: the microphone gave nothing for 3 s; what was heard until then is kept"
+    assert str(bench.error) == "mic: the microphone delivered nothing for 3 s; everything until then is kept"
     assert sum(size for _, size in bench.heard()) == 5 * 320
 
 

@@ -7,7 +7,7 @@ from tracker.errors import ConfigError, SourceError
 from tracker.sources.files import FileSource
 from tracker.sources.microphone import MicrophoneSource
 from tracker.sources.open import SourceName, SourceOptions, open_source, parse_source
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 from tracker.sources.stdin import StdinSource
 
 
@@ -38,7 +38,7 @@ def test_arguments_that_mean_nothing(argument, message):
 
 @pytest.mark.parametrize(
     ("argument", "fast", "realtime"),
-    [("mic", MicrophoneSource, MicrophoneSource), ("-", StdinSource, Paced), ("a.wav", FileSource, Paced)],
+    [("mic", MicrophoneSource, MicrophoneSource), ("-", StdinSource, PacedSource), ("a.wav", FileSource, PacedSource)],
 )
 def test_the_source_and_its_pace(argument, fast, realtime):
     for pace, kind in (("fast", fast), ("realtime", realtime)):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.media import RATE_HZ, AudioChunk
-from tracker.sources.pacing import Paced
+from tracker.sources.pacing import PacedSource
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ def test_each_chunk_comes_when_its_time_has_passed_and_lateness_does_not_add_up(
     async def listen():
         clock = ScriptedClock(oversleep_ms * NS_PER_MS)
         free_ns = START_NS  # when the listener was last done
-        async with Paced(Recording(lengths), clock).open() as chunks:
+        async with PacedSource(Recording(lengths), clock).open() as chunks:
             async for chunk in chunks:
                 due_ns = START_NS + chunk.end_ns
                 assert clock.now == (free_ns if free_ns >= due_ns else due_ns + oversleep_ms * NS_PER_MS)
@@ -81,7 +81,7 @@ def test_each_chunk_comes_when_its_time_has_passed_and_lateness_does_not_add_up(
 
 async def test_an_hour_takes_an_hour():
     clock = ScriptedClock(oversleep_ns=3 * NS_PER_MS)
-    async with Paced(Recording([RATE_HZ // 10] * 36_000), clock).open() as chunks:
+    async with PacedSource(Recording([RATE_HZ // 10] * 36_000), clock).open() as chunks:
         async for _ in chunks:
             pass
     assert clock.now - START_NS == 3600 * 1000 * NS_PER_MS + 3 * NS_PER_MS
@@ -89,7 +89,7 @@ async def test_an_hour_takes_an_hour():
 
 async def test_stop_does_not_wait_for_the_next_chunk():
     recording = Recording([320, 320])
-    source = Paced(recording, StoppedClock())
+    source = PacedSource(recording, StoppedClock())
     heard = []
 
     async def listen():
@@ -105,5 +105,5 @@ async def test_stop_does_not_wait_for_the_next_chunk():
 
 
 async def test_it_says_of_itself_what_the_recording_says():
-    source = Paced(Recording([]), ScriptedClock())
+    source = PacedSource(Recording([]), ScriptedClock())
     assert (source.name, source.live, source.channels, source.dropped) == ("recording", False, 2, 5)

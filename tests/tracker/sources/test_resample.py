@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.support.recordings import pitch, tone
 from tracker.sources.media import RATE_HZ
-from tracker.sources.resample import Blocks, ChannelMode, Converter, as_float
+from tracker.sources.resample import ChannelMode, Chunker, Converter, as_float
 
 RATES = [8000, 11025, 16000, 22050, 44100, 48000, 96000]
 
@@ -68,28 +68,28 @@ def test_every_sample_format_becomes_float(given_, expected):
 @given(lengths=st.lists(st.integers(0, 900), max_size=8), channels=st.integers(1, 3), block_ms=st.integers(1, 50))
 def test_blocks_are_all_samples_in_order(lengths, channels, block_ms):
     values = np.arange(sum(lengths) * channels, dtype=np.float32).reshape(-1, channels)
-    blocks = Blocks(block_ms)
+    chunker = Chunker(block_ms)
     chunks = []
     for piece in np.split(values, np.cumsum(lengths)):
-        chunks += blocks.feed(piece)
+        chunks += chunker.feed(piece)
     size = RATE_HZ * block_ms // 1000
     assert all(len(chunk.samples) == size for chunk in chunks)
-    chunks += blocks.finish()
+    chunks += chunker.finish()
     for channel in range(channels):
         own = [chunk for chunk in chunks if chunk.channel == channel]
         assert [chunk.start for chunk in own] == list(range(0, len(values), size))
         np.testing.assert_array_equal(np.concatenate([values[:0, 0], *(c.samples for c in own)]), values[:, channel])
-    assert blocks.end == len(values)
+    assert chunker.end == len(values)
 
 
 def test_after_a_hole_blocks_go_on_at_their_true_place():
-    blocks = Blocks(20)
-    blocks.feed(np.zeros((100, 1), np.float32))
-    assert [(chunk.start, len(chunk.samples)) for chunk in blocks.finish()] == [(0, 100)]
-    blocks.skip_to(5000)
-    assert [chunk.start for chunk in blocks.feed(np.zeros((640, 1), np.float32))] == [5000, 5320]
+    chunker = Chunker(20)
+    chunker.feed(np.zeros((100, 1), np.float32))
+    assert [(chunk.start, len(chunk.samples)) for chunk in chunker.finish()] == [(0, 100)]
+    chunker.skip_to(5000)
+    assert [chunk.start for chunk in chunker.feed(np.zeros((640, 1), np.float32))] == [5000, 5320]
 
 
 def test_a_block_has_a_length():
     with pytest.raises(ValueError, match="block_ms"):
-        Blocks(0)
+        Chunker(0)

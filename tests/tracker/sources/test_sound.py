@@ -113,9 +113,7 @@ def test_a_microphone_that_goes_away_ends_it_with_all_that_was_heard(card, tone_
     else:
         card.control("unload-module", "module-null-sink")
     result = listener.result()
-    assert (
-        result["error"] == "SourceLost: mic: the microphone was removed or stopped; what was heard until then is kept"
-    )
+    assert result["error"] == "SourceLost: mic: the microphone was removed or stopped; everything until then is kept"
     assert len(loud(result["heard"])) / RATE_HZ == pytest.approx(2, abs=0.2)
 
 
@@ -127,7 +125,7 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(card):
         "except SourceError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=card.environment, capture_output=True, text=True)
-    assert done.stdout.startswith("mic:piano: there is: ")
+    assert done.stdout.startswith("mic:piano: available: ")
     assert "pulse (ALSA)" in done.stdout
 
 

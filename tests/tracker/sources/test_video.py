@@ -1,4 +1,4 @@
-"""Pictures from files, films and cameras, on real ones."""
+"""Video from files, recordings and cameras, on real ones."""
 
 import subprocess
 import threading
@@ -10,25 +10,24 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.support.faces import STEP_NS, face, frames, glimpse
+from tests.support.faces import STEP_NS, face, frame_faces, frames
 from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sound import until
-from tracker.app.video import NoPicture, file_picture
+from tracker.app.video import file_video
 from tracker.errors import SourceError
-from tracker.observe.video.box import Box
-from tracker.observe.video.eye import Eye
-from tracker.observe.video.live import CameraWatcher
-from tracker.observe.video.look import Glimpse
-from tracker.observe.video.sight import Sight
+from tracker.observe.video.buffer import FrameBuffer
+from tracker.observe.video.recorder import RecordingReader
+from tracker.observe.video.records import Box, FrameFaces
+from tracker.observe.video.watcher import CameraWatcher
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, SystemClock
-from tracker.sources.camera import Camera, check_camera, opencv_opener
+from tracker.sources.camera import Camera, check_camera, opencv_capture
+from tracker.sources.file_video import file_frames, has_video
 from tracker.sources.files import FileSource
-from tracker.sources.film import Film, as_kept, film_frames
 from tracker.sources.media import RATE_HZ
 from tracker.sources.opencv import load_opencv
-from tracker.sources.pictures import has_picture, pictures
-from tracker.sources.video import CameraName, VideoFrame, parse_camera
+from tracker.sources.recorded_video import VideoWriter, as_recorded_frame, recorded_frames
+from tracker.sources.video import CameraName, NoVideo, VideoFrame, parse_camera
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()
@@ -52,7 +51,7 @@ def flash(tmp_path_factory) -> Path:
 
 
 async def test_flash_and_click_are_at_the_same_media_time(flash):
-    white = next(frame.at_ns for frame in pictures(str(flash), 25) if frame.image.mean() > 128)
+    white = next(frame.at_ns for frame in file_frames(str(flash), 25) if frame.image.mean() > 128)
     async with FileSource(str(flash)).open() as chunks:
         sound = np.concatenate([chunk.samples async for chunk in chunks])
     click = int(np.argmax(np.abs(sound) > 0.3)) / RATE_HZ
@@ -63,7 +62,7 @@ async def test_flash_and_click_are_at_the_same_media_time(flash):
 
 @pytest.mark.parametrize("rate_hz", [2.0, 5.0, 25.0, 50.0])
 def test_a_file_gives_each_picture_that_is_shown_when_one_is_due(flash, rate_hz):
-    shown = list(pictures(str(flash), rate_hz))
+    shown = list(file_frames(str(flash), rate_hz))
     step = NS_PER_S / rate_hz
     assert all(a.at_ns < b.at_ns and round(a.at_ns % step) in (0, round(step)) for a, b in pairwise(shown))
     assert len(shown) == pytest.approx(3 * min(rate_hz, 25), abs=1)
@@ -78,20 +77,20 @@ def test_what_has_a_picture(flash, tmp_path):
     cover = ("-map", "0", "-map", "1", "-disposition:v", "attached_pic", str(tmp_path / "song.mp3"))
     ffmpeg("-i", str(tmp_path / "sound.wav"), "-i", str(tmp_path / "cover.png"), *cover)
     (tmp_path / "text.txt").write_text("no media")
-    assert has_picture(str(flash))
-    assert not any(has_picture(str(tmp_path / name)) for name in ("sound.wav", "song.mp3", "text.txt"))
+    assert has_video(str(flash))
+    assert not any(has_video(str(tmp_path / name)) for name in ("sound.wav", "song.mp3", "text.txt"))
     with pytest.raises(SourceError, match="no such file"):
-        has_picture(str(tmp_path / "nothing.mp4"))
+        has_video(str(tmp_path / "nothing.mp4"))
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(flash.read_bytes()[:-2000])
-    assert list(pictures(str(damaged), 5.0)) == []  # its index was at its end
+    assert list(file_frames(str(damaged), 5.0)) == []  # its index was at its end
 
 
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
-    assert file_picture(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
-    assert file_picture(sound) == NoPicture("no picture")
+    assert file_video(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
+    assert file_video(sound) == NoVideo("no picture")
 
 
 @pytest.mark.parametrize("text", ["file:///etc/passwd", "camera", "-1", "/etc/passwd", "ftp://h/v", "concat:a|b"])
@@ -114,18 +113,18 @@ def noise(count: int) -> list[VideoFrame]:
 def test_what_is_seen_is_what_can_be_seen_again(tmp_path):
     seen: list[VideoFrame] = []
 
-    def look(frame: VideoFrame) -> Glimpse:
+    def look(frame: VideoFrame) -> FrameFaces:
         seen.append(frame)
-        return glimpse(0)
+        return frame_faces(0)
 
-    eye = Eye(look, cv2, Film(tmp_path / "video.mkv"))
+    read = RecordingReader(look, cv2, VideoWriter(tmp_path / "video.mkv"))
     for frame in noise(12):
-        eye(frame)
-    eye.close()
+        read(frame)
+    read.close()
     first = list(seen)
-    again = list(film_frames(str(tmp_path / "video.mkv"), cv2))
+    again = list(recorded_frames(str(tmp_path / "video.mkv"), cv2))
     assert [frame.at_ns for frame in again] == [i * STEP_NS for i in range(12)]
-    second = Eye(look, cv2, Film(tmp_path / "again.mkv"))
+    second = RecordingReader(look, cv2, VideoWriter(tmp_path / "again.mkv"))
     for frame in again:
         second(frame)
     second.close()
@@ -136,30 +135,34 @@ def test_what_is_seen_is_what_can_be_seen_again(tmp_path):
     ffmpeg("-i", str(tmp_path / "video.mkv"), "-f", "null", "-")
     torn = tmp_path / "torn.mkv"
     torn.write_bytes((tmp_path / "video.mkv").read_bytes()[:-3000])
-    assert 0 < len(list(film_frames(str(torn), cv2))) <= 12
+    assert 0 < len(list(recorded_frames(str(torn), cv2))) <= 12
 
 
 def test_faces_are_hidden_where_they_were_lately(tmp_path):
     box = Box(40, 20, 30, 40)
     given = [(box,), (), ()]
-    eye = Eye(lambda _: Glimpse(0, (), "no face", given.pop(0)), cv2, Film(tmp_path / "video.mkv"), blur=True)
+    read = RecordingReader(
+        lambda _: FrameFaces(0, (), "no face", given.pop(0)), cv2, VideoWriter(tmp_path / "video.mkv"), blur=True
+    )
     shown = noise(3)
     for frame in shown:
-        eye(frame)
-    eye.close()
-    for frame, kept in zip(shown, film_frames(str(tmp_path / "video.mkv"), cv2), strict=True):
-        was = as_kept(frame, cv2).image.astype(int)
+        read(frame)
+    read.close()
+    for frame, kept in zip(shown, recorded_frames(str(tmp_path / "video.mkv"), cv2), strict=True):
+        was = as_recorded_frame(frame, cv2).image.astype(int)
         changed = np.abs(was - kept.image).mean(axis=2)
         assert changed[24:56, 44:66].mean() > 3 * changed[:, 100:].mean() > 0
 
 
-def test_a_film_that_cannot_be_written_costs_no_session(tmp_path):
+def test_a_video_that_cannot_be_written_costs_no_session(tmp_path):
     said: list[str] = []
-    eye = Eye(lambda _: glimpse(0, face()), cv2, Film(tmp_path / "nowhere" / "video.mkv"), report=said.append)
+    read = RecordingReader(
+        lambda _: frame_faces(0, face()), cv2, VideoWriter(tmp_path / "nowhere" / "video.mkv"), report=said.append
+    )
     for frame in noise(3):
-        assert eye(frame).faces
-    eye.close()
-    assert said == ["the pictures cannot be recorded: No such file or directory; what was recorded is kept"]
+        assert read(frame).faces
+    read.close()
+    assert said == ["the video cannot be recorded: No such file or directory; the frames until now are kept"]
 
 
 class Script:
@@ -206,7 +209,7 @@ def test_a_camera_that_goes_away_is_opened_again(monkeypatch):
 
 
 def test_a_camera_that_is_not_there_is_said_at_once():
-    with pytest.raises(SourceError, match=r"camera 7 gives no picture; see tracker devices, or set video.source"):
+    with pytest.raises(SourceError, match=r"camera 7 gives no frames; see tracker devices, or set video.source"):
         check_camera(CameraName(7), Script([0]))
 
 
@@ -217,20 +220,20 @@ async def watched(
     seen: list[tuple[int, int | str | None]] = []
 
     class Note:
-        def __call__(self, frame: VideoFrame) -> Glimpse:
+        def __call__(self, frame: VideoFrame) -> FrameFaces:
             seen.append((frame.at_ns, round(float(frame.image.mean()) / 2)))
-            return Glimpse(frame.at_ns, (), "no face")
+            return FrameFaces(frame.at_ns, (), "no face")
 
         def close(self) -> None:
             pass
 
-    class Noted(Sight):
-        async def put(self, glimpse: Glimpse) -> None:
-            if glimpse.unseen == "camera off":
-                seen.append((glimpse.at_ns, "camera off"))
+    class Noted(FrameBuffer):
+        async def put(self, frame: FrameFaces) -> None:
+            if frame.no_face == "camera off":
+                seen.append((frame.at_ns, "camera off"))
 
     clock = SystemClock()
-    grabber = Camera(parse_camera(camera.url), opencv_opener(cv2), clock)
+    grabber = Camera(parse_camera(camera.url), opencv_capture(cv2), clock)
     watcher = CameraWatcher(grabber, Note(), Noted(0.5), clock, 5.0, delay_ns)
     due = sorted(at.items())
     async with anyio.create_task_group() as group:
@@ -242,7 +245,7 @@ async def watched(
         began_ns = clock.now_ns()
         for block in range(1, round(seconds * 50)):
             await clock.sleep_until_ns(began_ns + block * 20 * NS_PER_MS)
-            watcher.hear(block * 20 * NS_PER_MS)
+            watcher.audio_reached(block * 20 * NS_PER_MS)
             if due and block >= due[0][0] * 50:
                 await anyio.to_thread.run_sync(due.pop(0)[1])
         watcher.stop()
@@ -253,7 +256,7 @@ async def test_a_network_cameras_pictures_are_stamped_with_the_sounds_time_and_i
     """Picture number n is shown at n/25 s of the sound: its number says when it was taken."""
     shown = jpegs([np.full((48, 64, 3), 2 * index, np.uint8) for index in range(125)])
     with MjpegCamera(shown) as camera:
-        check_camera(parse_camera(camera.url), opencv_opener(cv2))
+        check_camera(parse_camera(camera.url), opencv_capture(cv2))
         seen, watcher = await watched(camera, 4.5, {1.5: camera.unplug, 2.2: camera.plug_in})
     pictures_seen = [(at_ns, number) for at_ns, number in seen if isinstance(number, int)]
     assert len(pictures_seen) >= 8
@@ -270,7 +273,7 @@ async def test_a_network_cameras_pictures_are_stamped_with_the_sounds_time_and_i
 
 async def test_watching_says_how_it_goes():
     camera = Camera(CameraName(0), Script([0]), FakeClock())
-    watcher = CameraWatcher(camera, Eye(lambda _: glimpse(0), cv2), Sight(0.5), FakeClock(), 5.0)
+    watcher = CameraWatcher(camera, RecordingReader(lambda _: frame_faces(0), cv2), FrameBuffer(0.5), FakeClock(), 5.0)
     state = watcher.state()
     assert (state.source, state.on, state.dropped) == ("camera 0", False, 0)
     assert list(frames(2))[1].at_ns == STEP_NS

@@ -1,7 +1,8 @@
 import pytest
 
-from tracker.bench.endpoints import Spoken, is_cut
-from tracker.turns.endpoint import Patience
+from tracker.bench.endpoints import ReferenceSegment as Spoken
+from tracker.bench.endpoints import is_cut
+from tracker.turns.endpoint import EndpointRule
 
 
 @pytest.mark.parametrize(
@@ -22,4 +23,4 @@ def test_a_turn_is_cut_where_its_speaker_goes_on_and_nobody_else_has_begun(refer
 
 @pytest.mark.parametrize(("complete", "silence"), [(0.0, 45), (0.7, 45), (0.71, 15), (1.0, 15)])
 def test_a_turn_that_sounds_complete_is_waited_for_less_long(complete, silence):
-    assert Patience(15, 45, 0.7).silence(complete) == silence
+    assert EndpointRule(15, 45, 0.7).silence(complete) == silence

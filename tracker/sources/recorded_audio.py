@@ -1,4 +1,4 @@
-"""The audio of a recorded session as a source: one file per channel, heard as the channels of one source."""
+"""The audio of a recorded session as a source: one file per channel."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class RecordedSource:
     """Plays the channels side by side, a block of each at a time.
 
     Args:
-        name: What was listened to when it was recorded.
+        name: The source that was recorded.
         tracks: Each file, of one channel, and the number of its channel; at least one.
-        channels: How many channels there were; one in which nothing was ever heard has no file.
+        channels: How many channels there were; a channel that was always silent has no file.
         block_ms: Length of a chunk.
     """
 
@@ -35,20 +35,20 @@ class RecordedSource:
         """Open every file.
 
         Raises:
-            SourceError: One cannot be read (on entering, or while iterating).
+            SourceError: A file cannot be read (on entering, or while iterating).
         """
         async with AsyncExitStack() as stack:
-            heard = [await stack.enter_async_context(file.open()) for file in self._files]
-            async with aclosing(self._together(heard)) as together:
-                yield together
+            streams = [await stack.enter_async_context(file.open()) for file in self._files]
+            async with aclosing(self._interleave(streams)) as chunks:
+                yield chunks
 
     def stop(self) -> None:
         """Deliver nothing more."""
         for file in self._files:
             file.stop()
 
-    async def _together(self, heard: Sequence[AsyncIterator[AudioChunk]]) -> AsyncGenerator[AudioChunk]:
-        left = dict(zip(self._numbers, heard, strict=True))
+    async def _interleave(self, streams: Sequence[AsyncIterator[AudioChunk]]) -> AsyncGenerator[AudioChunk]:
+        left = dict(zip(self._numbers, streams, strict=True))
         while left:
             for number in list(left):
                 chunk = await anext(left[number], None)

@@ -1,4 +1,4 @@
-"""A source around another one, which looks at each chunk or holds it back."""
+"""A source around another one, which inspects or delays its chunks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import aclosing, asynccontextmanager
 from tracker.sources.media import AudioChunk, Checkable, Source
 
 
-class Wrapped(ABC):
-    """All of a source but what becomes of its chunks.
+class SourceWrapper(ABC):
+    """Delegates all of a source but what happens to its chunks.
 
     Args:
-        source: What is wrapped.
+        source: The wrapped source.
     """
 
     def __init__(self, source: Source) -> None:
@@ -43,13 +43,13 @@ class Wrapped(ABC):
         Raises:
             SourceError: As the wrapped source does.
         """
-        async with self._source.open() as chunks, aclosing(self._pass(chunks)) as passed:
-            yield passed
+        async with self._source.open() as chunks, aclosing(self._wrap(chunks)) as wrapped:
+            yield wrapped
 
     def stop(self) -> None:
-        """Hear nothing more."""
+        """End the wrapped source."""
         self._source.stop()
 
     @abstractmethod
-    def _pass(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
-        """Give on what the wrapped source gives."""
+    def _wrap(self, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+        """The chunks of this source from those of the wrapped one."""

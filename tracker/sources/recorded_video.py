@@ -1,7 +1,7 @@
-"""The pictures of a recorded session: JPEG after JPEG in a Matroska file, written while they are looked at.
+"""The video of a recorded session: motion JPEG in a Matroska file.
 
-What is seen is what can be seen again: every picture is looked at as its JPEG gives it back, recorded or not, so that
-a session gives the same faces when it runs through the models once more.
+Faces are read from each frame as its JPEG decodes, whether the session is recorded or not, so that a recording gives
+the same faces when it runs through the models again.
 """
 
 from __future__ import annotations
@@ -18,49 +18,45 @@ from tracker.runtime.clock import NS_PER_MS
 from tracker.sources.decode import open_regular
 from tracker.sources.video import Image, OpenCV, VideoFrame
 
-FILM = "video.mkv"
+VIDEO_FILE = "video.mkv"
 _QUALITY = 90
 _LONGEST_SIDE = 960  # pixels
 
 
-def as_kept(frame: VideoFrame, cv2: OpenCV) -> VideoFrame:
-    """A picture as a recording gives it back: of whole milliseconds, not too large, compressed once."""
+def as_recorded_frame(frame: VideoFrame, cv2: OpenCV) -> VideoFrame:
+    """A frame as a recording gives it back: at whole milliseconds, of limited size, compressed once."""
     if frame.jpeg:
         return frame
     image, scale = frame.image, _LONGEST_SIDE / max(frame.image.shape[:2])
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    jpeg = compressed(image, cv2)
-    return VideoFrame(frame.at_ns // NS_PER_MS * NS_PER_MS, uncompressed(jpeg, cv2), jpeg)
+    jpeg = encode_jpeg(image, cv2)
+    return VideoFrame(frame.at_ns // NS_PER_MS * NS_PER_MS, decode_jpeg(jpeg, cv2), jpeg)
 
 
-def compressed(image: Image, cv2: OpenCV) -> bytes:
-    """A picture as JPEG."""
+def encode_jpeg(image: Image, cv2: OpenCV) -> bytes:
+    """An image as JPEG."""
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1])
 
 
-def uncompressed(jpeg: bytes, cv2: OpenCV) -> Image:
-    """A JPEG as a picture; None, against its type, where it is none."""
+def decode_jpeg(jpeg: bytes, cv2: OpenCV) -> Image:
+    """The image of a JPEG; None, against its type, where it is not a JPEG."""
     image: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     return image
 
 
-class Film:
-    """Writes pictures; the file is made with the first one. Use from one thread at a time.
-
-    Args:
-        path: Where.
-    """
+class VideoWriter:
+    """Writes frames to a file, which is created with the first one. Use from one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._container: Any = None
 
     def write(self, frame: VideoFrame) -> None:
-        """Add a picture, with its JPEG.
+        """Append a frame's JPEG.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         if self._container is None:
             self._container = av.open(str(self._path), "w", format="matroska", options={"cluster_time_limit": "1000"})
@@ -78,15 +74,15 @@ class Film:
         """Complete the file.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         if self._container is not None:
             self._container.close()
             self._container = None
 
 
-def film_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
-    """The pictures of a film, at the media times at which they were looked at; a cut-off end is the end.
+def recorded_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
+    """The frames of a recorded video at their media times; a truncated file ends where it can no longer be read.
 
     Raises:
         SourceError: There is no such file, or it may not be read.
@@ -95,7 +91,7 @@ def film_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
         try:
             with av.open(file, "r") as container:
                 for packet in container.demux(video=0):
-                    image = uncompressed(bytes(packet), cv2) if packet.pts is not None and packet.size else None
+                    image = decode_jpeg(bytes(packet), cv2) if packet.pts is not None and packet.size else None
                     if image is not None and packet.pts is not None and packet.time_base is not None:
                         at_ms = round(packet.pts * packet.time_base * 1000)
                         yield VideoFrame(at_ms * NS_PER_MS, image, bytes(packet))

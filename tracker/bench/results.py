@@ -1,4 +1,4 @@
-"""What is measured, and what several measurements come to. Pure."""
+"""The records of a benchmark, and their summary. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 from tracker.events import TurnEnded
 from tracker.metrics.percentiles import Percentiles, percentiles
-from tracker.speculate import Tally
-
-NS_PER_MS = 1_000_000
+from tracker.runtime.clock import NS_PER_MS
+from tracker.speculate import SpeculationCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class TimedEvent:
     """An event and when it was published, on the monotonic clock."""
 
     event: TurnEnded
@@ -23,11 +22,11 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One session from beginning to end.
+class Measurement:
+    """One session, measured from beginning to end.
 
     Attributes:
-        media_s: Media heard.
+        media_s: Length of its media, seconds.
         wall_s: Seconds that it took.
         cpu_s: Processor seconds of the whole process meanwhile.
         started: Turns that were opened.
@@ -36,8 +35,8 @@ class Pass:
         dropped: Items that were dropped anywhere on the way.
         endpoint_ms: Of each judged turn, from the decision that it was over to its event.
         speech_end_ms: Of each judged turn with an endpoint, from the last speech to its event.
-        speakers: How many speakers were told apart.
-        ahead: How often it was worth to work ahead of the end of a turn.
+        speakers: How many speakers were distinguished.
+        speculation: How often speculation was of use.
     """
 
     media_s: float
@@ -50,30 +49,30 @@ class Pass:
     endpoint_ms: tuple[float, ...]
     speech_end_ms: tuple[float, ...]
     speakers: int
-    ahead: Tally = field(default_factory=Tally)
+    speculation: SpeculationCounts = field(default_factory=SpeculationCounts)
 
     @property
     def lost(self) -> int:
-        """Turns that were opened and of which nothing was published."""
+        """Turns that were opened but neither judged nor skipped."""
         return self.started - self.judged - self.skipped
 
     @property
     def turns(self) -> int:
-        """Turns of which something was published."""
+        """Turns that were judged or skipped."""
         return self.judged + self.skipped
 
 
-def since_speech_ms(arrived: Arrived, origin_ns: int, hangover_ns: int) -> float | None:
+def since_speech_ms(arrived: TimedEvent, origin_ns: int, hangover_ns: int) -> float | None:
     """From the end of speech to the event, in milliseconds of a paced session.
 
     The end of speech is the last voiced frame of a turn that a pause has ended: its end without the hangover. A turn
     that a change of speaker or the maximum length has ended ends where it was cut. The end of the media is no
-    endpoint: nothing is waited for there, so that such a turn does not count.
+    endpoint: such a turn does not count.
 
     Args:
         arrived: The event.
         origin_ns: The monotonic clock at media time 0.
-        hangover_ns: What a turn keeps after its last speech.
+        hangover_ns: The silence kept at the end of a turn.
     """
     event = arrived.event
     if event.ended_by == "end_of_media":
@@ -82,13 +81,13 @@ def since_speech_ms(arrived: Arrived, origin_ns: int, hangover_ns: int) -> float
     return (arrived.at_ns - origin_ns - spoken_ns) / NS_PER_MS
 
 
-def joined(passes: Sequence[Pass]) -> Pass:
+def combined(passes: Sequence[Measurement]) -> Measurement:
     """Sessions that ran at the same time or one after the other, as one.
 
     Args:
         passes: At least one.
     """
-    return Pass(
+    return Measurement(
         media_s=sum(one.media_s for one in passes),
         wall_s=sum(one.wall_s for one in passes),
         cpu_s=sum(one.cpu_s for one in passes),
@@ -99,51 +98,56 @@ def joined(passes: Sequence[Pass]) -> Pass:
         endpoint_ms=tuple(ms for one in passes for ms in one.endpoint_ms),
         speech_end_ms=tuple(ms for one in passes for ms in one.speech_end_ms),
         speakers=sum(one.speakers for one in passes),
-        ahead=Tally(**{one.name: sum(getattr(each.ahead, one.name) for each in passes) for one in fields(Tally)}),
+        speculation=SpeculationCounts(
+            **{
+                one.name: sum(getattr(each.speculation, one.name) for each in passes)
+                for one in fields(SpeculationCounts)
+            }
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchRun:
     """One run over all sources; what was not run is None.
 
     Attributes:
         fast: As fast as it goes.
-        cutting: The same without words, voices and judgement: what finding the turns alone costs.
+        cutting: The same without observation and judgement: the cost of segmentation alone.
         naive_fast: The baseline, as fast as it goes.
         paced: In real time.
         naive_paced: The baseline in real time.
     """
 
-    fast: Pass | None = None
-    cutting: Pass | None = None
-    naive_fast: Pass | None = None
-    paced: Pass | None = None
-    naive_paced: Pass | None = None
+    fast: Measurement | None = None
+    cutting: Measurement | None = None
+    naive_fast: Measurement | None = None
+    paced: Measurement | None = None
+    naive_paced: Measurement | None = None
 
 
 def middle(values: Iterable[float | None]) -> float | None:
-    """The median of those that there are."""
+    """The median of the values that are not None."""
     found = [value for value in values if value is not None]
     return median(found) if found else None
 
 
-def cpu_per_turn(one: Pass | None) -> float | None:
-    """Processor seconds that a turn costs, all in."""
+def cpu_per_turn(one: Measurement | None) -> float | None:
+    """Processor seconds per turn, segmentation included."""
     return one.cpu_s / one.turns if one and one.turns else None
 
 
-def judging_per_turn(one: Pass | None, cutting: Pass | None) -> float | None:
-    """Processor seconds that a turn costs once it is cut out."""
+def judging_per_turn(one: Measurement | None, cutting: Measurement | None) -> float | None:
+    """Processor seconds per turn, segmentation excluded."""
     return max(0.0, one.cpu_s - cutting.cpu_s) / one.turns if one and cutting and one.turns else None
 
 
 def ratio(a: float | None, b: float | None) -> float | None:
-    """How many times b is in a."""
+    """``a / b``, or None where that is not defined."""
     return a / b if a is not None and b else None
 
 
-def spreads(passes: Iterable[Pass | None], name: str) -> dict[str, float] | None:
+def spreads(passes: Iterable[Measurement | None], name: str) -> dict[str, float] | None:
     """Median over the runs of each percentile of ``endpoint_ms`` or ``speech_end_ms``."""
     each: list[Percentiles] = [found for one in passes if one and (found := percentiles(getattr(one, name)))]
     if not each:
@@ -151,7 +155,7 @@ def spreads(passes: Iterable[Pass | None], name: str) -> dict[str, float] | None
     return {key: round(median(asdict(one)[key] for one in each), 1) for key in ("p50", "p95", "max")}
 
 
-def summary(runs: Sequence[Run]) -> dict[str, Any]:
+def summary(runs: Sequence[BenchRun]) -> dict[str, Any]:
     """The figures of the runs, each the median over them; what was not measured is None."""
     fast, naive = [run.fast for run in runs], [run.naive_fast for run in runs]
     paced, naive_paced = [run.paced for run in runs], [run.naive_paced for run in runs]
@@ -181,11 +185,12 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
         "skipped": any_pass[0].skipped if any_pass else 0,
         "lost": sum(one.lost for one in any_pass),
         "dropped": sum(one.dropped for one in any_pass),
-        "ahead_hits": middle(one.ahead.hits if one else None for one in paced),
-        "ahead_wasted": middle(one.ahead.wasted if one else None for one in paced),
-        "ahead_left_out": middle(one.ahead.left_out if one else None for one in paced),
-        "ahead_wasted_share": middle(
-            ratio(one.ahead.wasted_ms, one.ahead.spent_ms) if one and one.ahead.spent_ms else None for one in paced
+        "speculation_hits": middle(one.speculation.hits if one else None for one in paced),
+        "speculation_wasted": middle(one.speculation.wasted if one else None for one in paced),
+        "speculation_left_out": middle(one.speculation.left_out if one else None for one in paced),
+        "speculation_wasted_share": middle(
+            ratio(one.speculation.wasted_ms, one.speculation.spent_ms) if one and one.speculation.spent_ms else None
+            for one in paced
         ),
         "media_s": round(any_pass[0].media_s, 2) if any_pass else 0.0,
         "runs": len(runs),

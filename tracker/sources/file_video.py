@@ -1,4 +1,4 @@
-"""The picture of a media file, a few frames a second, on the same media clock as its sound (see `decode`)."""
+"""The video of a media file, a few frames a second, on the same media clock as its audio (see `decode`)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tracker.runtime.clock import NS_PER_S
 from tracker.sources.decode import open_regular
 from tracker.sources.video import Image, VideoFrame
 
-_LONGEST_SIDE = 960  # pixels; a larger picture is shrunk while its colours are converted
+_LONGEST_SIDE = 960  # pixels; larger frames are shrunk while their colours are converted
 
 
-def has_picture(path: str) -> bool:
-    """Whether a file has a picture that can be decoded; the cover of a song is none.
+def has_video(path: str) -> bool:
+    """Whether a file has a video stream that can be decoded; cover art does not count.
 
     Raises:
         SourceError: There is no such file, or it may not be read.
@@ -30,14 +30,14 @@ def has_picture(path: str) -> bool:
             return False
 
 
-def pictures(path: str, rate_hz: float) -> Iterator[VideoFrame]:
+def file_frames(path: str, rate_hz: float) -> Iterator[VideoFrame]:
     """The frames that are shown at 0, 1/rate, 2/rate ... seconds; blocks while decoding.
 
-    Packets that cannot be decoded are left out, and what cannot be read any more is the end: a damaged picture costs
-    faces, never the session.
+    Packets that cannot be decoded are left out, and the video ends where it cannot be read further: damaged video
+    costs faces, never the session.
 
     Args:
-        path: A file with a picture.
+        path: A file with a video stream.
         rate_hz: Frames a second; where the file has fewer, each is given once.
 
     Raises:

@@ -1,7 +1,7 @@
 """Whether a turn sounds complete where its speaker pauses: Smart Turn v3.2, on the audio alone.
 
-It judges intonation and phrasing, no emotion, so a session whose voices must not be judged may use it. On one core a
-judgement takes about 50 ms, once per pause.
+It judges intonation and phrasing, not emotion, so a session whose voices must not be judged may use it. On one core it
+takes about 50 ms, once per pause.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WINDOW = WINDOW_S * RATE_HZ
 _EPSILON = 1e-7  # added to the variance, as in transformers.WhisperFeatureExtractor
 
 
-class Completeness:
+class TurnCompleteness:
     """The probability that a speaker who pauses has finished.
 
     Args:
@@ -36,18 +36,18 @@ class Completeness:
         self._mel = FeatureExtractor(chunk_length=WINDOW_S)
 
     def __call__(self, samples: Float32[np.ndarray, " samples"]) -> float:
-        """Judge a turn so far, the silence of its pause included; its last 8 s are heard.
+        """Judge the last 8 s of a turn so far, the silence of its pause included.
 
         Returns:
-            A probability; the network's output is one, although it is named ``logits``.
+            A probability: the network's output is one, although it is named ``logits``.
         """
         (probability,) = self._session.run(None, {"input_features": self.features(samples)[None]})
         return float(probability[0, 0])
 
     def features(self, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "80 800"]:
-        """Whisper's log-mel of the last 8 s, silence put before what is shorter, at zero mean and unit variance."""
-        heard = samples[-_WINDOW:]
-        wave = np.concatenate([np.zeros(_WINDOW - len(heard), np.float32), heard])
+        """Whisper's log-mel of the last 8 s, padded with silence in front, at zero mean and unit variance."""
+        last = samples[-_WINDOW:]
+        wave = np.concatenate([np.zeros(_WINDOW - len(last), np.float32), last])
         wave = (wave - wave.mean()) / np.sqrt(wave.var() + np.float32(_EPSILON))
         mel: Float32[np.ndarray, "80 800"] = self._mel(wave, padding=0).astype(np.float32)
         return mel

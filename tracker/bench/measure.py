@@ -1,4 +1,4 @@
-"""One session through the pipeline, measured: time, processor time, and when each event came."""
+"""Runs sessions through the pipeline and measures time, processor time, and when each event was published."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import anyio
 from adapters.contract import MELD_LABELS
 from tracker import pipeline
 from tracker.app.session import SOFTWARE, stamp
-from tracker.bench.figures import Arrived, Pass, joined, since_speech_ms
-from tracker.bench.sources import Noted, Origin
+from tracker.bench.results import Measurement, TimedEvent, combined, since_speech_ms
+from tracker.bench.sources import MediaOrigin, TappedSource
 from tracker.events import Event, SessionEnded, TurnEnded
 from tracker.metrics.gauges import Gauges
-from tracker.observe.observed import FailedTurn
+from tracker.observe.records import FailedTurn
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Control
-from tracker.runtime.load import Load
+from tracker.runtime.overload import LoadMonitor
 from tracker.sources.media import Source
-from tracker.speculate import Tally
+from tracker.speculate import SpeculationCounts
 from tracker.turns.turn import Turn
 
 StepsFor = Callable[[int], Steps]
 
 
 @final
-class Arrivals:
-    """A sink that notes when each judgement came.
+class EventTimes:
+    """A sink that records when each turn was judged.
 
     Args:
         clock: The monotonic clock.
@@ -41,56 +41,58 @@ class Arrivals:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.turns: list[Arrived] = []
+        self.turns: list[TimedEvent] = []
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Note every event."""
+        """Record every event."""
         async for event in events:
             if isinstance(event, TurnEnded):
-                self.turns.append(Arrived(event, self._clock.now_ns()))
+                self.turns.append(TimedEvent(event, self._clock.now_ns()))
 
 
-async def measure(source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: Load | None = None) -> Pass:
-    """Run one session to its end.
+async def measure(
+    source: Source, steps: StepsFor, clock: Clock, hangover_ms: int, load: LoadMonitor | None = None
+) -> Measurement:
+    """BenchRun one session to its end.
 
     Args:
         source: Not yet open; paced or not.
         steps: The steps of this session.
         clock: The monotonic clock.
-        hangover_ms: What a turn keeps after its last speech.
+        hangover_ms: The silence kept at the end of a turn.
         load: Of the process; None where this is the only session.
 
     Raises:
         SourceError: The source cannot be read.
     """
-    origin, arrivals = Origin(clock), Arrivals(clock)
+    origin, arrivals = MediaOrigin(clock), EventTimes(clock)
     begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
-    load = load or Load(clock)
+    load = load or LoadMonitor(clock)
     gauges = Gauges(load)
     outlets, control = Outlets([arrivals], None, _say_nothing, gauges), Control()
-    last = await pipeline.run(Noted(source, origin), steps, outlets, info(), clock, control)
+    last = await pipeline.run(TappedSource(source, origin), steps, outlets, info(), clock, control)
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     since = [since_speech_ms(one, origin.ns or 0, hangover_ms * NS_PER_MS) for one in arrivals.turns]
-    return _pass(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.ahead)
+    return _measurement(last, wall_s, cpu_s, arrivals.turns, [ms for ms in since if ms is not None], gauges.speculation)
 
 
 async def measure_all(
     sources: Sequence[Source], steps: StepsFor, clock: Clock, hangover_ms: int, stagger_s: float | None = None
-) -> Pass:
-    """Run sessions one after the other, or all at once.
+) -> Measurement:
+    """BenchRun sessions one after the other, or all at once.
 
     Args:
         sources: One for each session.
         steps: The steps of each session.
         clock: The monotonic clock.
-        hangover_ms: What a turn keeps after its last speech.
+        hangover_ms: The silence kept at the end of a turn.
         stagger_s: All at once, each begun so long after the one before; None: one after the other.
 
     Returns:
         All of them together. All at once, the processor time is the process's, counted once.
     """
-    passes: list[Pass] = []
-    load = Load(clock)
+    passes: list[Measurement] = []
+    load = LoadMonitor(clock)
 
     async def one(source: Source, wait_s: float) -> None:
         await anyio.sleep(wait_s)
@@ -105,23 +107,28 @@ async def measure_all(
             for number, source in enumerate(sources):
                 group.start_soon(one, source, number * stagger_s, name=f"session {number}")
     wall_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
-    return replace(joined(passes), wall_s=wall_s, cpu_s=cpu_s)
+    return replace(combined(passes), wall_s=wall_s, cpu_s=cpu_s)
 
 
-def only_cutting(steps: StepsFor) -> StepsFor:
-    """The same steps, but nobody listens to the turns that are cut."""
+def only_segmenting(steps: StepsFor) -> StepsFor:
+    """The same steps, with turns segmented and not observed."""
 
-    async def unheard(turn: Turn) -> FailedTurn:
-        return FailedTurn(turn, "not listened to")
+    async def skip(turn: Turn) -> FailedTurn:
+        return FailedTurn(turn, "not observed")
 
-    observe: Callable[[Turn], Awaitable[FailedTurn]] = unheard
-    return lambda channels: replace(steps(channels), observe=observe, ahead=None)
+    observe: Callable[[Turn], Awaitable[FailedTurn]] = skip
+    return lambda channels: replace(steps(channels), observe=observe, speculative=None)
 
 
-def _pass(
-    last: SessionEnded, wall_s: float, cpu_s: float, turns: Sequence[Arrived], since: Sequence[float], ahead: Tally
-) -> Pass:
-    return Pass(
+def _measurement(
+    last: SessionEnded,
+    wall_s: float,
+    cpu_s: float,
+    turns: Sequence[TimedEvent],
+    since: Sequence[float],
+    speculation: SpeculationCounts,
+) -> Measurement:
+    return Measurement(
         media_s=last.media_ns / NS_PER_S,
         wall_s=wall_s,
         cpu_s=cpu_s,
@@ -131,13 +138,13 @@ def _pass(
         dropped=sum(last.dropped.values()),
         endpoint_ms=tuple(one.event.latency_ms.total for one in turns),
         speech_end_ms=tuple(since),
-        ahead=ahead,
+        speculation=speculation,
         speakers=len({one.event.speaker for one in turns}),
     )
 
 
 def header(source: Source) -> SessionHeader:
-    """Describes a session that nobody keeps."""
+    """The header of a session that is not kept."""
     return SessionHeader(source.name, source.live, source.channels, MELD_LABELS, {}, SOFTWARE)
 
 
@@ -147,4 +154,4 @@ def info() -> SessionInfo:
 
 
 def _say_nothing(sentence: str) -> None:
-    """A measurement has nobody to talk to."""
+    """Ignore the sentence."""

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.contract import Absent, Features
-from tracker.observe.video.seen import Look
+from tracker.observe.video.records import SpeakerFace
 from tracker.turns.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said.
+    """The words of a turn.
 
     Attributes:
-        text: The words; empty where none could be believed.
+        text: The words; empty where the decoder's output was rejected.
         language: BCP 47 tag.
         why_empty: Why there are no words, or None where there are some.
     """
@@ -27,16 +27,16 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class ObservedTurn:
-    """A turn with all that was found out about it.
+    """A turn and what the observers found.
 
     Attributes:
         turn: The turn itself.
         speaker: Who spoke: ``Speaker 1`` ...
-        transcript: What was said.
+        transcript: The words.
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
         took_ms: Milliseconds by observer: ``transcribe``, ``speaker``, and ``observe`` for all of them together.
-        look: How the face was seen, where one was.
+        face: The speaker's face, where there is one.
     """
 
     turn: Turn
@@ -45,7 +45,7 @@ class ObservedTurn:
     audio: Features | Absent
     video: Features | Absent
     took_ms: Mapping[str, float]
-    look: Look | None = None
+    face: SpeakerFace | None = None
 
 
 @dataclass(frozen=True, slots=True)
