@@ -1,13 +1,14 @@
 """The program: ``tracker``, or ``python -m tracker``."""
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Run the command line, unless another package that is imported as ``adapters`` is in the way."""
-    try:
-        from adapters.errors import extra_needed  # noqa: F401
-    except ImportError:
+    import adapters
+
+    if adapters.__file__ is None or Path(adapters.__file__).parents[1] != Path(__file__).parents[1]:
         sys.exit(
             "error: another package is imported as adapters, such as AdapterHub's: use an environment for each, "
             "or pip uninstall adapters and install emotion-tracker again with --force-reinstall"

@@ -86,7 +86,8 @@ class Corpus(Generic[R]):
         except Exception as error:  # of another package
             raise AdapterError(f"the data set {self.name!r} fails on {folder}: {first_line(error)}") from error
         if not len(found):
-            raise AdapterError(f"{self.name} {split} in {folder} holds nothing to use; refused: {dict(found.refused)}")
+            why = f"; refused: {dict(found.refused)}" if found.refused else ""
+            raise AdapterError(f"{self.name} {split}: nothing to use in {folder}{why}")
         return found
 
     def names(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Tracker:
 
     def __init__(self, *arguments: str, folder: Path, environment: dict[str, str] | None = None) -> None:
         environment = dict(os.environ) if environment is None else environment
-        path = filter(None, [str(TOP), environment.get("PYTHONPATH")])
+        path = filter(None, [environment.get("PYTHONPATH"), str(TOP)])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tracker", *arguments],
             cwd=folder,

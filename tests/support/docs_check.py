@@ -40,7 +40,7 @@ _SETTING = re.compile(r"([a-z]+)\.([a-z_]+)(?: = .*)?")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 _EXTERNAL = re.compile(r"[a-z]+:")
 _SOURCE = re.compile(r"(tracker|adapters|tests|docs|\.ci)/[\w./]*")
-_FREE_TABLES = ("assets", "sinks")  # their keys are the user's own
+_FREE_TABLES = ("assets", "sinks", "project")  # their keys are the user's own, or of another file
 _FILES = ("json", "jsonl", "md", "mkv", "py", "safetensors", "toml")
 
 

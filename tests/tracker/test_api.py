@@ -204,11 +204,31 @@ class Lost(FakeSource):
 
 @pytest.mark.anyio
 @pytest.mark.models
-async def test_a_source_that_is_lost_raises_once_its_events_were_taken(models):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(SourceError("the cable is out"), "^the cable is out$"), (KeyError("rate"), "^fake: failed: KeyError: 'rate'$")],
+)
+async def test_a_source_that_is_lost_raises_once_its_events_were_taken(error, message, models):
     collected = Collect()
-    with pytest.raises(SourceError, match="the cable is out"):
-        await events_of(Lost(SourceError("the cable is out")), models, sinks=[collected])
+    with pytest.raises(SourceError, match=message):
+        await events_of(Lost(error), models, sinks=[collected])
     assert collected.events[-1].outcome == "failed"
+
+
+class Closed(FakeSource):
+    """Cannot be opened, in a way that is no error of ours."""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator]:
+        raise RuntimeError("no driver")
+        yield
+
+
+@pytest.mark.anyio
+@pytest.mark.models
+async def test_a_source_that_fails_in_its_own_way_is_one_line(models):
+    with pytest.raises(SourceError, match=r"^fake: cannot be opened: RuntimeError: no driver$"):
+        await events_of(Closed(""), models)
 
 
 @pytest.mark.anyio

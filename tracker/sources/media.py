@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from tracker.errors import SourceError, SourceLost, sentence_of
 from tracker.runtime.clock import samples_to_ns
 
 RATE_HZ = 16_000
@@ -96,3 +97,31 @@ class Pausable(Protocol):
 
     def resume(self) -> None:
         """Capture again."""
+
+
+@asynccontextmanager
+async def opened(source: Source) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+    """Open a source, of whatever package; one that fails in its own way has failed as a source.
+
+    Raises:
+        SourceError: It cannot be opened (on entering).
+        SourceLost: It failed while it was read (while iterating).
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            chunks = await stack.enter_async_context(source.open())
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(f"{source.name}: cannot be opened: {sentence_of(error)}") from error
+        yield await stack.enter_async_context(aclosing(_read(source, chunks)))
+
+
+async def _read(source: Source, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceLost(f"{source.name}: failed: {sentence_of(error)}") from error

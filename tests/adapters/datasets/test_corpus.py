@@ -132,7 +132,7 @@ def one_of(found: object) -> Corpus[Dialogues]:
         (AdapterError("no table"), "^no table$"),
         (None, "TypeError: load returned a NoneType, not Dialogues"),
         (Dialogues(((Line(Utterance("Ann", "Hi."), 7),),)), "ValueError: 7 is not the id of a label"),
-        (Dialogues((), Counter({"no words": 2})), r"diary train in .* holds nothing to use; refused: {'no words': 2}"),
+        (Dialogues((), Counter({"no words": 2})), r"diary train: nothing to use in .*; refused: {'no words': 2}"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, found: object, message: str) -> None:

@@ -202,7 +202,7 @@ def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_p
 def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     result = adapters("ablate", "voice", "--data", str(tmp_path))
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: no EMO-DB at")
+    assert result.stderr.startswith("error: emodb all: nothing to use in ")
     bare = adapters("ablate", "pseudo", "--data", str(tmp_path), "--config", str(RECIPES / "default.toml"))
     assert bare.exit_code == 1
     assert "give a recipe with [pseudo]" in bare.stderr

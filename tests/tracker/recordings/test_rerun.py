@@ -268,20 +268,20 @@ def test_what_was_looked_at_is_looked_at_again_where_it_was_kept(tmp_path):
         ("call.wav", {"video": {"source": ""}}, "no camera"),
         ("old.wav", {}, "no camera"),  # from before there was a picture
     ]:
-        assert Rerun(seen(source, config, {})).picture(tmp_path) == NoVideo(reason)
+        assert Rerun(seen(source, config, {})).video(tmp_path) == NoVideo(reason)
     talk, live = seen("talk.mp4", auto, faces), seen("mic", camera, faces)
-    assert Rerun(talk).picture(tmp_path) == NoVideo("video not kept")
+    assert Rerun(talk).video(tmp_path) == NoVideo("picture not kept")
     (lost,) = expected_differences(
         talk, {name: model for name, model in talk.start.models.items() if name not in faces}
     )
     assert lost == "its pictures were not kept, or with faces blurred: it is judged without faces now"
-    film = tmp_path / "video.mkv"
-    film.touch()
-    assert Rerun(talk).picture(tmp_path) == RecordedVideo(str(film), "video.mkv", "no video")
-    assert Rerun(live).picture(tmp_path) == RecordedVideo(str(film), "video.mkv", "camera off")
+    file = tmp_path / "video.mkv"
+    file.touch()
+    assert Rerun(talk).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "no picture")
+    assert Rerun(live).video(tmp_path) == RecordedVideo(str(file), "video.mkv", "camera off")
     assert expected_differences(talk, talk.start.models) == []
     hidden = seen("talk.mp4", auto | {"record": {"blur_faces": True}}, faces)
-    assert Rerun(hidden).picture(tmp_path) == NoVideo("video not kept")
+    assert Rerun(hidden).video(tmp_path) == NoVideo("picture not kept")
 
 
 def test_what_was_asked_for_is_published_even_where_fewer_turns_are_found():

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from tests.support.portaudio import FakePortAudio
-from tracker.errors import SourceError
+from tracker.errors import SourceError, TrackerError
 from tracker.sources.devices import AudioDevice, find_device, list_cameras, list_devices, load_portaudio
 
 PORTAUDIO = FakePortAudio(
@@ -71,13 +71,16 @@ class _Unloadable:
     ("error", "advice"),
     [
         (OSError("PortAudio library not found"), "apt install libportaudio2"),
-        (ModuleNotFoundError("No module named 'sounddevice'"), "pip install sounddevice"),
+        (
+            ModuleNotFoundError("No module named 'sounddevice'", name="sounddevice"),
+            r"pip install 'emotion-tracker\[mic\]'",
+        ),
     ],
 )
 def test_what_to_install_where_there_is_no_portaudio(monkeypatch, error, advice):
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [_Unloadable(error), *sys.meta_path])
-    with pytest.raises(SourceError, match=advice):
+    with pytest.raises(TrackerError, match=advice):
         load_portaudio()
 
 
