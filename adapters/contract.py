@@ -211,6 +211,7 @@ class EmotionScores:
 
     def __post_init__(self) -> None:
         """Refuse what is not a distribution, so that no later step has to doubt it."""
+        object.__setattr__(self, "probabilities", tuple(map(float, self.probabilities)))  # of any sequence
         total = math.fsum(self.probabilities)
         inside = all(0.0 <= p <= 1.0 for p in self.probabilities)
         if len(self.probabilities) != len(self.labels) or not inside or abs(total - 1.0) > 1e-4:
@@ -248,7 +249,14 @@ class DialogueState:
 
 
 class DialogueModel(Protocol):
-    """Classifies the turns of dialogues one after the other; called from one thread at a time."""
+    """Classifies the turns of dialogues one after the other; called from one thread at a time.
+
+    Attributes:
+        labels: The classes.
+    """
+
+    @property
+    def labels(self) -> LabelSet: ...  # noqa: D102
 
     def start(self) -> DialogueState:
         """The state of a dialogue before its first turn."""
@@ -270,15 +278,11 @@ class Recogniser(DialogueModel, Protocol):
     """A loaded adapter: a model of dialogues, and what the tracker has to know about it.
 
     Attributes:
-        labels: The classes.
         adapter_id: Name and version of the trained part, for events.
         backbone_id: Name and version of the frozen part, for events.
         feature_specs: The features that each modality must bring; a modality that is missing here is not read.
         max_tokens: Tokens that a history and its turn may have together; the beginning of a longer one is not read.
     """
-
-    @property
-    def labels(self) -> LabelSet: ...  # noqa: D102
 
     @property
     def adapter_id(self) -> str: ...  # noqa: D102

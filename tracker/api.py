@@ -18,6 +18,7 @@ from tracker.app import session as app
 from tracker.app.mqtt import NOWHERE, Broker, open_broker
 from tracker.app.plan import plan, video_of
 from tracker.config import Config
+from tracker.errors import first_of
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
@@ -67,7 +68,7 @@ async def open_session(
     """Listen to a source; iterate over the session to get its events.
 
     The session runs beside the block's own code, under asyncio or trio. It ends with its source; leaving the block
-    earlier ends it as ``on_exit`` says, and an error or a cancellation in the block aborts it. What was judged and
+    earlier ends it as ``on_exit`` says, and an error in the block or a cancellation aborts it. What was judged and
     recorded until then is kept.
 
     Args:
@@ -100,19 +101,19 @@ async def open_session(
             case _:
                 broker = publish
         stream = _EventStream()
+        stack.callback(stream.close)
         session = Session(app.Session(prepared, models, [*sinks, stream], broker, report), stream)
         async with anyio.create_task_group() as group:
-            await group.start(session._run)
             try:
+                await group.start(session._run)
                 if not session._failed:
                     yield session
-            except Exception as error:  # kept out of the group, which would wrap it
-                failure, on_exit = error, "abort"
-            except BaseException:
-                on_exit = "abort"
-                raise
-            finally:
                 session._leave(on_exit)
+                await session._over.wait()
+            except Exception as error:  # kept out of the group, which would wrap it
+                failure = error
+            finally:
+                session._leave("abort")
     if failure := failure or session._failed:
         raise failure
 
@@ -127,6 +128,7 @@ class Session:
         self._control = Control()
         self._failed: Exception | None = None
         self._ended: SessionEnded | None = None
+        self._over = anyio.Event()
 
     def __aiter__(self) -> Session:
         """Every event from the first one on; events wait in memory until they are taken."""
@@ -190,16 +192,20 @@ class Session:
         return self._ended
 
     async def _run(self, *, task_status: TaskStatus[None]) -> None:
-        """Run to the end. A cancelled block aborts the session, which then ends by itself."""
-        self._stream.begun = task_status.started
-        with anyio.CancelScope(shield=True):
+        """Run to the end. Once it has begun, a cancellation aborts the session, which then ends by itself."""
+        with anyio.CancelScope() as scope:
+
+            def begun() -> None:
+                scope.shield = True
+                task_status.started()
+
+            self._stream.begun = begun
             try:
                 self._ended = await self._session.run(self._control)
-            except ExceptionGroup as failures:
-                self._failed = failures.exceptions[0]
             except Exception as error:
-                self._failed = error
-        self._stream.end()
+                self._failed = first_of(error)
+            self._stream.end()
+            self._over.set()
 
     def _leave(self, how: OnExit) -> None:
         self._stream.received.close()
@@ -229,6 +235,11 @@ class _EventStream:
         """There is no further event."""
         self._begin()
         self._sent.close()
+
+    def close(self) -> None:
+        """Nobody sends or takes any more."""
+        self._sent.close()
+        self.received.close()
 
     def _begin(self) -> None:
         begun, self.begun = self.begun, None

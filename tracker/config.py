@@ -302,7 +302,7 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
         ConfigError: A recorded setting or an override is unknown or bad.
     """
     values = current.model_dump()
-    values |= {section: dict(recorded[section]) for section in DECIDING if section in recorded}
+    values |= {section: recorded[section] for section in DECIDING if section in recorded}
     return _layered(values, _from_command_line(sets))
 
 

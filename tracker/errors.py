@@ -89,6 +89,11 @@ def needs_extra(extra: str, what: str, instead: str = "") -> Iterator[None]:
         raise ExtraMissing(f"{extra_needed(what, extra, error)}{otherwise}") from error
 
 
+def first_of(error: Exception) -> Exception:
+    """The error itself, or the first one of a group, out of nested groups."""
+    return first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
 def sentence_of(error: BaseException) -> str:
     """One line about an error, for an event or a message; our own errors speak for themselves."""
     first_line = str(error).strip().partition("\n")[0]

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 from anyio.abc import TaskGroup
 
-from tracker.errors import SourceError, sentence_of
-from tracker.events import Outcome, RequestEvent, SessionEnded, Stamp
+from tracker.errors import SourceError, first_of, sentence_of
+from tracker.events import Event, Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.observe.video.buffer import FrameBuffer
@@ -161,7 +161,10 @@ async def run(
 
         error = sentence_of(path.failure) if path.failure else None
         dropped = _dropped([*path.edges, audio, *events]) | path.lost()
-        last = await publisher.finish(path.outcome(control, info.ended_as), error, path.media_ns, dropped)
+        async with anyio.create_task_group() as ending:
+            ending.start_soon(_close_full, events, name="let go of full edges")
+            last = await publisher.finish(path.outcome(control, info.ended_as), error, path.media_ns, dropped)
+            ending.cancel_scope.cancel()
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -216,15 +219,19 @@ class _Path:
                     if self._speculation:
                         path.start_soon(self._speculation.run, name="speculate")
         except ExceptionGroup as failures:
-            self.failure = failures.exceptions[0]
+            self.failure = first_of(failures)
 
     async def steer(self, control: Control) -> None:
-        """Do what is requested."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._steering.follow, control, name="requests")
-            await control.drained.wait()
-            self._steering.stop()
-            await control.aborted.wait()
+        """Do what is requested; a source that fails at it ends the session."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._steering.follow, control, name="requests")
+                await control.drained.wait()
+                self._steering.stop()
+                await control.aborted.wait()
+                self._scope.cancel()
+        except ExceptionGroup as failures:
+            self.failure = first_of(failures)
             self._scope.cancel()
 
     def outcome(self, control: Control, ended_as: Outcome) -> Outcome:
@@ -280,7 +287,7 @@ class _Path:
                 await self._cut(record)
 
         try:
-            async for heard in self._chunks.batches(_AT_ONCE):
+            while heard := await self._chunks.take(_AT_ONCE):
                 await pass_on(partial(cut, heard))
             await pass_on(lambda: [*segmenter.finish()])
         finally:
@@ -350,6 +357,14 @@ def _start(group: TaskGroup, sink: Sink, policy: Policy, report: Callable[[str],
     else:
         edges.previews.close()
     return edges
+
+
+async def _close_full(edges: Sequence[Edge[Event]]) -> None:
+    """Close the edges on which there is still no room after a while: whoever sends waits no longer."""
+    await anyio.sleep(MAY_TAKE_S)
+    for edge in edges:
+        if edge.depth >= edge.capacity:
+            edge.close()
 
 
 def _dropped(edges: Sequence[Edge[Any]]) -> dict[str, int]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.contract import Absent, DialogueModel, DialogueState, EmotionScores, TurnInput, Utterance
+from adapters.contract import (
+    MODALITIES,
+    Absent,
+    DialogueModel,
+    DialogueState,
+    EmotionScores,
+    LabelSet,
+    TurnInput,
+    Utterance,
+)
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.records import FailedTurn, ObservedTurn
@@ -62,7 +71,7 @@ class Recognise:
         llm_lock: FairLock | None = None,
     ) -> None:
         self._follow: Memo[_Input, tuple[EmotionScores, DialogueState]] = Memo(
-            lambda given: recogniser.follow(*given), key=lambda given: given
+            lambda given: publishable(recogniser.follow(*given), recogniser.labels), key=lambda given: given
         )
         self._dialogue = dialogue
         self._thread = ModelThread(clock, llm_lock)
@@ -99,6 +108,23 @@ class Recognise:
             return FailedTurn(observed.turn, sentence_of(error))
         scores, state = judged.result
         return JudgedTurn(observed, scores, judged.ms), state
+
+
+def publishable(judged: tuple[EmotionScores, DialogueState], labels: LabelSet) -> tuple[EmotionScores, DialogueState]:
+    """What a recogniser, of whatever package, returned.
+
+    Raises:
+        TypeError: It is something else than scores and a state.
+        ValueError: The scores are of other labels, or say nothing about a modality.
+    """
+    scores, state = judged
+    if not isinstance(scores, EmotionScores) or not isinstance(labels, LabelSet):
+        raise TypeError(f"scores are {type(scores).__name__} of {type(labels).__name__}, not EmotionScores of LabelSet")
+    if scores.labels != labels:
+        raise ValueError(f"scores are of {', '.join(scores.labels.labels)}, not of {', '.join(labels.labels)}")
+    if missing := [modality for modality in MODALITIES if modality not in scores.modalities]:
+        raise ValueError(f"scores do not say whether {', '.join(missing)} was used")
+    return scores, state
 
 
 def _utterance(observed: ObservedTurn) -> Utterance:

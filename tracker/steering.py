@@ -11,7 +11,7 @@ from tracker.observe.video.watcher import VideoWatcher
 from tracker.publish import Publisher
 from tracker.runtime.clock import Clock
 from tracker.runtime.control import Control, Mark, Pause, Rename, Request, Resume
-from tracker.sources.media import Pausable, Source
+from tracker.sources.media import Pausable, Source, failing_as_lost
 
 
 class Steering:
@@ -57,7 +57,8 @@ class Steering:
 
     def stop(self) -> None:
         """End the source, paused or not."""
-        self._source.stop()
+        with failing_as_lost(self._source):
+            self._source.stop()
         self._listening.set()
 
     async def follow(self, control: Control) -> None:
@@ -73,7 +74,8 @@ class Steering:
                 self._paused_at_ns, self._gauges.paused = now_ns, True
                 self._listening = anyio.Event()
                 if self._pausable:
-                    self._pausable.pause()
+                    with failing_as_lost(self._source):
+                        self._pausable.pause()
                 self._watcher.pause()
                 at_ns = self.heard_ns  # one time for both, whatever is heard meanwhile
                 await self._silence(at_ns)
@@ -82,7 +84,8 @@ class Steering:
                 await self._publisher.request(request, self.heard_ns, now_ns - self._paused_at_ns)
                 self._paused_at_ns, self._gauges.paused = None, False
                 if self._pausable:
-                    self._pausable.resume()
+                    with failing_as_lost(self._source):
+                        self._pausable.resume()
                 self._watcher.resume()
                 self._listening.set()
             case Mark() | Rename():

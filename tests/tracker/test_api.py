@@ -17,6 +17,7 @@ from tests.support.fakes import Collect, FakeSource
 from tests.support.sessions import bare
 from tracker.errors import ConfigError, SourceError
 from tracker.recordings.replay import read_session
+from tracker.sources.media import AudioChunk
 
 FAST = tracker.Config(input={"pace": "fast"})
 
@@ -185,6 +186,63 @@ async def test_a_cancelled_block_aborts_the_session(models):
     assert collected.events[-1].outcome == "aborted"
 
 
+class Stuck(FakeSource):
+    """Hangs, while it is opened or once it is read, and hears nothing of being stopped."""
+
+    def __init__(self, opens: bool) -> None:
+        super().__init__("")
+        self._opens = opens
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator]:
+        if not self._opens:
+            await anyio.sleep_forever()
+        yield self._chunks()
+
+    async def _chunks(self) -> AsyncIterator:
+        await anyio.sleep_forever()
+        yield
+
+
+@pytest.mark.anyio
+@pytest.mark.models
+@pytest.mark.parametrize("opens", [False, True])
+async def test_a_cancellation_ends_a_session_that_opens_or_finishes_for_ever(opens, models):
+    collected, begun = Collect(), False
+    with anyio.move_on_after(0.5) as scope:
+        async with tracker.open_session(Stuck(opens), FAST, models=models, sinks=[collected]):
+            begun = True
+    assert scope.cancelled_caught
+    assert begun is opens
+    assert [event.outcome for event in collected.events[1:]] == (["aborted"] if opens else [])
+
+
+class Stubborn(FakeSource):
+    """Fails, in its own way, at whatever it is told."""
+
+    def _fail(self) -> None:
+        raise RuntimeError("no driver")
+
+    pause = resume = stop = _fail
+
+
+async def tell_and_listen(told, models, sink):
+    async with tracker.open_session(Stubborn("", endless=True), FAST, models=models, sinks=[sink]) as session:
+        getattr(session, told)()
+        async for _ in session:
+            pass
+
+
+@pytest.mark.anyio
+@pytest.mark.models
+@pytest.mark.parametrize("told", ["pause", "stop"])
+async def test_a_source_that_fails_at_what_it_is_told_is_lost(told, models):
+    collected = Collect()
+    with pytest.raises(SourceError, match=r"^fake: failed: RuntimeError: no driver$"):
+        await tell_and_listen(told, models, collected)
+    assert collected.events[-1].outcome == "failed"
+
+
 class Lost(FakeSource):
     """Goes away in the middle, in a way that is no error of ours."""
 
@@ -229,6 +287,29 @@ class Closed(FakeSource):
 async def test_a_source_that_fails_in_its_own_way_is_one_line(models):
     with pytest.raises(SourceError, match=r"^fake: cannot be opened: RuntimeError: no driver$"):
         await events_of(Closed(""), models)
+
+
+class Wrong(FakeSource):
+    """Gives a channel that it does not have."""
+
+    async def _chunks(self) -> AsyncIterator:
+        yield AudioChunk(1, 0, np.zeros(320, np.float32))
+
+
+@pytest.mark.anyio
+@pytest.mark.models
+async def test_a_source_that_gives_something_else_is_one_line(models):
+    with pytest.raises(SourceError, match=r"^fake: failed: ValueError: gave .* float32 of channel 1; .* of 1 channels"):
+        await events_of(Wrong(""), models)
+
+
+@pytest.mark.anyio
+@pytest.mark.models
+async def test_models_that_were_loaded_without_what_a_session_needs_are_refused(models):
+    config = tracker.Config(turns={"endpoint": "adaptive"})
+    with pytest.raises(ConfigError, match=r"^turns\.endpoint: the models were loaded without"):
+        async with tracker.open_session(FakeSource(""), config, models=models):
+            pytest.fail("it has begun")
 
 
 @pytest.mark.anyio

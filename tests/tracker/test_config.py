@@ -185,3 +185,9 @@ def test_a_cameras_password_is_not_written_down():
     assert load(None, {}, ["video.source=0"]).video.source == "0"
     with pytest.raises(ConfigError, match=r'video.source: must be "", "auto", a device'):
         load(None, {}, ["video.source=file:///etc/passwd"])
+
+
+@pytest.mark.parametrize("recorded", [5, "x", [1], None])
+def test_a_recorded_section_that_is_none_is_one_line(recorded):
+    with pytest.raises(ConfigError, match=r"^turns: Input should be a valid dictionary"):
+        load_again(Config(), {"turns": recorded})

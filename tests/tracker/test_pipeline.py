@@ -159,6 +159,26 @@ async def test_a_sink_that_never_finishes_is_given_up(monkeypatch):
     assert said == ["stuck: not finished in time, given up"]
 
 
+async def test_a_session_ends_although_a_sink_takes_nothing_any_more_and_its_edge_is_full(monkeypatch):
+    class Stuck:
+        name = "stuck"
+
+        async def run(self, events: AsyncIterable[Event]) -> None:
+            control.stop()
+            control.stop()
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(pipeline, "MAY_TAKE_S", 0.1)
+    monkeypatch.setattr(pipeline, "_EVENTS", 1)
+    said, control = [], Control()
+    with anyio.fail_after(20):
+        last = await pipeline.run(
+            FakeSource(TURN * 3), lambda channels: steps(), outlets(Stuck(), said=said), INFO, FakeClock(), control
+        )
+    assert last.outcome == "aborted"
+    assert said == ["stuck: not finished in time, given up"]
+
+
 async def test_the_recording_hears_what_the_pipeline_hears():
     heard = []
 

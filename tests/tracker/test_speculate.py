@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from adapters.contract import Absent
+from adapters.contract import MELD_LABELS, Absent
 from tests.support.fakes import (
     INFO,
     LIMITS,
@@ -190,6 +190,8 @@ def models_on_the_event_loop(monkeypatch):
 
 class Follower:
     """A recogniser whose scores tell all that they were made from."""
+
+    labels = MELD_LABELS
 
     def __init__(self) -> None:
         self.calls = 0

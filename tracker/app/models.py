@@ -68,7 +68,7 @@ class Models:
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     new_face_reader: Callable[[], FaceReader] | None = None
-    wait: EndpointSilence | None = None
+    complete: Callable[[Samples], float] | None = None
 
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
@@ -77,7 +77,7 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
         *(config.transcribe.model, config.speakers.model, SEGMENTATION),
         *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
-        *((TURN_COMPLETENESS,) if _adaptive(config) else ()),
+        *((TURN_COMPLETENESS,) if adaptive(config) else ()),
     ]
 
 
@@ -96,7 +96,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
     """
     folder = Store(config.assets.paths).folder
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
-    wait = waiting(config.turns, TurnCompleteness(folder(TURN_COMPLETENESS))) if _adaptive(config) else None
+    complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
         hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
@@ -111,8 +111,8 @@ def load_models(config: Config, faces: bool = False) -> Models:
         judge = plugins.recogniser(wanted.recogniser, options)
         activity(_NOISE)
         embed(_NOISE)
-        if wait:
-            wait(_NOISE)
+        if complete:
+            complete(_NOISE)
         encoder, transcriber = hearing.result()
     return Models(
         encoder=encoder,
@@ -127,12 +127,12 @@ def load_models(config: Config, faces: bool = False) -> Models:
             "backbone": judge.backbone_id,
             "adapter": judge.adapter_id,
             **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
-            **({"endpoint": TURN_COMPLETENESS} if wait else {}),
+            **({"endpoint": TURN_COMPLETENESS} if complete else {}),
         },
         new_face_reader=face_readers(folder(DETECTOR), folder(EXPRESSIONS), config.video.min_face_px)
         if faces
         else None,
-        wait=wait,
+        complete=complete,
     )
 
 
@@ -178,7 +178,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
             lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
             limits(config.turns),
             None if one_voice_each else models.activity,
-            models.wait,
+            waiting(config.turns, models.complete) if adaptive(config) and models.complete else None,
         ),
         observe=observe,
         recognise=recognise,
@@ -210,5 +210,6 @@ def waiting(turns: TurnsConfig, complete: Callable[[Samples], float]) -> Endpoin
     return lambda samples: patience.silence(complete(samples))
 
 
-def _adaptive(config: Config) -> bool:
+def adaptive(config: Config) -> bool:
+    """Whether the end of a turn depends on how complete it sounds."""
     return config.turns.endpoint == "adaptive"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from adapters.contract import AdapterError, Recogniser, RecogniserOptions, TurnInput, Utterance
 from tracker.errors import ConfigError, TrackerError, sentence_of
+from tracker.recognise import publishable
 from tracker.sinks import Sink
 from tracker.sources.media import Source
 from tracker.sources.open import SourceName, SourceOptions
@@ -93,7 +95,7 @@ def sinks(tables: Mapping[str, Mapping[str, Any]]) -> Sequence[Sink]:
     Raises:
         TrackerError: As `make`.
     """
-    return [make(Sink, SINKS, name, f"sinks.{name}", table) for name, table in tables.items()]  # type: ignore[type-abstract]
+    return [make(Sink, SINKS, name, f"sinks.{name}", deepcopy(table)) for name, table in tables.items()]  # type: ignore[type-abstract]
 
 
 def recogniser(name: str, options: RecogniserOptions) -> Recogniser:
@@ -106,7 +108,9 @@ def recogniser(name: str, options: RecogniserOptions) -> Recogniser:
     setting = "recognise.recogniser"
     made = make(Recogniser, RECOGNISERS, name, setting, options)  # type: ignore[type-abstract]
     try:
-        made.follow(TurnInput(Utterance("Speaker 1", "Hello.")), made.start())
+        first = Utterance("Speaker 1", "Hello.")
+        made.count_tokens(first)
+        publishable(made.follow(TurnInput(first), made.start()), made.labels)
     except Exception as error:
         raise ConfigError(f"{setting}: the plug-in {name!r} fails at a first turn: {sentence_of(error)}") from error
     return made

@@ -127,7 +127,7 @@ class Session:
         report: Says one sentence to the user.
 
     Raises:
-        ConfigError: It has video, and the models were loaded without those for faces.
+        ConfigError: The models were loaded without those that it needs for faces or for the ends of turns.
     """
 
     def __init__(
@@ -144,6 +144,8 @@ class Session:
                 f"{prepared.source.name}: has video, but the models for faces are not loaded; "
                 'load them (load_models(config, video=True)), or set video.source = ""'
             )
+        if config.turns.endpoint == "adaptive" and not models.complete:
+            raise ConfigError("turns.endpoint: the models were loaded without the one for adaptive; load them with it")
         self._prepared = prepared
         self._config = config
         self._models = models

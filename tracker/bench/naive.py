@@ -46,6 +46,8 @@ class NaiveModels:
         beam: Beam size of the transcription.
     """
 
+    labels = MELD_LABELS
+
     def __init__(self, whisper: Path, llm: Path, language: str, beam: int) -> None:
         self._language = language
         self._beam = beam

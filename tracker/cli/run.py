@@ -21,7 +21,7 @@ from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
 from tracker.config import Config, load_again
 from tracker.dashboard.terminal import Terminal
-from tracker.errors import ConfigError, TrackerError, needs_extra, sentence_of
+from tracker.errors import ConfigError, TrackerError, first_of, needs_extra, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Status
@@ -169,7 +169,7 @@ async def together(
         try:
             ended[name] = await runs[name](control)
         except Exception as error:  # the others go on
-            failed[name] = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+            failed[name] = first_of(error)
             if len(runs) > 1:
                 report(f"{name}: failed: {sentence_of(failed[name])}")
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from adapters.contract import Absent, Features
 from adapters.features.acoustic import SpeechEncoder
-from tracker.errors import sentence_of
+from tracker.errors import first_of, sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerRegistry, Vector, VoiceSample
@@ -178,9 +178,3 @@ class TurnObserver:
                 "speaker": speaker.ms,
             },
         )
-
-
-def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first failure itself, out of nested groups."""
-    first = failures.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -138,7 +138,7 @@ def _claim(folder: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    return path.open("ab", buffering=0)
+    return path.open("xb", buffering=0)  # two sessions may have found the folder empty
 
 
 def _append(log: BinaryIO, line: str) -> None:

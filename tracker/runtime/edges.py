@@ -10,8 +10,7 @@ Every drop is counted on the edge that dropped.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from tracker.runtime.broadcast import Broadcast
 
@@ -90,22 +89,24 @@ class Edge(Generic[T]):
         self._closed = True
         self._changed.notify()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Yield items in order until the edge is closed and empty."""
-        async for items in self.batches(1):
-            yield items[0]
+    def __aiter__(self) -> Self:
+        """Every item in order, until the edge is closed and empty."""
+        return self
 
-    async def batches(self, most: int) -> AsyncIterator[list[T]]:
-        """The same, but all items that wait at once, up to so many.
+    async def __anext__(self) -> T:
+        """The next item."""
+        for item in await self.take(1):
+            return item
+        raise StopAsyncIteration
+
+    async def take(self, most: int) -> list[T]:
+        """All items that wait, up to so many; waits for the first, and is empty where none will come.
 
         Args:
             most: At least 1.
         """
-        while True:
-            while not self._items:
-                if self._closed:
-                    return
-                await self._changed.wait()
-            items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            self._changed.notify()
-            yield items
+        while not self._items and not self._closed:
+            await self._changed.wait()
+        items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        self._changed.notify()
+        return items

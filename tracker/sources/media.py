@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -118,9 +125,27 @@ async def opened(source: Source) -> AsyncIterator[AsyncIterator[AudioChunk]]:
 
 
 async def _read(source: Source, chunks: AsyncIterator[AudioChunk]) -> AsyncGenerator[AudioChunk]:
+    with failing_as_lost(source):
+        async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
+            async for chunk in chunks:
+                samples = chunk.samples
+                if not 0 <= chunk.channel < source.channels or samples.ndim != 1 or samples.dtype.kind != "f":
+                    raise ValueError(
+                        f"gave samples of shape {samples.shape} and type {samples.dtype} of channel {chunk.channel}; "
+                        f"floats of one of {source.channels} channels are wanted"
+                    )
+                yield chunk
+
+
+@contextmanager
+def failing_as_lost(source: Source) -> Iterator[None]:
+    """A source that fails in its own way, in this block, was lost.
+
+    Raises:
+        SourceLost: It failed.
+    """
     try:
-        async for chunk in chunks:
-            yield chunk
+        yield
     except SourceError:
         raise
     except Exception as error:

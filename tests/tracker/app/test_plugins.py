@@ -14,6 +14,7 @@ from tests.support import TOP
 from tests.support.command import telephone, tracker, turns
 from tracker.app import plugins
 from tracker.errors import ConfigError
+from tracker.sinks.jsonl import to_file
 
 PACKAGE = TOP / "tests" / "support" / "example_plugin"
 OFFLINE = ("--pace", "fast", "--json", "--mqtt", "off", "--set", "session.purpose=research")
@@ -85,6 +86,14 @@ class Entry:
 
 def fails(*_):
     raise ValueError("oh")
+
+
+def test_a_plug_in_that_takes_its_settings_apart_leaves_those_of_others_as_they_are(monkeypatch):
+    entry = Entry(lambda table: to_file({"path": table.pop("path")}))
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [entry])
+    tables = {"mine": {"path": "events.jsonl"}}
+    plugins.sinks(tables)
+    assert tables == {"mine": {"path": "events.jsonl"}}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from adapters.contract import Absent, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, NEUTRAL, Absent, EmotionScores, LabelSet, TurnInput, Utterance
 from tests.support.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
 from tracker.observe.observe import ChannelNamer, SpeechResult, TurnObserver
@@ -57,6 +57,8 @@ def test_with_a_channel_each_the_speaker_is_the_channel():
 
 
 class ScriptedRecogniser:
+    labels = MELD_LABELS
+
     def __init__(self, *answers: str | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[TurnInput] = []
@@ -70,6 +72,37 @@ class ScriptedRecogniser:
         if isinstance(answer, Exception):
             raise answer
         return scores(answer), state
+
+
+OTHERS = LabelSet.of("other", {"calm": NEUTRAL})
+USED = {"text": "used", "audio": "used", "video": "used"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (None, "TypeError: cannot unpack"),
+        (({"joy": 1.0}, None), "TypeError: scores are dict of LabelSet, not EmotionScores of LabelSet"),
+        ((EmotionScores(OTHERS, (1.0,), USED), None), "ValueError: scores are of calm, not of neutral, surprise"),
+        (
+            (EmotionScores(MELD_LABELS, (1.0, *[0.0] * 6), {"text": "used"}), None),
+            "ValueError: scores do not say whether audio, video was used",
+        ),
+    ],
+)
+async def test_a_recogniser_that_returns_something_else_costs_the_turn_only(returned, said):
+    script = ScriptedRecogniser("joy")
+    script.follow = lambda turn, state: returned
+    recognise = Recognise(script, Dialogue(10, 100, lambda utterance: len(utterance.text)), FakeClock())
+    failed = await recognise(observed(turn(1), "hi"))
+    assert failed.detail.startswith(said)
+    del script.follow
+    assert (await recognise(observed(turn(2), "ho"))).scores.label == "joy"
+
+
+def test_probabilities_may_be_of_any_sequence():
+    made = EmotionScores(MELD_LABELS, np.array([0, 1, 0, 0, 0, 0, 0], np.float32), USED)
+    assert (made.label, made.probabilities[:2]) == ("surprise", (0.0, 1.0))
 
 
 async def test_turns_are_judged_with_what_was_said_before():

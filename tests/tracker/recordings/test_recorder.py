@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -58,6 +59,14 @@ async def test_a_session_is_a_folder_of_plain_files(tmp_path):
     assert (start["started_at"], start["source"]) == ("2026-01-02T03:04:05.000Z", "telephone.wav")
     assert (stop["outcome"], stop["events"], stop["turns_ended"], stop["turns_skipped"]) == ("completed", 10, 3, 1)
     assert stop["audio"] == [{"channel": 0, "file": "audio-0.flac", "samples": 640, "silence": 0}]
+
+
+async def test_of_two_sessions_that_found_a_folder_empty_only_one_is_recorded_there(tmp_path):
+    events, both = conversation(), [Recorder(tmp_path, {}), Recorder(tmp_path, {})]
+    await both[0].run(given_out(events))
+    with pytest.raises(SinkError, match=r"events\.jsonl in .* cannot be written: File exists"):
+        await both[1].run(given_out(conversation("s-2")))
+    assert list(read_session(tmp_path).events) == events
 
 
 @settings(deadline=None, max_examples=25)
@@ -121,9 +130,9 @@ async def test_a_folder_that_holds_something_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["mine.txt"]
 
 
-async def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path):
+async def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path, monkeypatch):
     recorder = Recorder(tmp_path, {})
-    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    monkeypatch.setattr("tracker.recordings.recorder._open", lambda _: io.FileIO("/dev/full", "a"))
     with pytest.raises(SinkError, match=r"events.jsonl in .* cannot be written: the disk is full; what was recorded"):
         await recorder.run(given_out(conversation()))
     assert (tmp_path / "start.json").is_file()
@@ -153,7 +162,7 @@ def _onto_full_disk(folder: Path):
 
 async def test_other_troubles_of_the_disk_are_named(tmp_path):
     recorder = Recorder(tmp_path, {})
-    (tmp_path / "events.jsonl").mkdir()
+    (tmp_path / "start.json.part").mkdir()
     with pytest.raises(SinkError, match="Is a directory"):
         await recorder.run(given_out(conversation()))
 

@@ -76,9 +76,9 @@ async def test_what_waits_comes_in_batches_in_order_and_makes_room():
     edge: Edge[int] = Edge("test", 5)
     for i in range(5):
         await edge.send(i)
-    batches = edge.batches(3)
-    assert await anext(batches) == [0, 1, 2]
+    assert await edge.take(3) == [0, 1, 2]
     assert edge.depth == 2
     await edge.send(5)
     edge.close()
-    assert [batch async for batch in batches] == [[3, 4, 5]]
+    assert await edge.take(3) == [3, 4, 5]
+    assert await edge.take(3) == []
