@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from math import inf
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Literal, final, get_args
 
 import anyio
 from anyio import to_thread
@@ -18,7 +18,7 @@ from tracker.app import session as app
 from tracker.app.mqtt import NOWHERE, Broker, open_broker
 from tracker.app.plan import plan, video_of
 from tracker.config import Config
-from tracker.errors import first_of
+from tracker.errors import ConfigError, first_of
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
@@ -89,6 +89,7 @@ async def open_session(
         AdapterError: The adapter cannot be used.
     """
     failure: Exception | None = None
+    _refuse_wrong(source, sinks, on_exit)
     async with AsyncExitStack() as stack:
         prepared = await to_thread.run_sync(_prepared, source, config or Config(), record)
         if models is None:
@@ -245,6 +246,16 @@ class _EventStream:
         begun, self.begun = self.begun, None
         if begun:
             begun()
+
+
+def _refuse_wrong(source: object, sinks: Sequence[object], on_exit: str) -> None:
+    if not isinstance(source, str | PathLike | app.Prepared | Source):
+        raise ConfigError(f"source: {type(source).__name__} has not all that a tracker.Source has; see docs/library.md")
+    for sink in sinks:
+        if not isinstance(sink, Sink):
+            raise ConfigError(f"sinks: {type(sink).__name__} has not all that a tracker.Sink has; see docs/library.md")
+    if on_exit not in get_args(OnExit):
+        raise ConfigError(f"on_exit: must be one of {', '.join(get_args(OnExit))}, not {on_exit!r}")
 
 
 def _prepared(source: SourceLike, config: Config, record: str | PathLike[str] | None) -> app.Prepared:

@@ -53,6 +53,21 @@ async def test_what_listens_live_needs_a_purpose(source):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (object(), {}, "^source: object has not all that a tracker.Source has"),
+        ("call.wav", {"sinks": [object()]}, "^sinks: object has not all that a tracker.Sink has"),
+        ("call.wav", {"on_exit": "later"}, "^on_exit: must be one of finish, abort, not 'later'$"),
+    ],
+)
+async def test_what_is_no_source_no_sink_and_no_way_out_is_refused(source, options, message):
+    with pytest.raises(ConfigError, match=message):
+        async with tracker.open_session(source, **options):
+            pytest.fail("it has begun")
+
+
+@pytest.mark.anyio
 async def test_a_source_that_is_not_there_is_refused_before_models_are_loaded(tmp_path):
     with pytest.raises(SourceError, match="no such file"):
         async with tracker.open_session(tmp_path / "nothing.wav"):

@@ -22,6 +22,8 @@ _NS_PER_MIN = 60_000_000_000
 def head(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     """The source, its state and level, and the notice."""
     view = screen.view
+    if screen.waiting:
+        return [Text(f"waiting for a session {glyphs.more}", "bold")]
     if not view.started:
         lines = [justify(Text(f"starting {glyphs.more}", "bold"), state(screen, glyphs), width, glyphs)]
     else:

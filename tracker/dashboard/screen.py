@@ -101,6 +101,11 @@ class Screen:
     sessions: tuple[int, int] = (1, 1)
 
     @property
+    def waiting(self) -> bool:
+        """Whether a broker is watched that nobody publishes to."""
+        return self.mode == "watch" and self.view.started is None
+
+    @property
     def now_ns(self) -> int:
         """The present media time."""
         if self.playback:
@@ -173,7 +178,7 @@ def _handle_mode_key(screen: Screen, key: str) -> tuple[Choices, KeyRequest | No
             return choices, Mark()
         case "live", "M":
             return replace(choices, overlay="mark", typed=""), None
-        case "live", "r" if row := selected_row(screen.view, choices):
+        case "live", "r" if (row := selected_row(screen.view, choices)) and row.speaker:
             return replace(choices, overlay="rename", typed="", rename_speaker=row.speaker), None
         case "replay", " " | "p" if screen.playback:
             return choices, Resume() if screen.playback.paused else Pause()

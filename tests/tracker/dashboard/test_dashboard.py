@@ -13,7 +13,7 @@ from tests.support.sessions import Script, conversation, sessions
 from tracker.dashboard.blocks import fit, wrap
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
-from tracker.dashboard.panels import machine, video
+from tracker.dashboard.panels import head, machine, video
 from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.timeline import timeline
 from tracker.dashboard.view import Judgement, View, fold
@@ -217,3 +217,8 @@ def test_it_is_shown_what_is_watched_and_how_it_goes(state, told):
     shown = [line.plain for line in machine(Status(video=state), UNICODE)]
     assert any("video" in line and told in line for line in shown)
     assert not any("video" in line.plain for line in machine(Status(), UNICODE))
+
+
+def test_a_broker_that_nobody_publishes_to_is_no_listening():
+    (line,) = head(Screen(mode="watch", notice="You are listened to."), 80, UNICODE)
+    assert line.plain == f"waiting for a session {UNICODE.more}"

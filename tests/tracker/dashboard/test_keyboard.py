@@ -94,6 +94,11 @@ def test_a_speaker_is_renamed_through_a_turn():
     assert pressed(screen(), "r", " ", "enter")[1] == []
 
 
+def test_a_turn_whose_speaker_is_not_known_yet_renames_nobody():
+    begun = screen(conversation()[:2])
+    assert pressed(begun, "up", "r") == (Choices(selected=1), [])
+
+
 def test_scrolling_back_and_following_again():
     assert pressed(screen(), "up")[0].selected == 4
     assert pressed(screen(), "k", "k", "j")[0].selected == 4
