@@ -36,7 +36,7 @@ def refuse_undeclared(purpose: Purpose, notice: str) -> None:
     if not purpose:
         raise ConfigError(
             "session.purpose: a microphone or camera needs a declared purpose; "
-            f"set one of {', '.join(PURPOSES)} in config.toml"
+            f"set it to one of {', '.join(PURPOSES)} in config.toml"
         )
     if not notice.strip():
         raise ConfigError(

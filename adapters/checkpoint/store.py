@@ -110,7 +110,10 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / _CARD
     if not path.is_file():
-        raise AdapterError(f"no adapter at {folder}: {_CARD} is missing")
+        raise AdapterError(
+            f"no adapter at {folder}: {_CARD} is missing; "
+            "name default, a folder from python -m adapters train, or hf:owner/name"
+        )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from adapters.contract import NEGATIVE, NEUTRAL, POSITIVE, Absent, LabelSet, Utterance
 from adapters.datasets.corpus import Corpus
-from adapters.datasets.records import Dialogues, Line, existing, existing_folder
+from adapters.datasets.records import Dialogues, Line, existing_folder
 from adapters.datasets.tables import clean
 from adapters.errors import AdapterError
 
@@ -60,7 +60,10 @@ def load(folder: Path, split: str) -> Dialogues:
     refused: Counter[str] = Counter()
     dialogues: list[tuple[Line, ...]] = []
     for number in _SESSIONS[split]:
-        session = existing(folder / f"Session{number}", f"IEMOCAP session {number}")
+        session = folder / f"Session{number}"
+        if not session.exists():
+            own = folder if folder.name == "iemocap" else folder / "iemocap"
+            raise AdapterError(f"no IEMOCAP session {number}: put IEMOCAP into {own} (Session1 ... Session5)")
         texts = existing_folder(session / "dialog" / "transcriptions", "IEMOCAP transcriptions")
         for path in sorted(texts.glob("Ses*.txt")):
             labels = _labels(session / "dialog" / "EmoEvaluation" / path.name, refused)

@@ -153,7 +153,8 @@ def main(
     if not set(corpus.names()) <= set(predicted):
         raise AdapterError(
             f"{model.adapter_id} predicts {', '.join(predicted)}, "
-            f"but {dataset} is labelled with {', '.join(corpus.names())}"
+            f"but {dataset} is labelled with {', '.join(corpus.names())}; "
+            "train one with a recipe that names the data set"
         )
     result = evaluate(model, turns, [predicted.index(corpus.names()[label]) for label in labels])
     typer.echo(json.dumps({"dataset": dataset, "split": split, "refused": refused, **result}, indent=2))

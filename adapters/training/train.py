@@ -156,6 +156,8 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
     Raises:
         AdapterError: Data or models are missing, or ``out`` is no folder.
     """
+    if not data.is_dir():
+        raise AdapterError(f"no folder {data}: give the folder of the data sets")
     sources = sources_of(recipe)
     transcribed = data / ASR_WORDS / sources.dialogues.name
     if recipe.asr_words and not transcribed.is_dir():

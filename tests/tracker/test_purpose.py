@@ -17,7 +17,8 @@ def test_at_work_and_in_education_words_alone_are_judged_unless_there_is_a_reaso
 
 def test_a_microphone_needs_a_purpose_and_a_notice():
     with pytest.raises(
-        ConfigError, match=r"session\.purpose: a microphone or camera needs a declared purpose; set one of personal"
+        ConfigError,
+        match=r"session\.purpose: a microphone or camera needs a declared purpose; set it to one of personal",
     ):
         refuse_undeclared("", "We listen.")
     with pytest.raises(ConfigError, match=r"session\.notice: .* set it"):

@@ -155,7 +155,7 @@ def watch(
     config: File = None,
     sets: Sets = None,
 ) -> None:
-    """Show the sessions that a broker tells of, in the same dashboard; join at any time."""
+    """Show sessions published to a broker, in the same dashboard; join at any time."""
     from tracker.cli.play import watch as look_on
 
     look_on(url, _settings(config, sets, {}, None), plain=_debugging())
@@ -190,7 +190,7 @@ def check(
     config: File = None,
     sets: Sets = None,
 ) -> None:
-    """Look whether everything is there that a session needs, and say what to do where it is not."""
+    """Check that everything a session needs is there, and say how to fix what is missing."""
     from tracker.app import check
 
     findings = check.examine(_settings(config, sets, {}, None))
@@ -206,7 +206,7 @@ def report(
     png: Annotated[Path | None, typer.Option(help="The timeline alone, as a picture.")] = None,
     audio: Annotated[bool, typer.Option(help="Put the audio of each turn into the page, where it was kept.")] = True,
 ) -> None:
-    """Write a recorded session down as a page that can be sent."""
+    """Write a recorded session as one HTML page."""
     from tracker.recordings.report.write import write_report
 
     if out is None and png is None:
@@ -229,7 +229,17 @@ def export(
 @app.command()
 def devices() -> None:
     """List the microphones and cameras."""
-    from tracker.sources.devices import list_cameras, list_devices
+    from tracker.sources.devices import list_cameras
+
+    try:
+        _print_microphones()
+    finally:
+        for path, name in list_cameras():
+            typer.echo(f"camera {path.removeprefix('/dev/video')}  {name} ({path})")
+
+
+def _print_microphones() -> None:
+    from tracker.sources.devices import list_devices
 
     table = Table(box=None, pad_edge=False)
     for heading in ("index", "name", "system", "channels", "rate", ""):
@@ -241,8 +251,6 @@ def devices() -> None:
     if not found:
         raise TrackerError("no microphone was found; connect one, or give tracker run a media file")
     Console(width=150).print(table)
-    for path, name in list_cameras():
-        typer.echo(f"camera {path.removeprefix('/dev/video')}  {name} ({path})")
 
 
 @app.command()

@@ -85,11 +85,14 @@ def prune_sessions(
     config: File = None,
     sets: Sets = None,
 ) -> None:
-    """Remove from sessions what the settings no longer keep (record.audio_days and the like)."""
+    """Remove what the settings keep no longer: record.{audio,video,features,text,events}_days."""
     keep = settings.load(config, sets=sets or []).record
     retention = Retention(keep.audio_days, keep.video_days, keep.features_days, keep.text_days, keep.events_days)
     if retention == Retention():
-        typer.echo("everything is kept for ever; set record.audio_days, text_days or events_days to change that")
+        typer.echo(
+            "everything is kept for ever; to change that, set record.audio_days, record.video_days, "
+            "record.features_days, record.text_days or record.events_days"
+        )
         return
     for found in _find(place, config, sets):
         kinds = expired_kinds(found, retention, datetime.now(UTC))

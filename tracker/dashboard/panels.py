@@ -193,7 +193,7 @@ def _cost(metrics: SessionMetrics) -> Lines:
     """Processor and memory, fallbacks, speculation, overload."""
     lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
     if metrics.fallbacks:
-        lines.append(Text(f"again     {metrics.fallbacks} turns decoded twice"))
+        lines.append(Text(f"repeats   {metrics.fallbacks} turn{'s' if metrics.fallbacks > 1 else ''} decoded twice"))
     if speculated := metrics.speculation_hits + metrics.speculation_wasted:
         lines.append(Text(f"wasted    {metrics.speculation_wasted} of {speculated} speculations"))
     if metrics.overload != "normal":

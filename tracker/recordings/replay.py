@@ -60,6 +60,10 @@ def read_session(folder: Path) -> RecordedSession:
         SessionError: It is no recorded session, or a file in it is damaged otherwise than by being cut off; the
             message names the file and the line.
     """
+    if not folder.exists():
+        raise SessionError(
+            f"{folder}: is not a recorded session, there is no such folder; tracker sessions list shows them"
+        )
     if not (folder / START).is_file():
         raise SessionError(f"{folder}: is not a recorded session, there is no {START} in it")
     start = _read(folder / START, StartFile)

@@ -11,7 +11,7 @@ from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
 def header(event: SessionStarted) -> str:
     """The source and the purpose of a session."""
     channels = "1 channel" if event.channels == 1 else f"{event.channels} channels"
-    purpose = f", for {printable(event.purpose)}" if event.purpose else ""
+    purpose = f", purpose: {printable(event.purpose)}" if event.purpose else ""
     return f"{printable(event.source)}, {channels}{', live' if event.live else ''}{purpose}"
 
 

@@ -86,7 +86,7 @@ def test_abstaining_is_counted(meld: Path, options: list[str]) -> None:
         (["--dataset", "mled"], "unknown data set 'mled': take cherma, emodb, emorynlp"),
         (["--dataset", "emorynlp"], "EmoryNLP dev split"),
         (["--dataset", "ravdess", "--split", "test"], "ravdess has no split 'test': take train, dev, all"),
-        (["--checkpoint", "nowhere"], "no adapter at nowhere"),
+        (["--checkpoint", "nowhere"], "no adapter at nowhere: card.json is missing; name default"),
         (["--dtype", "int3"], "unknown number format"),
         (["--abstain-below", "2"], "abstain_below is 2"),
     ],
@@ -107,6 +107,7 @@ def test_labels_of_another_set_are_refused(meld: Path, options: list[str]) -> No
     result = run("--data", str(meld), "--dataset", "emorynlp", "--split", "test", *options)
     assert result.exit_code == 1
     assert "but emorynlp is labelled with neutral, joyful" in result.stderr
+    assert "; train one with a recipe that names the data set" in result.stderr
 
 
 @pytest.mark.models

@@ -61,7 +61,11 @@ def test_training_without_its_extra(monkeypatch, capsys):
         (("run", "silence.wav", "--mqtt", "mqtt://example.org"), 6, "transcripts could be read on the way"),
         (("run", "silence.wav", "--mqtt", "mqtt://me:secret@localhost"), 6, "must not carry a user or password"),
         (("run", "silence.wav", "--record", "."), 5, "is not empty"),
-        (("run", "mic"), 2, "session.purpose: a microphone or camera needs a declared purpose; set one of personal"),
+        (
+            ("run", "mic"),
+            2,
+            "session.purpose: a microphone or camera needs a declared purpose; set it to one of personal",
+        ),
         (("run", "mic", "--set", "session.purpose=other", "--set", "session.notice="), 2, "session.notice: "),
         (("replay", "."), 5, "is not a recorded session"),
         (("replay", ".", "--speed", "-1"), 2, "a number above 0, or max"),
@@ -71,6 +75,7 @@ def test_training_without_its_extra(monkeypatch, capsys):
         (("diff", ".", "."), 5, "is not a recorded session"),
         (("assets", "pull", "gpt-7"), 4, "there is no asset 'gpt-7'"),
         (("train", "--data", ".", "--out", "run", "--config", "none.toml"), 1, "error: no recipe at none.toml"),
+        (("train", "--data", "nowhere", "--out", "run"), 1, "no folder nowhere: give the folder of the data sets"),
         (("evaluate", "--data", ".", "--dataset", "mled"), 1, "error: unknown data set 'mled'"),
     ],
 )
@@ -87,6 +92,14 @@ def test_what_cannot_be_done_is_said_in_one_line(monkeypatch, capsys, arguments,
 @pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("run",), ("run", "a.wav", "--rate", "zero")])
 def test_a_command_that_is_none(monkeypatch, capsys, arguments):
     assert run(monkeypatch, capsys, *arguments)[0] == 2
+
+
+def test_cameras_are_listed_without_a_microphone(monkeypatch, capsys):
+    monkeypatch.setattr("tracker.sources.devices.list_devices", list)
+    monkeypatch.setattr("tracker.sources.devices.list_cameras", lambda: [("/dev/video2", "Webcam")])
+    code, out, err = run(monkeypatch, capsys, "devices")
+    assert (code, out) == (1, "camera 2  Webcam (/dev/video2)\n")
+    assert err.startswith("error: no microphone was found")
 
 
 def test_the_schema_is_one(monkeypatch, capsys):

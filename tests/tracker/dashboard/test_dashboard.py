@@ -200,7 +200,10 @@ def test_without_colour_no_colour_is_painted():
 def test_the_header_says_what_a_session_is_for():
     started = Script().start(live=True).events[0]
     assert header(started) == "telephone.wav, 1 channel, live"
-    assert header(started.model_copy(update={"purpose": "research"})) == "telephone.wav, 1 channel, live, for research"
+    assert (
+        header(started.model_copy(update={"purpose": "research"}))
+        == "telephone.wav, 1 channel, live, purpose: research"
+    )
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_the_dashboard_shows_what_is_left_out_and_what_it_costs(width, height):
     assert "no speculation, no partials" in text
     if width > 80:
         assert "0.31 of a core, 1034 MB" in text
-        assert "3 turns decoded twice" in text
+        assert "repeats   3 turns decoded twice" in text
         assert "2 of 11 speculations" in text
     calm = "\n".join(
         line.plain for line in draw(Screen(view, Status(metrics=SessionMetrics())), width, height, UNICODE)

@@ -122,6 +122,8 @@ async def test_damage_is_described_without_what_was_said(folder):
 async def test_what_is_no_session_is_refused(folder, tmp_path_factory):
     with pytest.raises(SessionError, match=r"is not a recorded session, there is no start\.json"):
         read_session(tmp_path_factory.mktemp("empty"))
+    with pytest.raises(SessionError, match="no such folder; tracker sessions list shows them"):
+        read_session(folder / "nowhere")
     (folder / "events.jsonl").unlink()
     with pytest.raises(SessionError, match=r"events\.jsonl: cannot be read \(No such file"):
         read_session(folder)
