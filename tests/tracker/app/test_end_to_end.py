@@ -279,13 +279,13 @@ def test_a_microphone_hears_the_same_turns(ending, recorded, card, tmp_path):
 
 
 def test_a_full_disk_costs_the_recording_and_nothing_else(tmp_path):
-    """``/dev/full`` takes no byte: the log of the session is a link to it."""
+    """``/dev/full`` takes no byte: what is written first, start.json, is a link to it."""
     session = tmp_path / "kept"
     program = Tracker("run", str(telephone()), *OFFLINE, *KEPT, "--record", "kept", folder=tmp_path)
     end = time.monotonic() + 60
     while not session.is_dir() and time.monotonic() < end:
         time.sleep(0.01)
-    (session / EVENTS).symlink_to("/dev/full")
+    (session / "start.json.part").symlink_to("/dev/full")
     done = program.finish()
     assert done.code == 0
     assert isinstance(done.events[-1], SessionEnded)
