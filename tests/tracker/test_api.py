@@ -121,6 +121,7 @@ def without_video(event):
 
 @pytest.mark.anyio
 @pytest.mark.models
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sessions_share_models_and_own_sinks_get_the_events(models):
     alone = await events_of(telephone(), models)
     sinks, events = (Collect(), Collect()), {}
@@ -138,7 +139,9 @@ async def test_sessions_share_models_and_own_sinks_get_the_events(models):
 
 @pytest.mark.anyio
 @pytest.mark.models
-@pytest.mark.parametrize(("how", "outcome"), [("finish", "stopped"), ("abort", "aborted")])
+@pytest.mark.parametrize(
+    ("anyio_backend", "how", "outcome"), [("asyncio", "finish", "stopped"), ("trio", "abort", "aborted")]
+)
 async def test_leaving_early_ends_the_session_as_told(how, outcome, models, tmp_path):
     collected = Collect()
     async with tracker.open_session(
