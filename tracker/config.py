@@ -145,6 +145,7 @@ class TranscribeConfig(_Section):
 
     model: str = "whisper-tiny.en"
     language: Annotated[str, AfterValidator(_language)] = "en"
+    beam: Annotated[int, Field(ge=1, le=10)] = 1
     device: Device = "auto"
     no_speech_above: Share = 0.6
     logprob_below: Annotated[float, Field(le=0)] = -1.0

@@ -53,55 +53,29 @@ def window_s(turn_s: float, margin_s: float = _MARGIN_S) -> float:
     return min(_LONGEST_S, math.ceil((turn_s + margin_s) / _STEP_S) * _STEP_S)
 
 
-class SpeechEncoder:
-    """A loaded Whisper, read after its encoder; use from one thread at a time.
+class WindowEncoder:
+    """Runs the encoder of any Whisper over windows of several lengths; use from one thread at a time.
 
     Args:
-        folder: Whisper tiny.en in CTranslate2's format; the pulled asset if not given.
-        device: ``cpu`` or ``cuda``.
-        threads: Threads of one pass; 0 takes one per core, four at most (more threads than cores wait for each other).
+        model: Loaded.
 
     Attributes:
-        model: The loaded model, for decoding `Encoded.output`.
-
-    Raises:
-        AdapterError: The folder holds no such model, or a damaged one.
+        model: As given.
     """
 
-    def __init__(self, folder: Path | None = None, device: str = "cpu", threads: int = 0) -> None:
-        folder = folder or asset_folder(SPEECH_ENCODER)
-        if not (folder / "model.bin").is_file():
-            raise AdapterError(f"no speech encoder at {folder}: pull {SPEECH_ENCODER} or give its folder")
-        try:
-            self.model = ctranslate2.models.Whisper(
-                str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
-            )
-        except RuntimeError as error:
-            raise AdapterError(f"the speech encoder at {folder} cannot be loaded: {error}") from error
-        self._mel = FeatureExtractor()
+    def __init__(self, model: ctranslate2.models.Whisper) -> None:
+        self.model = model
+        self._mel = FeatureExtractor(feature_size=model.n_mels)
 
-    def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
-        """Encode one turn in a window that fits it.
+    def fitting(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
+        """Encode one turn in a window that fits it."""
+        return self._encode(samples, window_s(len(samples) / RATE_HZ))
 
-        Args:
-            samples: The turn, 16 kHz, in [-1, 1]; samples beyond 30 s are ignored.
-
-        Returns:
-            ``ceil(seconds * 50)`` frames.
-        """
-        seconds = window_s(len(samples) / RATE_HZ)
-        kept = samples[: round(seconds * RATE_HZ)]
-        output = self._encode(samples, seconds)
-        on_cpu = output.to_device(ctranslate2.Device.cpu) if self.model.device != "cpu" else output
-        frames = math.ceil(len(kept) / RATE_HZ * SPEC.rate_hz)
-        states = np.array(on_cpu, dtype=np.float32)[0, :frames]
-        return Encoded(Features(SPEC, np.concatenate([states, prosody(kept, frames)], axis=1)), output)
-
-    def encode_with_room(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
-        """Encode one turn with more silence after it, for words that the short window gave no room to."""
+    def roomy(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
+        """Encode one turn with more silence after it, for words that the fitting window gave no room to."""
         return self._encode(samples, window_s(len(samples) / RATE_HZ, _ROOM_S))
 
-    def encode_full_window(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
+    def full(self, samples: Float32[np.ndarray, " samples"]) -> ctranslate2.StorageView:
         """Encode one turn in Whisper's own window of 30 s, likewise."""
         return self._encode(samples, _LONGEST_S)
 
@@ -112,3 +86,47 @@ class SpeechEncoder:
         window[: len(kept)] = kept
         mel = self._mel(window)[None, :, : length // _HOP].astype(np.float32)
         return self.model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel)))
+
+
+class SpeechEncoder:
+    """A loaded Whisper tiny.en, read after its encoder; use from one thread at a time.
+
+    Args:
+        folder: Whisper tiny.en in CTranslate2's format; the pulled asset if not given.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of one pass; 0 takes one per core, four at most (more threads than cores wait for each other).
+
+    Attributes:
+        windows: Runs the encoder, for a decoder of the same weights.
+
+    Raises:
+        AdapterError: The folder holds no such model, or a damaged one.
+    """
+
+    def __init__(self, folder: Path | None = None, device: str = "cpu", threads: int = 0) -> None:
+        folder = folder or asset_folder(SPEECH_ENCODER)
+        if not (folder / "model.bin").is_file():
+            raise AdapterError(f"no speech encoder at {folder}: pull {SPEECH_ENCODER} or give its folder")
+        try:
+            model = ctranslate2.models.Whisper(
+                str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
+            )
+        except RuntimeError as error:
+            raise AdapterError(f"the speech encoder at {folder} cannot be loaded: {error}") from error
+        self.windows = WindowEncoder(model)
+
+    def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:
+        """Encode one turn in a window that fits it.
+
+        Args:
+            samples: The turn, 16 kHz, in [-1, 1]; samples beyond 30 s are ignored.
+
+        Returns:
+            ``ceil(seconds * 50)`` frames.
+        """
+        kept = samples[: round(_LONGEST_S * RATE_HZ)]
+        output = self.windows.fitting(kept)
+        on_cpu = output.to_device(ctranslate2.Device.cpu) if self.windows.model.device != "cpu" else output
+        frames = math.ceil(len(kept) / RATE_HZ * SPEC.rate_hz)
+        states = np.array(on_cpu, dtype=np.float32)[0, :frames]
+        return Encoded(Features(SPEC, np.concatenate([states, prosody(kept, frames)], axis=1)), output)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.assets import SPEECH_ENCODER
 from adapters.contract import Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
 from tracker.app import plugins
 from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
+from tracker.assets.fetch import from_elsewhere, whisper_folder
 from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
@@ -73,8 +75,10 @@ class Models:
 
 def needed_assets(config: Config, faces: bool = False) -> list[str]:
     """The assets that a session with these settings loads, with those for faces where there is video."""
+    words = config.transcribe.model
     return [
-        *(config.transcribe.model, config.speakers.model, SEGMENTATION),
+        *(SPEECH_ENCODER, config.speakers.model, SEGMENTATION),
+        *((words,) if words != SPEECH_ENCODER and not from_elsewhere(words) else ()),
         *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
         *((TURN_COMPLETENESS,) if adaptive(config) else ()),
@@ -96,12 +100,15 @@ def load_models(config: Config, faces: bool = False) -> Models:
     """
     names, store = needed_assets(config, faces), Store(config.assets.paths)
     with ThreadPoolExecutor() as readers:
-        folder = dict(zip(names, readers.map(store.verified, names), strict=True)).__getitem__
+        folders = dict(zip(names, readers.map(store.verified, names), strict=True))
+    folder = folders.__getitem__
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
     complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
-        hearing = beside.submit(_load_hearing, config, folder(config.transcribe.model))
+        words = config.transcribe.model
+        words_folder = whisper_folder(words) if from_elsewhere(words) else folder(words)
+        hearing = beside.submit(_load_hearing, config, folder(SPEECH_ENCODER), words_folder)
         wanted = config.recognise
         options = RecogniserOptions(
             wanted.adapter,
@@ -123,7 +130,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
         embed=embed,
         recogniser=judge,
         names={
-            "transcriber": config.transcribe.model,
+            "transcriber": Path(words).name if from_elsewhere(words) else words,
             "speaker": config.speakers.model,
             "segmentation": SEGMENTATION,
             "backbone": judge.backbone_id,
@@ -138,11 +145,12 @@ def load_models(config: Config, faces: bool = False) -> Models:
     )
 
 
-def _load_hearing(config: Config, folder: Path) -> tuple[SpeechEncoder, Transcriber]:
+def _load_hearing(config: Config, voice: Path, words: Path) -> tuple[SpeechEncoder, Transcriber]:
     transcribe = config.transcribe
-    encoder = SpeechEncoder(folder, device=transcribe.device)
+    encoder = SpeechEncoder(voice, device=transcribe.device)
     gate = TextGate(transcribe.no_speech_above, transcribe.logprob_below, transcribe.compression_above)
-    transcriber = Transcriber(folder, encoder, transcribe.language, gate)
+    shared = encoder if words == voice else None
+    transcriber = Transcriber(words, transcribe.language, gate, shared, transcribe.device, transcribe.beam)
     transcriber(_NOISE, encoder.encode(_NOISE))
     return encoder, transcriber
 

@@ -18,9 +18,12 @@ import huggingface_hub
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
 from tracker.assets.manifest import Asset, Hub, Pinned, Wheel
+from tracker.errors import AssetError
 
 _HUB_TIMEOUT_S = 5.0
 _BLOCK = 1 << 20
+_HUB_PREFIX = "hf:"
+_WHISPER_FILES = ["config.json", "model.bin", "tokenizer.json", "preprocessor_config.json", "vocabulary.*"]
 
 Progress = Callable[[int, int], None]
 """Told how many bytes have arrived, and of how many."""
@@ -31,6 +34,33 @@ PipRunner = Callable[[list[str], Progress], tuple[int, str]]
 
 class FetchError(Exception):
     """One source had nothing to give; the next one may."""
+
+
+def from_elsewhere(model: str) -> bool:
+    """Whether the name of a model is that of a folder or of a repository on the hub, and not of an asset."""
+    return model.startswith(_HUB_PREFIX) or "/" in model or "\\" in model
+
+
+def whisper_folder(model: str) -> Path:
+    """The folder of a Whisper in CTranslate2's format that is no asset, fetched from the hub if need be.
+
+    Args:
+        model: A folder, or ``hf:owner/name``, with ``@revision`` behind it for a branch, tag or commit.
+
+    Raises:
+        AssetError: There is no such folder, or the hub does not give it.
+    """
+    if not model.startswith(_HUB_PREFIX):
+        folder = Path(model).expanduser()
+        if not (folder / "model.bin").is_file():
+            raise AssetError(f"transcribe.model: {model} holds no Whisper for CTranslate2 (model.bin, tokenizer.json)")
+        return folder
+    repository, _, revision = model.removeprefix(_HUB_PREFIX).partition("@")
+    try:
+        found = huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=_WHISPER_FILES)
+    except Exception as error:  # as in `from_hub`
+        raise AssetError(f"transcribe.model: the hub does not give {model} ({type(error).__name__})") from error
+    return Path(found)
 
 
 class Fetcher(Protocol):

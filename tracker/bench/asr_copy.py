@@ -68,7 +68,7 @@ def main(
 
     whisper = asset_folder(SPEECH_ENCODER)
     encoder = SpeechEncoder(whisper, threads=threads)
-    transcribe = Transcriber(whisper, encoder, "en", TextGate())
+    transcribe = Transcriber(whisper, "en", TextGate(), encoder)
     name = f"{split}_sent_emo.csv"
     with (data / "meld" / name).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

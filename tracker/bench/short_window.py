@@ -36,7 +36,7 @@ class FullWindow(SpeechEncoder):
 
     def encode(self, samples: Samples) -> Encoded:
         """Encode one turn as Whisper's own pipelines do."""
-        return Encoded(Features(SPEC, np.zeros((1, SPEC.dim), np.float32)), self.encode_full_window(samples))
+        return Encoded(Features(SPEC, np.zeros((1, SPEC.dim), np.float32)), self.windows.full(samples))
 
 
 def words(text: str) -> list[str]:
@@ -65,7 +65,7 @@ def sample(data: Path, count: int) -> list[tuple[str, Samples]]:
 
 def measure(encoder: SpeechEncoder, folder: Path, files: list[tuple[str, Samples]]) -> tuple[float, float, float]:
     """Word error rate and share decoded again, both in percent, and processor seconds."""
-    transcriber = Transcriber(folder, encoder, "en", TextGate())
+    transcriber = Transcriber(folder, "en", TextGate(), encoder)
     wrong = total = 0
     begun = time.process_time()
     for text, samples in files:

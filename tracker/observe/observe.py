@@ -23,7 +23,7 @@ from tracker.turns.turn import Turn
 
 @dataclass(frozen=True, slots=True)
 class SpeechResult:
-    """What one pass of the speech encoder gave: the words and the voice features."""
+    """The words and the voice features of a turn."""
 
     transcript: Transcript
     audio: Features | Absent
@@ -40,11 +40,11 @@ class SpeakerNamer(Protocol):
 
 
 class SpeechObserver:
-    """Encodes a turn once, for both the decoder and the voice features.
+    """Encodes a turn for the voice features, and transcribes it, of the same encoder pass where that can be.
 
     Args:
-        encoder: Whisper's encoder.
-        transcriber: Its decoder.
+        encoder: Makes the voice features.
+        transcriber: Hears the words.
         min_voice_s: Speech, in seconds, below which a voice says nothing reliable about emotion.
         no_voice: Why no voice is judged at all, or None.
     """
@@ -59,13 +59,12 @@ class SpeechObserver:
 
     def __call__(self, turn: Turn) -> SpeechResult:
         """The words and voice of a turn."""
-        encoded = self._encoder.encode(turn.samples)
+        absent = self._no_voice
+        if not absent and turn.voiced_ns < self._min_voice_s * NS_PER_S:
+            absent = f"voice under {self._min_voice_s:g} s"
+        encoded = self._encoder.encode(turn.samples) if self._transcriber.shares or not absent else None
         transcript = self._transcriber(turn.samples, encoded)
-        if self._no_voice:
-            return SpeechResult(transcript, Absent(self._no_voice))
-        if turn.voiced_ns < self._min_voice_s * NS_PER_S:
-            return SpeechResult(transcript, Absent(f"voice under {self._min_voice_s:g} s"))
-        return SpeechResult(transcript, encoded.features)
+        return SpeechResult(transcript, encoded.features if encoded and not absent else Absent(absent or ""))
 
 
 class VoiceNamer:

@@ -1,4 +1,4 @@
-"""The words of a turn: Whisper's decoder, on the encoder states from which the acoustic features are made, too.
+"""The words of a turn: any Whisper, by default on the encoder states from which the acoustic features are made, too.
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
 repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again with more room after
@@ -19,8 +19,8 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from jaxtyping import Float32
 from tokenizers import Tokenizer as FastTokenizer
 
-from adapters.features.acoustic import Encoded, SpeechEncoder
-from tracker.errors import ConfigError
+from adapters.features.acoustic import Encoded, SpeechEncoder, WindowEncoder
+from tracker.errors import AssetError, ConfigError, sentence_of
 from tracker.observe.records import Transcript
 
 _TOKENS_AT_LEAST = 12
@@ -78,25 +78,45 @@ class Transcriber:
     """Decodes turns with one loaded Whisper; use from one thread at a time.
 
     Args:
-        folder: The asset that the encoder was loaded from: ``tokenizer.json`` beside the weights.
-        encoder: The loaded model.
+        folder: A Whisper in CTranslate2's format: ``tokenizer.json`` beside the weights.
         language: BCP 47 tag of the language spoken.
         gate: When words are rejected.
+        shared: The encoder where it has the same weights, so that one pass serves words and voice features; None: the
+            model runs its own.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        beam: Hypotheses kept while decoding.
 
     Raises:
         ConfigError: The model does not know the language.
+        AssetError: The folder holds no such model.
 
     Attributes:
+        shares: Whether turns are encoded by the shared encoder.
         fallbacks: Turns that had to be decoded again.
     """
 
-    def __init__(self, folder: Path, encoder: SpeechEncoder, language: str, gate: TextGate) -> None:
-        self._encoder = encoder
-        self._decoder = _decoder(folder, encoder.model.device)
+    def __init__(
+        self,
+        folder: Path,
+        language: str,
+        gate: TextGate,
+        shared: SpeechEncoder | None = None,
+        device: str = "cpu",
+        beam: int = 1,
+    ) -> None:
+        try:
+            self._decoder = _load(folder, shared.windows.model.device if shared else device, half=shared is None)
+            pieces = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises nothing more precise
+            raise AssetError(
+                f"transcribe.model: no Whisper for CTranslate2 at {folder}: {sentence_of(error)}"
+            ) from error
+        self.shares = shared is not None
+        self._windows = shared.windows if shared else WindowEncoder(self._decoder)
         self._language = language
         self._gate = gate
-        multilingual, code = encoder.model.is_multilingual, language.partition("-")[0].lower()
-        pieces = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+        self._beam = beam
+        multilingual, code = self._decoder.is_multilingual, language.partition("-")[0].lower()
         if code != "en" and not (multilingual and pieces.token_to_id(f"<|{code}|>")):
             raise ConfigError(f"transcribe.language: the model in {folder} does not know {language!r}; use another one")
         self._tokenizer = Tokenizer(
@@ -109,20 +129,20 @@ class Transcriber:
         self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
         self.fallbacks = 0
 
-    def __call__(self, samples: Float32[np.ndarray, " samples"], encoded: Encoded) -> Transcript:
+    def __call__(self, samples: Float32[np.ndarray, " samples"], encoded: Encoded | None = None) -> Transcript:
         """The words of one turn.
 
         Args:
-            samples: The turn's audio, 16 kHz, for the full window where it is needed.
-            encoded: The encoder's output for the short window.
+            samples: The turn's audio, 16 kHz.
+            encoded: What the shared encoder gave for it.
         """
         limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_S * len(samples) / 16_000)
-        decoded = self._decode(encoded.output, limit)
+        decoded = self._decode(encoded.output if encoded and self.shares else self._windows.fitting(samples), limit)
         if decoded.doubtful:
             self.fallbacks += 1
-            decoded = self._decode(self._encoder.encode_with_room(samples), limit)
+            decoded = self._decode(self._windows.roomy(samples), limit)
             if decoded.doubtful:
-                decoded = self._decode(self._encoder.encode_full_window(samples), limit)
+                decoded = self._decode(self._windows.full(samples), limit)
         reason = self._gate.rejection(decoded.text, decoded.no_speech, decoded.logprob)
         return Transcript("" if reason else decoded.text, self._language, reason)
 
@@ -130,7 +150,7 @@ class Transcriber:
         result = self._decoder.generate(
             output,
             [self._prompt],
-            beam_size=1,
+            beam_size=self._beam,
             max_length=2 * limit,  # CTranslate2 lets half of it be generated
             return_scores=True,
             return_no_speech_prob=True,
@@ -141,17 +161,21 @@ class Transcriber:
         return _Decoded(text, result.no_speech_prob, result.scores[0], len(tokens) < limit)
 
 
-def _decoder(folder: Path, device: str) -> ctranslate2.models.Whisper:
-    """The same weights once more, for decoding alone; in 8 bits on a processor that supports it.
+def _load(folder: Path, device: str, half: bool) -> ctranslate2.models.Whisper:
+    """The weights for decoding; in 8 bits on a processor that supports it, in 16 on a GPU where ``half`` says so.
 
-    A token costs one pass over all of the decoder's weights, so their size decides: 8 bits take less than half of
-    float32's processor time, for some 40 MB more. On 100 files of RAVDESS the word error rate is 1.5 % (float32:
-    1.7 %), 96 texts are the same. The encoder stays in float32, since the voice features are made of its states.
+    A token costs one pass over all of the decoder's weights, so their size decides: for tiny.en, 8 bits take less than
+    half of float32's processor time, for some 40 MB beside the shared encoder's. On 100 files of RAVDESS the word error
+    rate is 1.5 % (float32: 1.7 %), 96 texts are the same. The shared encoder stays in float32, since the voice features
+    are made of its states.
     """
-    in_8_bits = device == "cpu" and "int8_float32" in ctranslate2.get_supported_compute_types(device)
+    if device == "auto":
+        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    wanted = "int8_float32" if device == "cpu" else "float16" if half else "float32"
+    supported = ctranslate2.get_supported_compute_types(device)
     return ctranslate2.models.Whisper(
         str(folder),
         device=device,
-        compute_type="int8_float32" if in_8_bits else "float32",
+        compute_type=wanted if wanted in supported else "float32",
         intra_threads=1,  # a token is too little work to share: two threads took as long, for a third more work
     )

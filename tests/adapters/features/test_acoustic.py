@@ -92,4 +92,4 @@ def test_the_real_encoder_is_deterministic(encoder: SpeechEncoder) -> None:
 
 @pytest.mark.models
 def test_the_full_window_reaches_the_decoder(encoder: SpeechEncoder) -> None:
-    assert encoder.encode_full_window(tone(150)).shape == [1, 1500, 384]
+    assert encoder.windows.full(tone(150)).shape == [1, 1500, 384]

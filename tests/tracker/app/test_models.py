@@ -57,7 +57,7 @@ def embed() -> VoiceEmbedder:
 @pytest.fixture(scope="module")
 def transcribe():
     encoder = SpeechEncoder(folder("whisper-tiny.en"))
-    transcriber = Transcriber(folder("whisper-tiny.en"), encoder, "en", TextGate())
+    transcriber = Transcriber(folder("whisper-tiny.en"), "en", TextGate(), encoder)
     return lambda samples: transcriber(samples, encoder.encode(samples))
 
 
@@ -66,8 +66,8 @@ def test_a_word_alone_that_repeats_itself_is_heard_again_with_more_room(telephon
         raise AssertionError("the full window was not needed")
 
     encoder = SpeechEncoder(folder("whisper-tiny.en"))
-    monkeypatch.setattr(encoder, "encode_full_window", never)
-    transcriber = Transcriber(folder("whisper-tiny.en"), encoder, "en", TextGate())
+    monkeypatch.setattr(encoder.windows, "full", never)
+    transcriber = Transcriber(folder("whisper-tiny.en"), "en", TextGate(), encoder)
     hello = telephone[round(7.4 * 16_000) : round(8.16 * 16_000)]
     assert transcriber(hello, encoder.encode(hello)).text == "Hello?"
     assert transcriber.fallbacks == 1
@@ -146,9 +146,9 @@ def test_words_are_heard(telephone, transcribe):
 def test_a_language_that_the_model_does_not_know_is_refused():
     folder = asset_folder("whisper-tiny.en")
     encoder = SpeechEncoder(folder, threads=1)
-    Transcriber(folder, encoder, "en-GB", TextGate())
+    Transcriber(folder, "en-GB", TextGate(), encoder)
     with pytest.raises(ConfigError, match=r"^transcribe\.language: the model in .* does not know 'fr'; use another"):
-        Transcriber(folder, encoder, "fr", TextGate())
+        Transcriber(folder, "fr", TextGate(), encoder)
 
 
 def test_damaged_weights_of_the_right_size_are_named(tmp_path, monkeypatch):
