@@ -75,7 +75,10 @@ def test_all_faults_are_reported_together_with_their_keys(tmp_path):
         (["mqtt.base_topic=/a"], r"mqtt\.base_topic: must be a topic without"),
         (["mqtt.base_topic="], r"mqtt\.base_topic: must be a topic without"),
         (["turns.vad_mode=1", "turns.vad_mode.x=1"], r"turns\.vad_mode\.x=1: vad_mode is not a section"),
-        (["transcribe.language=fr"], r"transcribe\.language: whisper-tiny\.en knows English alone, not 'fr'"),
+        (
+            ["transcribe.language=fr", "transcribe.model=whisper-tiny.en"],
+            r"transcribe\.language: whisper-tiny\.en knows English alone, not 'fr'",
+        ),
         (["transcribe.language=french!"], r"transcribe\.language: must be the BCP 47 tag of a language"),
         (["turns=3"], r"turns=3: a setting is overridden by section\.key=value"),
         (["input.device"], r"input\.device: a setting is overridden by section\.key=value"),

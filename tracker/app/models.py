@@ -14,7 +14,7 @@ from adapters.contract import Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
 from tracker.app import plugins
 from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
-from tracker.assets.fetch import from_elsewhere, whisper_folder
+from tracker.assets.fetch import from_elsewhere, public_name, whisper_folder
 from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
@@ -106,9 +106,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
     complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
-        words = config.transcribe.model
-        words_folder = whisper_folder(words) if from_elsewhere(words) else folder(words)
-        hearing = beside.submit(_load_hearing, config, folder(SPEECH_ENCODER), words_folder)
+        hearing = beside.submit(_load_hearing, config, folder(SPEECH_ENCODER), words_folder(config, folder))
         wanted = config.recognise
         options = RecogniserOptions(
             wanted.adapter,
@@ -130,7 +128,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
         embed=embed,
         recogniser=judge,
         names={
-            "transcriber": Path(words).name if from_elsewhere(words) else words,
+            "transcriber": public_name(config.transcribe.model),
             "speaker": config.speakers.model,
             "segmentation": SEGMENTATION,
             "backbone": judge.backbone_id,
@@ -143,6 +141,20 @@ def load_models(config: Config, faces: bool = False) -> Models:
         else None,
         complete=complete,
     )
+
+
+def words_folder(config: Config, asset: Callable[[str], Path]) -> Path:
+    """Where the model lies that hears the words.
+
+    Args:
+        config: The settings.
+        asset: Finds the folder of an asset.
+
+    Raises:
+        AssetError: It is missing and cannot be had.
+    """
+    name = config.transcribe.model
+    return whisper_folder(name) if from_elsewhere(name) else asset(name)
 
 
 def _load_hearing(config: Config, voice: Path, words: Path) -> tuple[SpeechEncoder, Transcriber]:

@@ -41,6 +41,11 @@ def from_elsewhere(model: str) -> bool:
     return model.startswith(_HUB_PREFIX) or "/" in model or "\\" in model
 
 
+def public_name(model: str) -> str:
+    """What a model is called in events, which a path of this machine does not belong in."""
+    return model if model.startswith(_HUB_PREFIX) else Path(model).name
+
+
 def whisper_folder(model: str) -> Path:
     """The folder of a Whisper in CTranslate2's format that is no asset, fetched from the hub if need be.
 

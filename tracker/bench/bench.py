@@ -160,7 +160,9 @@ def _load_naive(config: Config, beam: int) -> NaiveModels:
 
     store = Store(config.assets.paths)
     language = config.transcribe.language
-    naive = NaiveModels(store.folder(config.transcribe.model), store.folder(app_models.BACKBONE), language, beam)
+    naive = NaiveModels(
+        app_models.words_folder(config, store.folder), store.folder(app_models.BACKBONE), language, beam
+    )
     naive.warm_up()
     return naive
 

@@ -180,3 +180,21 @@ def test_noise_is_no_turn(level, activity):
     hum = (level * np.sin(2 * np.pi * 50 * np.arange(16_000 * 12) / 16_000)).astype(np.float32)
     assert turns_of(hum, activity) == []
     assert turns_of(np.zeros(16_000 * 12, np.float32), activity) == []
+
+
+def test_whisper_base_hears_with_an_encoder_of_its_own(telephone):
+    transcriber = Transcriber(folder("whisper-base"), "en-GB", TextGate(), beam=5)
+    assert not transcriber.shares
+    heard = transcriber(telephone[int(10.7 * 16_000) : int(14.5 * 16_000)]).text
+    assert heard == "Okay, I thought, you know, I heard a beep. This is Diane in New Jersey."
+    with pytest.raises(ConfigError, match=r"^transcribe\.language: the model in .* does not know 'tlh'"):
+        Transcriber(folder("whisper-base"), "tlh", TextGate())
+
+
+def test_a_folder_that_holds_no_whisper_is_one_line(tmp_path):
+    with pytest.raises(AssetError, match=r"^transcribe\.model: .* holds no Whisper for CTranslate2"):
+        load_models(Config(transcribe={"model": f"{tmp_path}/"}))
+    for name in ("model.bin", "tokenizer.json", "config.json"):
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(AssetError, match=r"^transcribe\.model: no Whisper for CTranslate2 at [^\n]*$"):
+        load_models(Config(transcribe={"model": f"{tmp_path}/"}))
