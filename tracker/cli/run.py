@@ -81,7 +81,7 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
     rerun = read_rerun(folder)
     start = rerun.recorded.start
     config = load_again(config, start.config, sets)
-    if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
+    if config.input.channels != start.setting("input", "channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":

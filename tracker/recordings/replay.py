@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import anyio
 import anyio.lowlevel
 from pydantic import ValidationError
 
+from adapters.contract import MOST_LABELS
 from tracker.errors import SessionError
 from tracker.events import (
     Event,
@@ -25,11 +27,14 @@ from tracker.events import (
     TurnStarted,
     from_json,
 )
-from tracker.recordings.format import EVENTS, START, STOP, StartFile, StopFile
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
+
+MOST_SPEAKERS = 256
+"""In one session; far more than the tracker tells apart."""
 
 _WAITING = 1000  # events that a slow sink may lag behind; then the replay waits for it
 
@@ -60,18 +65,31 @@ def read_session(folder: Path) -> RecordedSession:
         SessionError: It is no recorded session, or a file in it is damaged otherwise than by being cut off; the
             message names the file and the line.
     """
-    if not folder.exists():
+    if not lexists(folder):
         raise SessionError(
             f"{folder}: is not a recorded session, there is no such folder; tracker sessions list shows them"
         )
-    if not (folder / START).is_file():
+    if not lexists(folder / START):
         raise SessionError(f"{folder}: is not a recorded session, there is no {START} in it")
     start = _read(folder / START, StartFile)
-    stop = _read(folder / STOP, StopFile) if (folder / STOP).exists() else None
-    events, torn = parse_events(_bytes(folder / EVENTS), start.session, str(folder / EVENTS))
+    stop = _read(folder / STOP, StopFile) if lexists(folder / STOP) else None
+    events, torn = parse_events(RecordedFile(folder / EVENTS).read(), start.session, str(folder / EVENTS))
     if stop and (torn or stop.events != len(events)):
         raise SessionError(f"{folder / EVENTS}: holds {len(events)} whole events, but {STOP} says {stop.events}")
-    return RecordedSession(start, stop, events, torn)
+    session = RecordedSession(start, stop, events, torn)
+    for fault in _beyond_limits(session):
+        raise SessionError(f"{folder}: {fault}")
+    return session
+
+
+def _beyond_limits(session: RecordedSession) -> Iterator[str]:
+    """What no session that was recorded has."""
+    turns = [event for event in session.events if isinstance(event, TurnEnded)]
+    if len({turn.speaker for turn in turns}) > MOST_SPEAKERS:
+        yield f"{EVENTS}: has more than {MOST_SPEAKERS} speakers"
+    labels = {*session.start.labels, *(label for turn in turns for label in (turn.emotion, *turn.probabilities))}
+    if len(labels) > MOST_LABELS:
+        yield f"{EVENTS}: has more than {MOST_LABELS} emotions"
 
 
 def parse_events(log: bytes, session: str, where: str) -> tuple[tuple[Event, ...], bool]:
@@ -177,16 +195,9 @@ async def publish(
         group.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SessionError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 def _read(path: Path, kind: type[F]) -> F:
     try:
-        return kind.model_validate_json(_bytes(path))
+        return kind.model_validate_json(RecordedFile(path).read())
     except ValidationError as error:
         raise SessionError(f"{path}: {_first_fault(error)}") from error
 

@@ -17,7 +17,7 @@ from tracker.recordings.exports.rttm import rttm
 from tracker.recordings.exports.srt import srt
 from tracker.recordings.exports.table import to_csv
 from tracker.recordings.exports.vtt import vtt
-from tracker.recordings.format import audio_file
+from tracker.recordings.format import RecordedFile, audio_file
 from tracker.recordings.replay import read_session
 
 FORMATS: dict[str, Callable[[Conversation], str | bytes]] = {
@@ -70,7 +70,7 @@ def _read(folder: Path, relative_to: Path) -> Conversation:
     session = read_session(folder)
     start = session.start
     found = {channel: folder / audio_file(channel) for channel in range(start.channels)}
-    audio = {channel: _url(path, relative_to) for channel, path in found.items() if path.is_file()}
+    audio = {channel: _url(path, relative_to) for channel, path in found.items() if RecordedFile(path).kept}
     return conversation(session.events, start.source, start.started_at, start.labels, audio)
 
 
