@@ -80,7 +80,7 @@ SURPRISE = Polarity(negative=614 / 1205, positive=591 / 1205)
 """By the sentiment of MELD's 1205 training utterances that are labelled surprise."""
 
 
-MOST_LABELS = 500
+MOST_LABELS = 200
 """In one label set."""
 
 

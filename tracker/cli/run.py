@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -19,6 +18,7 @@ from tracker.app.session import Prepared, check, prepare
 from tracker.assets.store import Store
 from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
+from tracker.cli.say import say_json
 from tracker.config import Config, load_again
 from tracker.dashboard.terminal import Terminal
 from tracker.errors import ConfigError, TrackerError, first_of, needs_extra, sentence_of
@@ -145,7 +145,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
 
     ended = anyio.run(with_signals, run_each, terminal.say)
     if options.json:
-        print(*summaries, sep="\n", file=sys.stderr)
+        say_json("\n".join(summaries), err=True)
     return ended
 
 
