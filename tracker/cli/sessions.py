@@ -90,16 +90,21 @@ def prune_sessions(
             "record.features_days, record.text_days or record.events_days"
         )
         return
+    failed = 0
     for found in _find(place, config, sets):
         kinds = expired_kinds(found, retention, datetime.now(UTC))
         try:
             if not dry_run:
                 prune(found, kinds)
-        except OSError as error:
-            raise SessionError(f"{found.folder}: cannot be pruned ({error.strerror})") from error
+        except (OSError, RecursionError) as error:  # the others are pruned all the same
+            failed += 1
+            say(f"{found.folder}: cannot be pruned ({getattr(error, 'strerror', None) or error})")
+            continue
         if kinds:
             what = "all of it" if kinds == ["events"] else ", ".join(kinds)
             say(f"{found.folder}: {what} {'would be' if dry_run else 'is'} removed")
+    if failed:
+        raise SessionError(f"{failed} of the sessions could not be pruned")
 
 
 @app.command()

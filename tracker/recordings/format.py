@@ -76,13 +76,12 @@ class RecordedFile:
         """
         most = _MOST_BYTES.get(self.path.name, _MOST_BYTES_ELSE)
         with self.open() as file:
+            if os.fstat(file.fileno()).st_size > most:
+                raise SessionError(f"{self.path}: is larger than {most >> 20} MiB, so it is not read")
             try:
-                contents = file.read(most + 1)
+                return file.read(most)
             except OSError as error:
                 raise SessionError(f"{self.path}: cannot be read ({error.strerror})") from error
-        if len(contents) > most:
-            raise SessionError(f"{self.path}: is larger than {most >> 20} MiB, so it is not read")
-        return contents
 
     def put(self, contents: bytes) -> None:
         """Write it and sync it to disk.
