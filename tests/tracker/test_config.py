@@ -138,7 +138,10 @@ def test_secrets_are_no_settings():
     assert load(FILE, environ) == Config()
 
 
-@pytest.mark.parametrize(("text", "says"), [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML"), ("a = " + "[" * 9000, "not TOML")],
+)
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text, says):
     path = tmp_path / "my.toml"
     if text is not None:

@@ -59,9 +59,9 @@ def to_csv(conversation: Conversation, *, bom: bool = False, guard: bool = False
 
     out = io.StringIO("\ufeff" if bom else "", newline="")
     out.seek(0, io.SEEK_END)
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(map(cell, columns(conversation)))
-    writer.writerows(map(cell, row.values()) for row in rows(conversation))
+    writer, names = csv.writer(out, lineterminator="\r\n"), columns(conversation)
+    writer.writerow(map(cell, names))
+    writer.writerows([cell(row[name]) for name in names] for row in rows(conversation))
     return out.getvalue()
 
 
