@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from os.path import lexists
 from pathlib import Path
 from typing import TypeVar
@@ -33,8 +34,9 @@ from tracker.runtime.edges import Edge
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
 
+# Far more than the tracker tells apart, or could publish.
 MOST_SPEAKERS = 256
-"""In one session; far more than the tracker tells apart."""
+MOST_AT_ONCE = 64
 
 _WAITING = 1000  # events that a slow sink may lag behind; then the replay waits for it
 
@@ -90,6 +92,19 @@ def _beyond_limits(session: RecordedSession) -> Iterator[str]:
     labels = {*session.start.labels, *(label for turn in turns for label in (turn.emotion, *turn.probabilities))}
     if len(labels) > MOST_LABELS:
         yield f"{EVENTS}: has more than {MOST_LABELS} emotions"
+    if _most_at_once(session.events) > MOST_AT_ONCE:
+        yield f"{EVENTS}: has more than {MOST_AT_ONCE} turns of one channel at once"
+
+
+def _most_at_once(events: Sequence[Event]) -> int:
+    """The largest number of turns of one channel that share a moment."""
+    ended = [event for event in events if isinstance(event, TurnEnded | TurnSkipped)]
+    over = {event.turn for event in ended}
+    running = [event for event in events if isinstance(event, TurnStarted) and event.turn not in over]
+    starts = [(one.channel, one.start_ns, 1) for one in (*ended, *running)]
+    ends = [(one.channel, max(one.end_ns, one.start_ns + 1), -1) for one in ended]
+    ends += [(one.channel, one.start_ns + 1, -1) for one in running]
+    return max(accumulate(step for _, _, step in sorted(starts + ends)), default=0)
 
 
 def parse_events(log: bytes, session: str, where: str) -> tuple[tuple[Event, ...], bool]:

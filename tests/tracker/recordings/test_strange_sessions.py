@@ -24,7 +24,7 @@ from tests.tracker.cli.test_printed import CONTROLS, NASTY
 from tests.tracker.recordings.test_recorder import ramp
 from tracker.cli import main
 from tracker.config import Config
-from tracker.events import SessionEnded
+from tracker.events import SessionEnded, to_json
 from tracker.recordings.exports.write import FORMATS
 from tracker.recordings.format import EVENTS, START, STOP, RecordedFile
 from tracker.recordings.recorder import Recorder
@@ -219,6 +219,15 @@ def deep(path):
     path.write_text('{"a":' * 200_000)
 
 
+def other_events(session, turns):
+    """The log of a session that was cut off, with these turns: start, end and speaker."""
+    script = Script().start()
+    for start_s, end_s, speaker in turns:
+        script.says(start_s, end_s, speaker, "yes")
+    (session / EVENTS).write_text("".join(to_json(event) + "\n" for event in script.events))
+    (session / STOP).unlink()
+
+
 EVERY_FILE = (START, EVENTS, STOP, PRUNED, "audio-0.flac", VIDEO_FILE)
 STRANGE = {
     **{
@@ -253,6 +262,9 @@ STRANGE = {
     "a link to nowhere more": lambda s: link(s / "audio-7.flac", "nowhere"),
     "a folder more": lambda s: (s / "audio-7.flac").mkdir(),
     "nasty names": lambda s: change_event(s, 2, {"speaker": NASTY, "emotion": NASTY, "text": NASTY}),
+    "a hundred turns at once": lambda s: other_events(s, [(0, 10, "Speaker 1")] * 100),
+    "a hundred turns in no time": lambda s: other_events(s, [(1, 1, "Speaker 1")] * 100),
+    "three hundred speakers": lambda s: other_events(s, [(at, at + 1, f"Speaker {at}") for at in range(300)]),
     "an event of another session": lambda s: change_event(s, 2, {"session": NASTY}),
 }  # fmt: skip
 
@@ -280,6 +292,29 @@ def test_a_file_out_of_the_folder_is_never_read(place, monkeypatch, capfd):
 def test_a_folder_name_that_no_system_takes_is_one_line(place, monkeypatch, capfd):
     for words in (["sessions", "show"], ["sessions", "list"], ["replay"], ["export", "--format=vtt"]):
         assert run(monkeypatch, capfd, *words, "x" * 5000)[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a billion channels", "start.json: channels: "),
+        ("month 99", "start.json: started_at: "),
+        ("3000 labels", "start.json: labels: "),
+        ("3000 labels of a turn", "events.jsonl: has more than 200 emotions"),
+        ("a hundred turns at once", "events.jsonl: has more than 64 turns of one channel at once"),
+        ("a hundred turns in no time", "events.jsonl: has more than 64 turns of one channel at once"),
+        ("three hundred speakers", "events.jsonl: has more than 256 speakers"),
+        ("events.jsonl is huge", "events.jsonl: is larger than 256 MiB, so it is not read"),
+        ("pruned.json is a folder", "pruned.json: cannot be read (Is a directory)"),
+        ("events.jsonl is a pipe", "events.jsonl: is not an ordinary file"),
+        ("events.jsonl links to /dev/zero", "events.jsonl: is a link"),
+        ("audio elsewhere", "stop.json: audio.0.file: "),
+    ],
+)
+def test_what_is_strange_is_named(name, fault, place, monkeypatch, capfd):
+    STRANGE[name](place / "s")
+    code, out, _ = run(monkeypatch, capfd, "sessions", "verify", "s")
+    assert (code, fault in out) == (5, True), out
 
 
 VALUES = [
