@@ -315,11 +315,21 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
         sets: ``section.key=value`` overrides, stronger than either.
 
     Raises:
-        ConfigError: A recorded setting or an override is unknown or bad.
+        ConfigError: A recorded setting or an override is unknown or bad, or the recording names an adapter elsewhere
+            that the current settings do not name: it may be a stranger's.
     """
     values = current.model_dump()
     values |= {section: recorded[section] for section in DECIDING if section in recorded}
-    return _layered(values, _from_command_line(sets))
+    config, trusted = _layered(values, _from_command_line(sets)), current.recognise.adapter
+    if (adapter := config.recognise.adapter) != trusted and not _PLAIN_NAME.fullmatch(adapter):
+        raise ConfigError(
+            f"recognise.adapter: the recording was judged with {adapter!r}; to load that, "
+            f"add --set recognise.adapter={adapter}, or name another one"
+        )
+    return config
+
+
+_PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 _Override = tuple[str, str, str, str]

@@ -188,6 +188,16 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
         load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})
 
 
+@pytest.mark.parametrize("adapter", ["hf:owner/name", "/home/me/adapter", "../adapter", "a/b", "a\\b", ""])
+def test_a_recording_chooses_no_adapter_elsewhere(adapter):
+    recorded = {"recognise": {"adapter": adapter}}
+    with pytest.raises(ConfigError, match=r"recognise\.adapter: .* --set recognise\.adapter="):
+        load_again(Config(), recorded)
+    named = load(None, {}, [f"recognise.adapter={adapter}"])
+    assert load_again(named, recorded).recognise.adapter == adapter
+    assert load_again(Config(), recorded, ["recognise.adapter=default"]).recognise.adapter == "default"
+
+
 def test_a_cameras_password_is_not_written_down():
     config = load(None, {}, ["video.source=rtsp://me:secret@cam.example/live"])
     assert config.video.source == "rtsp://me:secret@cam.example/live"

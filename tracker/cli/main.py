@@ -36,7 +36,7 @@ def _printable_usage() -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
-        error.message = without_controls(error.message)
+        error.message = "\n".join(map(without_controls, error.message.split("\n")))
         raise
 
 
