@@ -9,12 +9,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tracker.bench.bench import BenchOptions, bench, table
 from tracker.bench.soak import MAY_GROW, soak
 from tracker.cli.say import say, say_json
 from tracker.config import Config
 from tracker.errors import ConfigError
+from tracker.sinks.text import printable
 
 
 def measure(
@@ -63,5 +65,5 @@ def _print(found: dict[str, Any], json: bool, shown: Callable[[dict[str, Any]], 
 def _plain(found: dict[str, Any]) -> Table:
     made = Table(show_header=False)
     for name, value in found.items():
-        made.add_row(name.replace("_", " "), "-" if value is None else f"{value}")
+        made.add_row(name.replace("_", " "), Text("-" if value is None else printable(f"{value}")))
     return made
