@@ -16,12 +16,13 @@ of a size that a session may have, and no count in them is without a limit.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 from typing import Annotated, Any, BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from adapters.contract import MOST_LABELS
 from tracker.errors import SessionError
@@ -141,8 +142,10 @@ class StartFile(_File):
         return settings.get(name, default) if isinstance(settings, dict) else default
 
 
-PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""The name of a file in the session's folder, and never a way out of it."""
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError("must be the plain name of a file in the session's folder")
+    return name
 
 
 class AudioTrack(BaseModel):
@@ -151,7 +154,7 @@ class AudioTrack(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     channel: int = Field(ge=0, lt=MOST_CHANNELS)
-    file: PlainName
+    file: Annotated[str, AfterValidator(_plain_name)]
     samples: Count = Field(description="At 16 kHz, silence included.")
     silence: Count = Field(description="Samples of it that stand for lost audio.")
 

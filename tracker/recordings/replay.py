@@ -221,4 +221,5 @@ def _first_fault(error: ValidationError) -> str:
     """The first thing wrong, without the contents."""
     fault = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in fault["loc"])
-    return f"{key}: {fault['msg']}" if key else fault["msg"]
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {said}" if key else said

@@ -301,7 +301,7 @@ def test_a_folder_name_that_no_system_takes_is_one_line(place, monkeypatch, capf
     ("name", "fault"),
     [
         ("a billion channels", "start.json: channels: "),
-        ("month 99", "start.json: started_at: "),
+        ("month 99", "start.json: started_at: month must be in 1..12"),
         ("3000 labels", "start.json: labels: "),
         ("3000 labels of a turn", "events.jsonl: has more than 200 emotions"),
         ("a hundred turns at once", "events.jsonl: has more than 64 turns of one channel at once"),
@@ -311,7 +311,7 @@ def test_a_folder_name_that_no_system_takes_is_one_line(place, monkeypatch, capf
         ("pruned.json is a folder", "pruned.json: cannot be read (Is a directory)"),
         ("events.jsonl is a pipe", "events.jsonl: is not an ordinary file"),
         ("events.jsonl links to /dev/zero", "events.jsonl: is a link"),
-        ("audio elsewhere", "stop.json: audio.0.file: "),
+        ("audio elsewhere", "stop.json: audio.0.file: must be the plain name of a file in the session's folder"),
     ],
 )
 def test_what_is_strange_is_named(name, fault, place, monkeypatch, capfd):
