@@ -119,7 +119,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     format: Format = "emotion-tracker-session/1"
-    session: str = Field(min_length=1)
+    session: str = Field(min_length=1, max_length=200)
 
 
 class StartFile(_File):

@@ -220,6 +220,6 @@ def _read(path: Path, kind: type[F]) -> F:
 def _first_fault(error: ValidationError) -> str:
     """The first thing wrong, without the contents."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
+    key = ".".join(str(part)[:100] for part in fault["loc"])
     said = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {said}" if key else said
