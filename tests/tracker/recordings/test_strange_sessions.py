@@ -33,7 +33,7 @@ from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VIDEO_FILE, VideoWriter, encode_jpeg, recorded_frames
 from tracker.sources.video import RecordedVideo, VideoFrame
 
-FUZZ = int(os.environ.get("EMOTION_TRACKER_FUZZ", "40"))
+FUZZ = int(os.environ.get("EMOTION_TRACKER_FUZZ", "25"))
 LONGEST_S, LONGEST_CPU_S, MOST_BYTES = 120.0, 20.0, 2 << 30
 SECRET = "what lies elsewhere is nobody's business"
 
@@ -236,9 +236,10 @@ STRANGE = {
     **{
         f"{name} is {what}": (lambda s, make=make, name=name: make(s / name))
         for name in EVERY_FILE
-        for what, make in {"a pipe": fifo, "a folder": folder, "deep": deep}.items()
+        for what, make in {"a pipe": fifo, "a folder": folder}.items()
     },
     **{f"{name} is huge": (lambda s, name=name: os.truncate(s / name, 8 << 30)) for name in EVERY_FILE[:4]},
+    **{f"{name} is deep": (lambda s, name=name: deep(s / name)) for name in EVERY_FILE[:4]},
     **{
         f"{name} links to {to}": (lambda s, to=to, name=name: link(s / name, to))
         for name in EVERY_FILE
