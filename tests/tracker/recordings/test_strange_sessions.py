@@ -349,8 +349,9 @@ def spoil_json(document, dice):
             del place[last]
         case 1 if isinstance(place, dict):
             place[dice.choice(["", NASTY, "file"])] = place[last]
-        case _:
-            place[last] = dice.choice(VALUES)
+        case _:  # most often of the same type, so that it is read
+            alike = [value for value in VALUES if type(value) is type(place[last])]
+            place[last] = dice.choice(alike if alike and dice.random() < 0.8 else VALUES)
 
 
 def spoil_bytes(contents, dice):
