@@ -7,7 +7,9 @@ from pathlib import Path
 def main() -> None:
     """Run the command line, unless another package that is imported as ``adapters`` is in the way."""
     import adapters
+    from tracker.runtime.streams import open_standard_streams
 
+    open_standard_streams()
     if adapters.__file__ is None or Path(adapters.__file__).parents[1] != Path(__file__).parents[1]:
         sys.exit(
             "error: another package is imported as adapters, such as AdapterHub's: use an environment for each, "

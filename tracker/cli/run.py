@@ -219,7 +219,7 @@ def _load_models(config: Config, video: bool) -> Models:
 def _shown(name: str, config: Config, options: RunOptions, terminal: Terminal) -> list[Sink]:
     """The sinks that print one session's events."""
     if name and not options.json:
-        return [NamedLines(name, terminal.say)] if config.terminal.enabled else []
+        return [NamedLines(name, terminal.print_line)] if config.terminal.enabled else []
     return shown(config, options, terminal)
 
 

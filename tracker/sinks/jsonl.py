@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, final
@@ -13,6 +11,7 @@ import anyio.to_thread
 
 from tracker.errors import ConfigError, SinkError
 from tracker.events import Event, Preview, to_json
+from tracker.runtime.streams import let_go
 
 
 @final
@@ -40,7 +39,7 @@ class JsonLines:
         try:
             await self._write_all(events)
         except OSError as error:
-            self._let_go()
+            let_go(self._stream)
             if not isinstance(error, BrokenPipeError):
                 raise SinkError(f"the JSON lines cannot be written: {error.strerror}") from error
 
@@ -57,13 +56,6 @@ class JsonLines:
     def _write(self, line: str) -> None:
         self._stream.write(line)
         self._stream.flush()
-
-    def _let_go(self) -> None:
-        """Leave nothing that Python would flush at exit, fail again at, and complain about."""
-        if self._stream is sys.stdout:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
 
 
 class FileLines:

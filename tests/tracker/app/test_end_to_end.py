@@ -199,7 +199,7 @@ def test_no_words_are_made_of_nothing(name, tmp_path):
     assert [event.type for event in done.events] == ["session.started", "session.ended"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_asked_to_stop_it_finishes_what_it_heard(number, tmp_path):
     program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", *KEPT, "--record", "kept", folder=tmp_path)
     program.until("turn.started")
