@@ -129,11 +129,14 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
             metrics[name or prepared.source.name] = session.metrics
             opened.append(session)
             group.start_soon(_pass_on, control, session, name="control")
-            async for _ in session:
-                pass
-            group.cancel_scope.cancel()
+            try:
+                async for _ in session:
+                    pass
+            finally:
+                if session.ended:
+                    summaries.append(to_json(session.ended.session, session.metrics()))
+                group.cancel_scope.cancel()
         assert session.ended
-        summaries.append(to_json(session.ended.session, session.metrics()))
         return session.ended
 
     async def run_each(control: Control) -> list[SessionEnded]:
@@ -143,10 +146,11 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
                     {name: partial(run_one, name, broker) for name in sessions}, control, terminal.say
                 )
 
-    ended = anyio.run(with_signals, run_each, terminal.say)
-    if options.json:
-        print(*summaries, sep="\n", file=sys.stderr)
-    return ended
+    try:
+        return anyio.run(with_signals, run_each, terminal.say)
+    finally:
+        if options.json and summaries:
+            print(*summaries, sep="\n", file=sys.stderr)
 
 
 async def together(

@@ -18,6 +18,7 @@ confirmed. After a power cut the cursor may be older or empty, and up to the who
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -82,11 +83,12 @@ class Spool:
         return Topics(self.entry.base, self.entry.node)
 
     def confirm(self, seq: int) -> None:
-        """Every event up to this one is delivered."""
+        """Every event up to this one is delivered; where that cannot be noted, a later run delivers some again."""
         self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
-        part.write_text(f"{seq}\n")
-        part.replace(self.folder / CURSOR)
+        with contextlib.suppress(OSError):
+            part.write_text(f"{seq}\n")
+            part.replace(self.folder / CURSOR)
 
     def unread(self) -> Iterator[Event]:
         """The events on whole lines of the log that were not read yet, up to its present end.
@@ -123,7 +125,8 @@ class Spool:
         """
         if self._log:
             self._log.close()
-        if complete or not (self.session / EVENTS).exists():
+        events = self.session / EVENTS
+        if complete or not events.exists() or not events.stat().st_size:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
 
@@ -155,9 +158,11 @@ def create_spool(root: Path, name: str, session: Path | None, broker: str, topic
         lock.acquire()
         (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
         return Spool(folder, lock)
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # filelock says by both that nothing can be locked there
+        shutil.rmtree(folder, ignore_errors=True)
+        why = getattr(error, "strerror", None) or "it cannot be locked"
         raise SessionError(
-            f"{folder}: undelivered events cannot be kept there ({error.strerror}); "
+            f"{folder}: undelivered events cannot be kept there ({why}); "
             "set mqtt.outbox_mb = 0 to keep them in memory only"
         ) from error
 
@@ -202,8 +207,8 @@ def _take(folder: Path, broker: str | None) -> Spool | None:
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
-    except (Timeout, OSError):
-        return None  # the process that owns it is still running
+    except (Timeout, OSError, NotImplementedError):
+        return None  # the process that owns it is still running, or nothing can be locked there
     try:
         spool = Spool(folder, lock)
     except (OSError, ValidationError):

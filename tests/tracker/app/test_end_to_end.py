@@ -287,9 +287,13 @@ def test_a_full_disk_costs_the_recording_and_nothing_else(tmp_path):
         time.sleep(0.01)
     (session / "start.json.part").symlink_to("/dev/full")
     done = program.finish()
-    assert done.code == 0
+    assert done.code == 6
     assert isinstance(done.events[-1], SessionEnded)
-    assert "the disk is full; what was recorded is kept" in done.said
+    assert "recorder: start.json in kept cannot be written: the disk is full; what was recorded is kept\n" in done.said
+    assert (
+        "error: kept: the recording is not whole: start.json in kept cannot be written: the disk is full" in done.said
+    )
+    assert len(done.metrics) == 1
 
 
 def test_a_broker_that_is_not_there_is_said_and_waited_for(tmp_path):

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -61,12 +62,56 @@ async def test_a_session_is_a_folder_of_plain_files(tmp_path):
     assert stop["audio"] == [{"channel": 0, "file": "audio-0.flac", "samples": 640, "silence": 0}]
 
 
-async def test_of_two_sessions_that_found_a_folder_empty_only_one_is_recorded_there(tmp_path):
-    events, both = conversation(), [Recorder(tmp_path, {}), Recorder(tmp_path, {})]
-    await both[0].run(given_out(events))
-    with pytest.raises(SinkError, match=r"events\.jsonl in .* cannot be written: File exists"):
-        await both[1].run(given_out(conversation("s-2")))
-    assert list(read_session(tmp_path).events) == events
+async def test_of_two_sessions_that_begin_at_the_same_time_only_one_is_recorded_in_a_folder(tmp_path):
+    first = Recorder(tmp_path, {})
+    with pytest.raises(SessionError, match="is not empty; name a new folder"):
+        Recorder(tmp_path, {})
+    await first.run(given_out(conversation()))
+    assert list(read_session(tmp_path).events) == conversation()
+
+
+async def test_two_sessions_that_both_found_a_folder_empty_do_not_share_it(tmp_path, monkeypatch):
+    Recorder(tmp_path, {})._log.close()
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(()))
+    first = Recorder(tmp_path, {})
+    with pytest.raises(SessionError, match="is not empty; name a new folder"):
+        Recorder(tmp_path, {})
+    await first.run(given_out(conversation()))
+
+
+def test_a_session_that_never_begins_leaves_its_folder_as_it_was(tmp_path):
+    recorder = Recorder(tmp_path, {})
+    assert os.listdir(tmp_path) == ["events.jsonl"]
+    del recorder
+    assert os.listdir(tmp_path) == []
+
+
+def fsync_fails(monkeypatch, number: int) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+async def test_a_file_system_that_cannot_sync_is_good_enough(tmp_path, monkeypatch, number):
+    fsync_fails(monkeypatch, number)
+    recorder = await record(tmp_path, conversation())
+    assert recorder.fault == ""
+    assert read_session(tmp_path).stop
+
+
+async def test_a_disk_that_fails_to_sync_is_said(tmp_path, monkeypatch):
+    fsync_fails(monkeypatch, errno.EIO)
+    recorder = Recorder(tmp_path, {})
+    with pytest.raises(SinkError, match="Input/output error; what was recorded is kept") as failed:
+        await recorder.run(given_out(conversation()))
+    assert recorder.fault == str(failed.value)
+
+
+async def test_a_recording_without_an_end_is_not_whole(tmp_path):
+    recorder = await record(tmp_path, conversation()[:-1])
+    assert recorder.fault == "its end could not be written in time"
 
 
 @settings(deadline=None, max_examples=25)
@@ -131,8 +176,8 @@ async def test_a_folder_that_holds_something_is_refused(tmp_path):
 
 
 async def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("tracker.recordings.recorder._claim", lambda _: io.FileIO("/dev/full", "a"))
     recorder = Recorder(tmp_path, {})
-    monkeypatch.setattr("tracker.recordings.recorder._open", lambda _: io.FileIO("/dev/full", "a"))
     with pytest.raises(SinkError, match=r"events.jsonl in .* cannot be written: the disk is full; what was recorded"):
         await recorder.run(given_out(conversation()))
     assert (tmp_path / "start.json").is_file()
@@ -146,6 +191,7 @@ async def test_a_full_disk_under_the_audio_leaves_the_events_whole(tmp_path, mon
         await recorder.record_audio(given_out(_onto_full_disk(tmp_path)))
     await recorder.run(given_out(events))
     assert list(read_session(tmp_path).events) == events
+    assert "the disk is full" in recorder.fault
 
 
 class _Full:
