@@ -1,5 +1,6 @@
 """The program: ``tracker``, or ``python -m tracker``."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,8 +17,15 @@ def main() -> None:
             "or pip uninstall adapters and install emotion-tracker again with --force-reinstall"
         )
     from tracker.cli.main import main
+    from tracker.runtime.threads import stuck
 
-    main()
+    try:
+        main()
+    except SystemExit as ended:
+        if stuck():
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 0)
+        raise
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ confirmed. After a power cut the cursor may be older or empty, and up to the who
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -66,7 +67,7 @@ class Spool:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
-        self.entry = Entry.model_validate_json((folder / ENTRY).read_bytes())
+        self.entry = Entry.model_validate(json.loads((folder / ENTRY).read_bytes()))
         self.confirmed = _cursor(folder / CURSOR)
         self._lock = lock
         self._log: BinaryIO | None = None
@@ -156,7 +157,7 @@ def create_spool(root: Path, name: str, session: Path | None, broker: str, topic
         folder.mkdir(mode=0o700, parents=True)
         lock = FileLock(folder / LOCK, blocking=False)
         lock.acquire()
-        (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
+        (folder / ENTRY).write_text(json.dumps(entry.model_dump(), indent=2) + "\n")  # a path need not be Unicode
         return Spool(folder, lock)
     except (OSError, NotImplementedError) as error:  # filelock says by both that nothing can be locked there
         shutil.rmtree(folder, ignore_errors=True)
@@ -211,7 +212,7 @@ def _take(folder: Path, broker: str | None) -> Spool | None:
         return None  # the process that owns it is still running, or nothing can be locked there
     try:
         spool = Spool(folder, lock)
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         spool = None
     if spool and broker in (None, spool.entry.broker):
         return spool

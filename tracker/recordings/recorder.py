@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import weakref
 from collections.abc import AsyncIterable, Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
 from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile, sync
 from tracker.recordings.tracks import AudioTracks
+from tracker.runtime.unicode import as_unicode
 from tracker.sources.media import AudioChunk
 
 T = TypeVar("T")
@@ -47,7 +49,7 @@ class Recorder:
         self._log = _claim(folder)
         self._unclaim = weakref.finalize(self, _unclaim, self._log, folder / EVENTS)  # where it is never run
         self.folder = folder
-        self._config = dict(config)
+        self._config = json.loads(as_unicode(json.dumps(dict(config), ensure_ascii=False)))
         self._text = text
         self._tracks = AudioTracks(folder)
         self._audio_over = anyio.Event()

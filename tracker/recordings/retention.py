@@ -149,7 +149,7 @@ def _audio_faults(stored: StoredSession, session: RecordedSession) -> Iterator[s
     files = {*wanted, *(file.name for file in stored.folder.glob(_FILES["audio"]))}
     for name in sorted(files):
         try:
-            info = soundfile.info(stored.folder / name)
+            info = soundfile.info(os.fsencode(stored.folder / name))
         except soundfile.LibsndfileError:
             if session.stop or (stored.folder / name).stat().st_size > _HEADER:
                 yield f"{name}: cannot be read"

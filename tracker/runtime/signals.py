@@ -1,7 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first one drains, the next one ends at once.
 
 A terminal that is closed may send SIGHUP twice, from the shell and from the system, so SIGHUP only ever drains. A
-program that was started with SIGHUP ignored, by nohup, goes on.
+program that was started with SIGHUP ignored, by nohup, goes on. The third one does what the system does with it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ async def with_signals(work: Callable[[Control], Awaitable[T]], report: Callable
                     report("finishing what was heard; Ctrl-C again ends at once")
                 if number != signal.SIGHUP or not control.drained.is_set():
                     control.stop()
+                if control.aborted.is_set():
+                    return  # what hangs nevertheless is left to the system
 
     async with anyio.create_task_group() as group:
         await group.start(obey, name="signals")

@@ -17,16 +17,21 @@ def open_standard_streams() -> None:
     A program that is started without one of them would get its number for the next file that it opens, and write into
     that file what was meant for the stream. So /dev/null takes its place, opened such that reading standard input and
     writing standard output fail, as they do on a closed stream. What cannot be written to standard error is dropped:
-    nobody could be told. Characters that standard output cannot show are replaced.
+    nobody could be told. Characters that standard output cannot show are replaced. A stream that this process has
+    redirected by itself is left as it is.
     """
     for descriptor, name, mode in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
             os.open(os.devnull, mode)  # the lowest free number, which is this one
-            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
-    out = io.BufferedWriter(_Output(1, "w", closefd=False))
-    sys.stdout = io.TextIOWrapper(out, sys.stdout.encoding, "replace", line_buffering=sys.stdout.isatty())
-    messages = io.BufferedWriter(_Messages(2, "w", closefd=False))
-    sys.stderr = io.TextIOWrapper(messages, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+            opened = open(descriptor, "w" if descriptor else "r", closefd=False)  # noqa: SIM115
+            for stream in (name, f"__{name}__"):
+                setattr(sys, stream, opened)
+    if sys.stdout is sys.__stdout__:
+        out = io.BufferedWriter(_Output(1, "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(out, sys.stdout.encoding, "replace", line_buffering=sys.stdout.isatty())
+    if sys.stderr is sys.__stderr__:
+        messages = io.BufferedWriter(_Messages(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(messages, sys.stderr.encoding, "backslashreplace", line_buffering=True)
 
 
 def let_go(stream: IO[str]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, final
 
+import anyio
 import anyio.to_thread
 
 from tracker.errors import ConfigError, SinkError
@@ -71,16 +74,36 @@ class FileLines:
         self._path = path
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Write every event.
+        """Write every event; into a pipe once somebody reads it.
 
         Raises:
             SinkError: The file cannot be opened or written.
         """
         try:
-            with self._path.open("a", encoding="utf-8") as stream:
+            while (stream := _open(self._path)) is None:  # noqa: ASYNC110  # nobody says when a reader comes
+                await anyio.sleep(_POLL_S)
+            with stream:
                 await JsonLines(stream).run(events)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+_POLL_S = 0.1
+
+
+def _open(path: Path) -> TextIO | None:
+    """The file, to append to it; None where it is a pipe that nobody reads yet.
+
+    Opened as usual, a pipe would wait for its reader, and everything else with it.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO and path.is_fifo():
+            return None
+        raise
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "w", encoding="utf-8")
 
 
 def to_file(settings: Mapping[str, Any]) -> FileLines:

@@ -1,10 +1,10 @@
 """The whole program on real sound, with real models and a real broker."""
 
+import os
 import signal
 import time
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -297,9 +297,13 @@ def test_a_full_disk_costs_the_recording_and_nothing_else(tmp_path):
 
 
 def test_a_broker_that_is_not_there_is_said_and_waited_for(tmp_path):
-    sound = Path("sound.wav")
-    soundfile.write(tmp_path / sound, np.zeros(1600, np.float32), 16_000)
-    done = tracker("run", str(sound), "--pace", "fast", "--json", "--mqtt", "mqtt://127.0.0.1:1", folder=tmp_path)
+    name = os.fsdecode(b"entrevue_\xe9t\xe9.wav")  # is not UTF-8
+    with (tmp_path / name).open("wb") as sound:
+        soundfile.write(sound, np.zeros(1600, np.float32), 16_000, format="WAV")
+    where = ("--mqtt", "mqtt://127.0.0.1:1", "--record", f"{name}.kept")
+    done = tracker("run", name, "--pace", "fast", "--json", *where, folder=tmp_path)
     assert (done.code, done.last.outcome) == (0, "completed")
+    assert done.events[0].source == "entrevue_\ufffdt\ufffd.wav"
+    assert list(read_session(tmp_path / f"{name}.kept").events) == done.events
     assert "cannot be reached (Connection refused); trying again, messages are kept" in done.said
     assert "6 could not be delivered; the next run, or tracker sessions flush, delivers them" in done.said

@@ -172,6 +172,16 @@ async def test_without_the_broker_the_log_goes_on(tmp_path):
     assert said == ["mqtt: the disk is full"]
 
 
+def test_the_recording_that_is_delivered_need_not_have_a_unicode_name(tmp_path):
+    session = tmp_path / os.fsdecode(b"gard\xe9")
+    write(session, conversation())
+    create_spool(tmp_path / "outbox", "one", session, BROKER, TOPICS).close(complete=False)
+    (left,) = leftover_spools(tmp_path / "outbox")
+    assert left.session == session
+    assert list(left.unread()) == conversation()
+    left.close(complete=True)
+
+
 def test_a_disk_that_is_full_keeps_no_cursor_and_stops_nothing(tmp_path):
     spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
     (spool.folder / "cursor.part").symlink_to("/dev/full")

@@ -19,8 +19,11 @@ from hypothesis import strategies as st
 from tests.support.sessions import conversation, given_out, sessions
 from tracker.errors import SessionError, SinkError
 from tracker.events import to_json
+from tracker.recordings.exports.write import export_session
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
+from tracker.recordings.report.write import write_report
+from tracker.recordings.retention import find_sessions, verify
 from tracker.recordings.tracks import alignment
 from tracker.sources.files import FileSource
 from tracker.sources.media import AudioChunk
@@ -146,6 +149,22 @@ def test_a_samples_place_in_the_file_is_its_media_time(gaps_and_lengths, channel
         for chunk in chunks:
             expected[chunk.start : chunk.start + len(chunk.samples)] = to_pcm16(chunk.samples)
         assert np.array_equal(samples, expected)
+
+
+async def test_folders_and_settings_need_not_be_unicode(tmp_path):
+    name = os.fsdecode(b"gard\xe9")
+    recorder = Recorder(tmp_path / name, {"session": {"notice": name}})
+    await recorder.record_audio(given_out([ramp(0, 32_000)]))
+    await recorder.run(given_out(conversation()))
+    session = read_session(tmp_path / name)
+    assert session.start.config == {"session": {"notice": "gard\ufffd"}}
+    (found,) = find_sessions(tmp_path)
+    assert verify(found) == []
+    for kind in ("eaf", "vtt"):
+        export_session(tmp_path / name, kind, tmp_path / f"{name}.{kind}")
+    assert "./gard%E9/audio-0.flac" in (tmp_path / f"{name}.eaf").read_text()
+    write_report(tmp_path / name, tmp_path / f"{name}.html", None, audio=True)
+    assert "data:audio/" in (tmp_path / f"{name}.html").read_text()
 
 
 async def test_a_channel_without_a_sample_has_no_file(tmp_path):

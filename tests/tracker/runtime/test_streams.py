@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tests.support import TOP
 from tests.support.sessions import conversation
 from tests.tracker.cli.test_main import keep
+from tracker.runtime.threads import stuck
 
 REPLAY = "replay session --speed max --mqtt off"
 NOTICE = "session: the recording was cut off; what there is follows\n"
@@ -50,7 +52,6 @@ def session(tmp_path):
             "error: standard output cannot be written: No space left on device\n",
         ),
         ("export session --format vtt", "| true", 1, ""),
-        ("run -", "<&- >&- 2>&-", 3, ""),
     ],
 )
 def test_a_stream_that_cannot_be_used_costs_what_goes_there_and_nothing_else(session, words, streams, code, said):
@@ -73,3 +74,13 @@ def test_no_file_takes_the_place_of_a_closed_stream(tmp_path):
     line = '"$0" -W error -c "$1" <&- >&- 2>&-'
     subprocess.run(["bash", "-c", line, sys.executable, OPENS], cwd=tmp_path, env={"PYTHONPATH": str(TOP)}, check=True)
     assert (tmp_path / "events").read_text() == "3\n"
+
+
+def test_a_thread_that_does_not_end_is_noticed():
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    assert stuck(within_s=0.01)
+    release.set()
+    thread.join()
+    assert not stuck(within_s=20)

@@ -80,4 +80,4 @@ def _url(path: Path, relative_to: Path) -> str:
         way = os.path.relpath(path, relative_to)
     except ValueError:  # on another drive of Windows
         return path.resolve().as_uri()
-    return "./" + quote(Path(way).as_posix())
+    return "./" + quote(os.fsencode(Path(way).as_posix()))  # the bytes of its name: it need not be Unicode
