@@ -26,12 +26,12 @@ def open_standard_streams() -> None:
             opened = open(descriptor, "w" if descriptor else "r", closefd=False)  # noqa: SIM115
             for stream in (name, f"__{name}__"):
                 setattr(sys, stream, opened)
-    if sys.stdout is sys.__stdout__:
-        out = io.BufferedWriter(_Output(1, "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(out, sys.stdout.encoding, "replace", line_buffering=sys.stdout.isatty())
-    if sys.stderr is sys.__stderr__:
-        messages = io.BufferedWriter(_Messages(2, "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(messages, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    if (out := sys.__stdout__) and sys.stdout is out:
+        written = io.BufferedWriter(_Output(1, "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(written, out.encoding, "replace", line_buffering=out.isatty())
+    if (messages := sys.__stderr__) and sys.stderr is messages:
+        told = io.BufferedWriter(_Messages(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(told, messages.encoding, "backslashreplace", line_buffering=True)
 
 
 def let_go(stream: IO[str]) -> None:
