@@ -15,6 +15,7 @@ of a size that a session may have, and no count in them is without a limit.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -95,14 +96,30 @@ class RecordedFile:
         with part.open("xb") as file:
             file.write(contents)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         part.replace(self.path)
         if os.name == "posix":  # elsewhere a folder cannot be opened, nor need it be
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
+                sync(folder)
             finally:
                 os.close(folder)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until a file or a folder is on the disk; some file systems, such as CIFS and sshfs, cannot tell.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def audio_file(channel: int) -> str:

@@ -86,13 +86,18 @@ def find_sessions(place: Path) -> Iterator[StoredSession]:
     """
     if not isdir(place):
         raise SessionError(f"{place}: there is no such folder")
-    folders = [place] if lexists(place / START) else sorted(one.parent for one in place.glob(f"*/{START}"))
+    folders = [place] if _holds_session(place) else sorted(filter(_holds_session, place.iterdir()))
     for folder in folders:
         size = sum(file.lstat().st_size for file in folder.iterdir() if RecordedFile(file).kept)
         try:
             yield StoredSession(folder, read_session(folder), "", size, pruned_kinds(folder))
         except SessionError as error:
             yield StoredSession(folder, None, str(error), size, ())
+
+
+def _holds_session(folder: Path) -> bool:
+    """Whether a session was recorded there, or was about to be."""
+    return any(lexists(folder / name) for name in (START, EVENTS, STOP))
 
 
 def pruned_kinds(folder: Path) -> tuple[Kind, ...]:

@@ -191,6 +191,6 @@ async def test_the_dashboard_draws_no_foreign_control_character(monkeypatch):
 async def test_the_lines_of_several_sessions_carry_their_names_without_control_characters():
     printed = io.StringIO()
     terminal = Terminal(Console(file=printed, width=400), FakeClock(), 30)
-    await NamedLines(NASTY, terminal.say).run(given_out(hostile_events()))
+    await NamedLines(NASTY, terminal.print_line).run(given_out(hostile_events()))
     assert "gnp" in printed.getvalue()
     assert not CONTROLS.search(printed.getvalue())
