@@ -218,8 +218,8 @@ def _read(path: Path, kind: type[F]) -> F:
 
 
 def _first_fault(error: ValidationError) -> str:
-    """The first thing wrong, without the contents."""
+    """The first thing wrong, without the contents; names in it are cut, since they may be of any length."""
     fault = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part)[:100] for part in fault["loc"])
-    said = fault["msg"].removeprefix("Value error, ")
+    said = fault["msg"].removeprefix("Value error, ")[:300]
     return f"{key}: {said}" if key else said

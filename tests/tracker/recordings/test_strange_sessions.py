@@ -270,6 +270,7 @@ STRANGE = {
     "a hundred turns in no time": lambda s: other_events(s, [(1, 1, "Speaker 1")] * 100),
     "three hundred speakers": lambda s: other_events(s, [(at, at + 1, f"Speaker {at}") for at in range(300)]),
     "a name without an end": lambda s: change_event(s, 2, {"probabilities": {"x" * 100_000: 2}}),
+    "a kind without an end": lambda s: change_event(s, 2, {"type": "x" * 100_000}),
     "an id without an end": lambda s: change(s / START, lambda it: it.update(session="x" * 100_000)),
     "an event of another session": lambda s: change_event(s, 2, {"session": NASTY}),
 }  # fmt: skip
