@@ -21,6 +21,7 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
+from tracker.runtime.streams import STANDARD_OUTPUT
 from tracker.sinks.text import clock_time, header, outcome, printable, skip_reason, transcript
 
 
@@ -61,7 +62,7 @@ def ending_unread() -> Iterator[None]:
     except BrokenPipeError:
         return
     except OSError as error:
-        raise SinkError(f"cannot be written: {error.strerror}; the session goes on") from error
+        raise SinkError(f"{STANDARD_OUTPUT} cannot be written: {error.strerror}") from error
 
 
 async def print_lines(events: AsyncIterable[Event], print_line: Callable[[str], None]) -> None:

@@ -35,12 +35,12 @@ def session(tmp_path):
     [
         (REPLAY, "| head -n 1", 0, ""),
         (f"{REPLAY} --json", "2>&1 | true", 0, ""),
-        (REPLAY, ">&-", 0, NOTICE + "terminal: cannot be written: Bad file descriptor; the session goes on\n"),
+        (REPLAY, ">&-", 0, NOTICE + "terminal: standard output cannot be written: Bad file descriptor\n"),
         (
             REPLAY,
             ">/dev/full",
             0,
-            NOTICE + "terminal: cannot be written: No space left on device; the session goes on\n",
+            NOTICE + "terminal: standard output cannot be written: No space left on device\n",
         ),
         (REPLAY, "<&- >&- 2>&-", 0, ""),
         ("schema", ">&-", 6, "error: standard output cannot be written: Bad file descriptor\n"),
