@@ -14,6 +14,9 @@ Image = UInt8[np.ndarray, "height width 3"]
 OpenCV = Any
 """The module cv2, which is loaded only where there is video."""
 
+MOST_PIXELS = 8192 * 4352
+"""In a picture: what cameras make at most. Larger ones take gigabytes."""
+
 _URLS = ("http://", "https://", "rtsp://", "rtsps://")
 
 
