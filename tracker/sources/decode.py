@@ -118,7 +118,7 @@ def open_media(file: BinaryIO, formats: str = FORMATS) -> InputContainer:
     return container
 
 
-def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+def _refuse_to_open(*_: object) -> BinaryIO:
     raise PermissionError(errno.EPERM, "names another file, which is not opened")
 
 
@@ -149,7 +149,7 @@ class Decoder:
             raise SourceError(f"{path}: is not a media file that can be read ({_reason(error)})") from error
         streams = [stream for stream in self._container.streams.audio if stream.codec_context]
         best = self._container.streams.best("audio")
-        chosen = streams[track - 1 : track] if track else [stream for stream in streams if stream == best] or streams[:1]
+        chosen = streams[track - 1 : track] if track else sorted(streams, key=lambda stream: stream != best)[:1]
         if not chosen:
             kinds = sorted({str(stream.type) for stream in self._container.streams})
             self.close()

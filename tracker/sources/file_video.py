@@ -16,7 +16,7 @@ from tracker.sources.video import MOST_PIXELS, Image, VideoFrame
 
 log = logging.getLogger(__name__)
 
-_DAMAGED = f"some of the pictures are damaged, or larger than {MOST_PIXELS / 1e6:.0f} megapixels: they are not looked at"
+_DAMAGED = f"pictures were passed over: they are damaged, or larger than {MOST_PIXELS / 1e6:.0f} megapixels"
 _LONGEST_SIDE = 960  # pixels; larger frames are shrunk while their colours are converted
 
 

@@ -80,7 +80,7 @@ class FileSource:
         with await to_thread.run_sync(self._open_file, self._path, limiter=self._thread) as file:
             decoder = await to_thread.run_sync(self._decoder, file, limiter=self._thread)
             try:
-                if self._mode == "separate" and not self._track and decoder.tracks > 1:
+                if self._mode == "separate" and decoder.tracks > 1 and not self._track:
                     opening = self._open_tracks(decoder.tracks)
                 else:
                     opening = self._open_track(decoder)
