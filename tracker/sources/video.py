@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,7 @@ def parse_camera(text: str) -> CameraName:
     """
     if text.isdecimal():
         return CameraName(int(text))
-    if text.startswith((*_URLS, "/dev/video")):
+    if text.startswith(_URLS) or re.fullmatch(r"/dev/video\d+", text):
         return CameraName(text)
     raise ValueError('must be "", "auto", a device\'s index, /dev/videoN, or an http, https, rtsp or rtsps URL')
 
