@@ -95,7 +95,9 @@ def recorded_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
             with open_media(file, "matroska") as container:
                 for packet in container.demux(video=0):
                     image = decode_jpeg(bytes(packet), cv2) if packet.pts is not None and packet.size else None
-                    if image is not None and packet.pts is not None and packet.time_base is not None:
+                    if image is None or max(image.shape[:2]) > _LONGEST_SIDE:
+                        continue  # no recording of ours has it
+                    if packet.pts is not None and packet.time_base is not None:
                         at_ms = round(packet.pts * packet.time_base * 1000)
                         yield VideoFrame(at_ms * NS_PER_MS, image, bytes(packet))
         except (av.FFmpegError, OSError, ValueError, IndexError):
