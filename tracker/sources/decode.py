@@ -11,6 +11,7 @@ or joined file: samples then follow each other, as they do in formats without ti
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import os
@@ -43,6 +44,12 @@ RATES_HZ = range(4000, 1_000_000)
 MOST_CHANNELS = 64
 """In a file; each is a speaker of its own where channels are kept separate."""
 
+MOST_SAMPLES = 1 << 22
+"""In a packet, all channels together. Lossless codecs put up to a second into one."""
+
+MOST_MEMORY = 1 << 27
+"""Bytes that FFmpeg takes at once, in the whole process: an index of 24 h of film, a picture of `MOST_PIXELS`."""
+
 FORMATS = (
     "aac,ac3,aiff,alaw,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dss,dts,dv,eac3,flac,flv,g722,g726,gsm,iff,ircam,loas,"
     "matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mulaw,mxf,nistsphere,nut,ogg,oma,rm,sln,sox,tak,truehd,tta,voc,"
@@ -55,6 +62,9 @@ _SHORT_S = 1.0  # a stated length may be an estimate, so its lack is worth a war
 _LOST_END_S = 0.5  # a damaged last packet or two is the ordinary end of an interrupted recording
 
 log = logging.getLogger(__name__)
+
+# PyAV has no name for it. A header may claim billions of samples, and FFmpeg would make room for each.
+ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MOST_MEMORY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +120,12 @@ def open_media(file: BinaryIO, formats: str = FORMATS) -> InputContainer:
     Raises:
         FFmpegError, OSError, ValueError: It is not media of these formats.
     """
-    options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)}
+    limits = {"max_pixels": str(MOST_PIXELS), "max_samples": str(MOST_SAMPLES)}
+    options = {"format_whitelist": formats, "protocol_whitelist": "none"} | limits
     container = av.open(file, "r", metadata_errors="replace", options=options, io_open=_refuse_to_open)
-    for stream in container.streams.video:
+    for stream in container.streams:
         if stream.codec_context:
-            stream.codec_context.options = {"max_pixels": options["max_pixels"]}
+            stream.codec_context.options = limits
     return container
 
 
@@ -174,14 +185,10 @@ class Decoder:
         """
         origin_s = (self._container.start_time or 0) / av.time_base
         at_s = 0.0
-        for frame in self._frames():
+        for frame, values in self._frames():
             if at_s > LONGEST_S:
                 self.lost = SourceLost(f"{self._path}: is longer than {LONGEST_S / 3600:.0f} h; cut it into parts")
                 return
-            if unusable := _unusable(frame):
-                self.lost = SourceLost(f"{self._path}: {unusable}")
-                return
-            values = _values(frame)
             stamp_s = at_s if frame.time is None else frame.time - origin_s
             gap_s = stamp_s - at_s
             if JITTER_S < gap_s <= LONGEST_GAP_S:
@@ -193,23 +200,27 @@ class Decoder:
             at_s += len(values) / frame.sample_rate
             yield DecodedSamples(frame.sample_rate, values)
         stated_s = (self._container.duration or 0) / av.time_base
-        if stated_s > at_s + _SHORT_S:
+        if not self.lost and stated_s > at_s + _SHORT_S:
             log.warning("file ends before its stated length", extra={"stated_s": stated_s, "decoded_s": at_s})
 
-    def _frames(self) -> Iterator[AudioFrame]:
+    def _frames(self) -> Iterator[tuple[AudioFrame, Shaped[np.ndarray, "frames channels"]]]:
         decoded_s = lost_s = 0.0
         try:
             for packet in self._container.demux(self._stream):
                 length_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
                 try:
                     frames = packet.decode()
-                except av.FFmpegError:
+                    if unusable := next(filter(None, map(_unusable, frames)), ""):
+                        self.lost = SourceLost(f"{self._path}: {unusable}")
+                        return
+                    decoded = [(frame, _values(frame)) for frame in frames]
+                except (av.FFmpegError, ValueError):
                     self.damaged += 1
                     lost_s += length_s
                     continue
-                for frame in frames:
+                for frame, values in decoded:
                     decoded_s, lost_s = decoded_s + frame.samples / frame.sample_rate, 0.0
-                    yield frame
+                    yield frame, values
         except (av.FFmpegError, OSError) as error:
             self.lost = SourceLost(f"{self._path}: cannot be read after {decoded_s:.1f} s ({_reason(error)})")
         if self.damaged:

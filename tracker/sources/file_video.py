@@ -88,7 +88,7 @@ def _decoded(path: str) -> Iterator[tuple[int, Decoded]]:
 
 def _stream(container: av.container.InputContainer) -> VideoStream | None:
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
     return None
 

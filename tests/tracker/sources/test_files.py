@@ -1,6 +1,8 @@
 import logging
 import os
 import struct
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.support import TOP
 from tests.support.recordings import CODECS, hear, joined, pitch, tone, write
 from tracker.errors import SourceError, SourceLost
 from tracker.sources.files import FileSource
@@ -261,6 +264,47 @@ async def test_a_file_that_stands_for_days_ends_where_it_says(tmp_path, monkeypa
     assert str(error) == f"{path}: is longer than 1 h; cut it into parts"
     assert isinstance(error, SourceLost)
     assert len(joined(chunks)) / RATE_HZ == pytest.approx(3600, abs=1)
+
+
+def with_samples(boxes, count):
+    """The boxes of an MP4 file, whose index claims so many samples of one byte."""
+    claimed = {
+        b"stsz": struct.pack(">III", 0, 1, count),
+        b"stsc": struct.pack(">IIIII", 0, 1, 1, count, 1),
+        b"stts": struct.pack(">IIII", 0, 1, count, 1024),
+    }
+    at, changed = 0, b""
+    while at + 8 <= len(boxes):
+        size, kind = struct.unpack_from(">I4s", boxes, at)
+        inside, at = boxes[at + 8 : at + size], at + size
+        if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            inside = with_samples(inside, count)
+        inside = claimed.get(kind, inside)
+        changed += struct.pack(">I4s", 8 + len(inside), kind) + inside
+    return changed
+
+
+_MEMORY_OF = """
+import resource, sys
+from tracker.errors import SourceError
+from tracker.sources.files import FileSource
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    FileSource(sys.argv[1]).check()
+except SourceError:
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_an_index_that_claims_millions_of_samples_takes_no_memory(tmp_path):
+    """A gigabyte without a limit. In a process of its own, whose memory nothing else has grown."""
+    path = write(tmp_path / "a.mp4", tone(440, RATE_HZ, 1)[:, None], RATE_HZ)
+    path.write_bytes(with_samples(path.read_bytes(), 30_000_000))
+    command = [sys.executable, "-c", _MEMORY_OF, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(TOP)}
+    )
+    assert int(done.stdout) < 200  # MiB
 
 
 async def test_a_change_of_the_number_of_channels_ends_separate_channels(tmp_path):

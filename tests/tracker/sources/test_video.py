@@ -89,6 +89,16 @@ def test_what_has_a_picture(flash, tmp_path):
     assert list(file_frames(str(damaged), 5.0)) == []  # its index was at its end
 
 
+def test_a_picture_that_nothing_can_decode_is_none(flash, tmp_path):
+    path = tmp_path / "unknown.mkv"
+    ffmpeg("-i", str(flash), "-c:v", "mjpeg", "-c:a", "copy", str(path))
+    assert has_video(str(path))
+    path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_MJPEX"))
+    assert not has_video(str(path))
+    assert list(file_frames(str(path), 5.0)) == []
+    FileSource(str(path)).check()
+
+
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
