@@ -10,7 +10,7 @@ CONTAINER = 16
 """Bytes in which a container shows."""
 
 ENOUGH = 1 << 14
-"""Bytes in which a stream of frames, or text, shows."""
+"""Bytes in which a stream of frames, text, or the order of an MP4 file shows."""
 
 _AT_START = (
     *(b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b"caff", b".snd", b"#!AMR", b"FLV\x01"),
@@ -39,13 +39,24 @@ _HZ = (44100, 48000, 32000)
 
 
 def undecided(head: bytes) -> bool:
-    """Whether what begins so may be a stream of frames, or text, so that `ENOUGH` bytes are needed to tell."""
-    return head[:1] == b"\x47" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0") or _is_text(head)
+    """Whether what begins so may be a stream of frames, text or MP4, so that `ENOUGH` bytes are needed to tell."""
+    frames = head[:1] == b"\x47" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+    return frames or head[4:8] in _MP4_BOXES or _is_text(head)
 
 
 def is_media(head: bytes) -> bool:
     """Whether what begins so is a media file."""
     return head.startswith(_AT_START) or head[4:8] in _MP4_BOXES or _is_transport_stream(head) or _is_frames(head)
+
+
+def index_is_last(head: bytes) -> bool:
+    """Whether it is an MP4 file whose sound comes before the index, without which nothing of it can be decoded."""
+    at = 0
+    while at + 8 <= len(head) and (kind := head[at + 4 : at + 8]) in _MP4_BOXES and kind != b"moov":
+        if kind == b"mdat":
+            return True
+        at += max(8, int.from_bytes(head[at : at + 4], "big"))
+    return False
 
 
 def other_kind(head: bytes) -> str:

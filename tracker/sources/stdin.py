@@ -1,8 +1,8 @@
 """Sound from another program on standard input: signed 16-bit little-endian samples, channels interleaved.
 
-A media file is read, too, as far as its format can be read without going back. The pipe blocks the writer while nothing
-reads it, so that nothing is lost and nothing piles up. Raw samples need no thread that waits: the
-event loop watches the pipe or socket, so that stopping works while the other program is silent.
+A media file is read, too, as it comes; an MP4 file whose index is last is first read to its end. The pipe blocks the
+writer while nothing reads it, so that nothing is lost and nothing piles up. The event loop watches the pipe or socket,
+also where a decoder in a thread waits for it, so that stopping works while the other program is silent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, BinaryIO, cast
@@ -23,7 +25,7 @@ from tracker.errors import SourceError
 from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.sources.resample import ChannelMode, Chunker, Converter
-from tracker.sources.signatures import CONTAINER, ENOUGH, is_media, other_kind, undecided
+from tracker.sources.signatures import CONTAINER, ENOUGH, index_is_last, is_media, other_kind, undecided
 
 _WIDTH = 2  # bytes of one sample
 _MOST = 1 << 16  # bytes read at once: the capacity of a pipe, 2 s at 16 kHz mono
@@ -125,7 +127,7 @@ class StdinSource:
             try:
                 chunks = await stack.enter_async_context(self._media.open())
             except SourceError as error:
-                raise SourceError(f"{error}; some formats cannot be read from a pipe: name the file instead") from error
+                raise SourceError(f"{error}; if it can be played as a file, name that instead") from error
             for remark in self._media.remarks:
                 log.warning("-: %s", remark)
             if (found := self._media.channels) != self.channels:
@@ -134,7 +136,13 @@ class StdinSource:
                 yield chunk
 
     def _piped(self, _: str) -> BinaryIO:
-        return cast(BinaryIO, _Pipe(self._head, self._read))
+        pipe = cast(BinaryIO, _Pipe(self._head, self._read))
+        if not index_is_last(self._head):
+            return pipe
+        file = tempfile.TemporaryFile()  # noqa: SIM115  (handed to the caller)
+        shutil.copyfileobj(pipe, file)
+        file.seek(0)
+        return cast(BinaryIO, file)
 
     async def _read(self) -> bytes:
         """The next bytes; none at the end or once stopped."""
