@@ -130,7 +130,7 @@ class FileSource:
                     return
                 yield chunk
             batch = await self._next(chunks)
-        if decoder.lost:
+        if decoder.lost and not self._stopped:
             raise decoder.lost
 
     async def _next(self, chunks: Iterator[AudioChunk]) -> list[AudioChunk]:

@@ -127,6 +127,8 @@ class StdinSource:
             try:
                 chunks = await stack.enter_async_context(self._media.open())
             except SourceError as error:
+                if self._stopped:
+                    return
                 raise SourceError(f"{error}; if it can be played as a file, name that instead") from error
             for remark in self._media.remarks:
                 log.warning("-: %s", remark)

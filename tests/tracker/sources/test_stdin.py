@@ -7,7 +7,7 @@ import anyio
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.recordings import CODECS, hear, joined, pitch, tone, write
@@ -42,6 +42,7 @@ def pipe():
         yield reader, writer
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 3000),
     lengths=st.lists(st.integers(1, 999), max_size=20),
@@ -210,6 +211,26 @@ async def test_a_piped_media_file_can_be_left_while_the_other_program_is_silent(
                 else:
                     group.cancel_scope.cancel()
     assert 50 <= len(heard) < 150
+
+
+@pytest.mark.parametrize("count", [3, 100, 2000])
+async def test_a_piped_media_file_can_be_stopped_before_anything_of_it_is_heard(tmp_path, count):
+    data = write(tmp_path / "a.mp3", tone(440, RATE_HZ, 5)[:, None], RATE_HZ).read_bytes()
+    heard = []
+    with pipe() as (reader, writer):
+        source = StdinSource(reader)
+
+        async def listen():
+            heard.append(await hear(source))
+
+        writer.write(data[:count])
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(listen)
+                await anyio.wait_all_tasks_blocked()
+                source.stop()
+    ((_, error),) = heard
+    assert error is None
 
 
 class Broken(io.BytesIO):
