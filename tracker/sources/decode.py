@@ -148,6 +148,7 @@ class Decoder:
     Attributes:
         tracks: How many audio streams there are.
         track: Which one is decoded, from 1.
+        stated_s: The file's length, as it states or as it is estimated; 0 where it is not known.
         damaged: Packets that could not be decoded.
         lost: Why `samples` ended before the file did; None if it did not.
     """
@@ -170,6 +171,7 @@ class Decoder:
         self._stream = chosen[0]
         self.tracks = len(streams)
         self.track = streams.index(self._stream) + 1
+        self.stated_s = (self._container.duration or 0) / av.time_base
         self.damaged = 0
         self.lost: SourceLost | None = None
 
@@ -199,9 +201,8 @@ class Decoder:
                 origin_s += gap_s
             at_s += len(values) / frame.sample_rate
             yield DecodedSamples(frame.sample_rate, values)
-        stated_s = (self._container.duration or 0) / av.time_base
-        if not self.lost and stated_s > at_s + _SHORT_S:
-            log.warning("file ends before its stated length", extra={"stated_s": stated_s, "decoded_s": at_s})
+        if not self.lost and self.stated_s > at_s + _SHORT_S:
+            log.warning("file ends before its stated length", extra={"stated_s": self.stated_s, "decoded_s": at_s})
 
     def _frames(self) -> Iterator[tuple[AudioFrame, Shaped[np.ndarray, "frames channels"]]]:
         decoded_s = lost_s = 0.0

@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from tracker.errors import SourceError, SourceLost
-from tracker.sources.decode import FORMATS, MOST_CHANNELS, Decoder, open_regular
+from tracker.sources.decode import FORMATS, LONGEST_S, MOST_CHANNELS, Decoder, open_regular
 from tracker.sources.media import AudioChunk
 from tracker.sources.resample import ChannelMode, Chunker, Converter
 
@@ -107,6 +107,9 @@ class FileSource:
         if decoder.tracks > 1:
             others = "" if self._track else "; input.track chooses another, --channels separate hears each as a speaker"
             self.remarks = (f"hears audio track {decoder.track} of {decoder.tracks}{others}",)
+        if decoder.stated_s > LONGEST_S:
+            stated_h, heard_h = decoder.stated_s / 3600, LONGEST_S / 3600
+            self.remarks += (f"states a length of {stated_h:.0f} h, of which {heard_h:.0f} h are heard",)
         async with aclosing(self._stream(decoder, first, chunks)) as stream:
             yield stream
 

@@ -258,9 +258,12 @@ async def test_sound_of_an_impossible_shape_is_refused(tmp_path, rate_hz, channe
 
 async def test_a_file_that_stands_for_days_ends_where_it_says(tmp_path, monkeypatch):
     monkeypatch.setattr("tracker.sources.decode.LONGEST_S", 3600.0)
+    monkeypatch.setattr("tracker.sources.files.LONGEST_S", 3600.0)
     gap = (RATE_HZ, 3599 * RATE_HZ)
     path = write(tmp_path / "gaps.mkv", tone(440, RATE_HZ, 2)[:, None], RATE_HZ, gap=gap)
-    chunks, error = await hear(FileSource(str(path)))
+    source = FileSource(str(path))
+    chunks, error = await hear(source)
+    assert source.remarks == ("states a length of 1 h, of which 1 h are heard",)
     assert str(error) == f"{path}: is longer than 1 h; cut it into parts"
     assert isinstance(error, SourceLost)
     assert len(joined(chunks)) / RATE_HZ == pytest.approx(3600, abs=1)
