@@ -83,6 +83,7 @@ class InputConfig(_Section):
     device: str = ""
     block_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     channels: Literal["mix", "separate"] = "mix"
+    track: Annotated[int, Field(ge=0, le=1000)] = 0
     pace: Literal["realtime", "fast"] = "realtime"
 
 

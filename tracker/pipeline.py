@@ -36,7 +36,7 @@ from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import RATE_HZ, AudioChunk, Source, opened
+from tracker.sources.media import RATE_HZ, AudioChunk, Remarking, Source, opened
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
@@ -141,6 +141,8 @@ async def run(
     """
     gauges = outlets.gauges
     async with opened(source) as chunks, anyio.create_task_group() as sinking:
+        for remark in source.remarks if isinstance(source, Remarking) else ():
+            outlets.report(f"{source.name}: {remark}")
         sinks = [_start(sinking, sink, _policy(source), outlets.report) for sink in outlets.sinks]
         audio: Edge[AudioChunk] = Edge("recording", 3 * _CHUNKS, _policy(source))
         if outlets.record_audio:

@@ -69,8 +69,9 @@ def source_maker(argument: str, config: Config) -> Callable[[], Source]:
     """
     if argument == SILENCE:
         return lambda: SilentSource(_SILENCE_S)
-    FileSource(argument).check()
-    return lambda: FileSource(argument, config.input.channels, config.input.block_ms)
+    FileSource(argument, track=config.input.track).check()
+    chosen = config.input
+    return lambda: FileSource(argument, chosen.channels, chosen.block_ms, track=chosen.track)
 
 
 def bench(

@@ -95,7 +95,9 @@ def options(
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="mic, mic:NAME, - (raw PCM on standard input), or media files."),
+        typer.Argument(
+            metavar="SOURCE...", help="mic, mic:NAME, - (a media file or raw PCM on standard input), or media files."
+        ),
     ],
     pace: Pace = None,
     channels: Channels = None,
