@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 from tracker.errors import SourceError, first_of, sentence_of
 from tracker.events import Event, Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
+from tracker.metrics.sound import repetition
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
@@ -40,7 +41,7 @@ from tracker.sources.media import RATE_HZ, AudioChunk, Source, opened
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
+from tracker.turns.turn import ChannelRepeats, Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 if TYPE_CHECKING:  # brings torch, which takes seconds to import
     from tracker.turns.segment import TurnSegmenter
@@ -150,7 +151,7 @@ async def run(
         publisher = Publisher(info.stamp(), sinks, clock, info.requests)
         await publisher.start(info.header(source))
 
-        path = _Path(source, steps(source.channels), publisher, audio, clock, gauges)
+        path = _Path(source, steps(source.channels), publisher, audio, clock, gauges, outlets.report)
         events = [sink.events for sink in sinks]
         gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
         async with anyio.create_task_group() as steering:
@@ -182,7 +183,9 @@ class _Path:
         audio: Edge[AudioChunk],
         clock: Clock,
         gauges: Gauges,
+        report: Callable[[str], None],
     ) -> None:
+        self._report = report
         self._source = source
         self._steps = steps
         self._publisher = publisher
@@ -305,6 +308,8 @@ class _Path:
             case TurnResumed(number):
                 if self._speculation:
                     self._speculation.turn_resumed(number)
+            case ChannelRepeats():
+                self._report(repetition(record))
             case Turn():
                 if self._speculation:
                     self._speculation.turn_ended(record)

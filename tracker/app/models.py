@@ -31,6 +31,7 @@ from tracker.sources.media import RATE_HZ
 from tracker.sources.video import NoVideo
 from tracker.speculate import SpeculativeSteps
 from tracker.turns.activity import SpeakerActivity
+from tracker.turns.crosstalk import Crosstalk
 from tracker.turns.completeness import TurnCompleteness
 from tracker.turns.endpoint import EndpointRule
 from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
@@ -179,6 +180,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
             limits(config.turns),
             None if one_voice_each else models.activity,
             waiting(config.turns, models.complete) if adaptive(config) and models.complete else None,
+            Crosstalk(channels) if one_voice_each else None,
         ),
         observe=observe,
         recognise=recognise,
