@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from tracker.errors import SourceError, first_of, sentence_of
 from tracker.events import Event, Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
-from tracker.metrics.sound import repetition
+from tracker.metrics.sound import SoundCheck, repetition
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
@@ -166,6 +166,7 @@ async def run(
             ending.start_soon(_close_full, events, name="let go of full edges")
             last = await publisher.finish(path.outcome(control, info.ended_as), error, path.media_ns, dropped)
             ending.cancel_scope.cancel()
+        path.conclude(last)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -204,6 +205,8 @@ class _Path:
         self._speculation: Speculation | None = None
         if steps.speculative:
             self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.speculation, self._preview)
+        self._sound = SoundCheck()
+        self._without_words = 0  # turns
         self._in_hand = 0  # turns that are over and not yet published
         self.failure: Exception | None = None
         gauges.video = steps.watcher.state
@@ -264,6 +267,7 @@ class _Path:
                 chunk = as_recorded(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.measure(chunk)
+                self._say(self._sound.hear(chunk))
                 self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -309,7 +313,7 @@ class _Path:
                 if self._speculation:
                     self._speculation.turn_resumed(number)
             case ChannelRepeats():
-                self._report(repetition(record))
+                self._say(repetition(record))
             case Turn():
                 if self._speculation:
                     self._speculation.turn_ended(record)
@@ -338,9 +342,18 @@ class _Path:
     async def _publish(self) -> None:
         async for record in self._judged:
             await self._publisher.publish(record)
+            self._without_words += isinstance(record, SilentTurn)
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
                 self._gauges.turn_published(record.turn)
+
+    def conclude(self, ended: SessionEnded) -> None:
+        """Say why there may be no turns."""
+        self._say(self._sound.conclusion(ended, self._without_words))
+
+    def _say(self, sentence: str) -> None:
+        if sentence:
+            self._report(f"{self._source.name}: {sentence}")
 
     def _has_time(self) -> bool:
         """Whether nothing waits; an earlier turn would also change the speculative result."""

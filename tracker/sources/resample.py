@@ -13,6 +13,7 @@ import soxr
 from jaxtyping import Float32, Int16, Shaped
 
 from tracker.sources.media import RATE_HZ, AudioChunk
+from tracker.sources.mix import Mixer
 
 ChannelMode = Literal["mix", "separate"]
 """``mix`` is the mean of all channels; ``separate`` keeps one per speaker."""
@@ -52,23 +53,24 @@ class Converter:
 
     Attributes:
         channels: How many channels come out.
+        mixer: Mixes the channels; None where nothing is mixed.
     """
 
     def __init__(self, rate_hz: int, channels: int, mode: ChannelMode) -> None:
-        self._mix = mode == "mix"
-        self.channels = 1 if self._mix else channels
+        self.mixer = Mixer(rate_hz, channels) if mode == "mix" and channels > 1 else None
+        self.channels = 1 if mode == "mix" else channels
         self._stream = None if rate_hz == RATE_HZ else soxr.ResampleStream(rate_hz, RATE_HZ, self.channels)
 
     def feed(self, samples: Shaped[np.ndarray, "frames channels"]) -> Float32[np.ndarray, "out channels_out"]:
         """Take the next samples; what comes out lags a few milliseconds behind them."""
         values = as_float(samples)
-        if self._mix:
-            values = values.mean(axis=1, keepdims=True, dtype=np.float32)
+        if self.mixer:
+            values = self.mixer.feed(values)
         return values if self._stream is None else self._resample(self._stream, values, last=False)
 
     def finish(self) -> Float32[np.ndarray, "out channels_out"]:
         """The end of the output; nothing may be fed afterwards."""
-        rest = np.zeros((0, self.channels), np.float32)
+        rest = self.mixer.finish() if self.mixer else np.zeros((0, self.channels), np.float32)
         return rest if self._stream is None else self._resample(self._stream, rest, last=True)
 
     @staticmethod

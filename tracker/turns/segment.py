@@ -26,7 +26,7 @@ from tracker.turns.segmenter import (
     SpeechFrame,
 )
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
-from tracker.turns.voice import FRAME_SAMPLES
+from tracker.turns.voice import FRAME_SAMPLES, audible
 
 Samples = Float32[np.ndarray, " samples"]
 Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
@@ -294,7 +294,7 @@ class AudioSegmenter:
             decided_ns=_ns(ended.decided),
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
-            samples=self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES).copy(),
+            samples=audible(self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
         )
 
 
