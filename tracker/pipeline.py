@@ -37,7 +37,7 @@ from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import RATE_HZ, AudioChunk, Source, opened
+from tracker.sources.media import RATE_HZ, AudioChunk, Remarking, Source, opened
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
@@ -205,7 +205,8 @@ class _Path:
         self._speculation: Speculation | None = None
         if steps.speculative:
             self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.speculation, self._preview)
-        self._sound = SoundCheck()
+        self._remarks = 0  # of the source that were said
+        self._sound = SoundCheck(source.live)
         self._without_words = 0  # turns
         self._in_hand = 0  # turns that are over and not yet published
         self.failure: Exception | None = None
@@ -268,6 +269,7 @@ class _Path:
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.measure(chunk)
                 self._say(self._sound.hear(chunk))
+                self._pass_on_remarks()
                 self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -346,6 +348,14 @@ class _Path:
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
                 self._gauges.turn_published(record.turn)
+
+    def _pass_on_remarks(self) -> None:
+        """Say what the source has found out since it was opened."""
+        if isinstance(self._source, Remarking):
+            new = self._source.remarks[self._remarks :]
+            self._remarks += len(new)
+            for remark in new:
+                self._say(remark)
 
     def conclude(self, ended: SessionEnded) -> None:
         """Say why there may be no turns."""

@@ -31,8 +31,8 @@ from tracker.sources.media import RATE_HZ
 from tracker.sources.video import NoVideo
 from tracker.speculate import SpeculativeSteps
 from tracker.turns.activity import SpeakerActivity
-from tracker.turns.crosstalk import Crosstalk
 from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.crosstalk import Crosstalk
 from tracker.turns.endpoint import EndpointRule
 from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
 from tracker.turns.segmenter import FRAME_MS, Limits

@@ -12,22 +12,29 @@ from tracker.turns.turn import ChannelRepeats
 _SILENT, _QUIET = 1e-4, 1e-2  # loudest sample: 80 and 40 dB below full scale
 _KNOWN_NS = 10 * NS_PER_S  # by then somebody has spoken as loud as they do
 _SAME_DB = 3.0
+_SILENCE = "nothing but silence was heard: is it the right device or channel, and is it not muted?"
 
 
 class SoundCheck:
-    """Listens to a session for sound that is too quiet, and says why nothing may have come of it."""
+    """Listens to a session for sound that is too quiet, and says why nothing may have come of it.
 
-    def __init__(self) -> None:
+    Args:
+        live: Whether it is captured as it happens; a recording may well begin with silence.
+    """
+
+    def __init__(self, live: bool) -> None:
+        self._live = live
         self._peak = 0.0
         self._told = False
 
     def hear(self, chunk: AudioChunk) -> str:
         """Take the next chunk of any channel; a sentence once, where all has been very quiet for a while."""
         self._peak = max(self._peak, float(np.abs(chunk.samples).max(initial=0.0)))
-        if self._told or chunk.end_ns < _KNOWN_NS or not _SILENT <= self._peak < _QUIET:
+        silent = self._peak < _SILENT
+        if self._told or chunk.end_ns < _KNOWN_NS or self._peak >= _QUIET or (silent and not self._live):
             return ""
         self._told = True
-        return self._very_quiet()
+        return _SILENCE if silent else self._very_quiet()
 
     def conclusion(self, ended: SessionEnded, without_words: int) -> str:
         """Why a session has few turns or none, as far as its sound tells; empty where that is no question.
@@ -39,7 +46,7 @@ class SoundCheck:
         if ended.outcome == "aborted" or not ended.media_ns:
             return ""
         if self._peak < _SILENT and not ended.turns_started:
-            return "nothing but silence was heard: is it the right device or channel, and is it not muted?"
+            return _SILENCE
         if self._peak < _QUIET:
             return "" if self._told else self._very_quiet()
         if not ended.turns_started:
@@ -56,8 +63,8 @@ class SoundCheck:
 
     def _very_quiet(self) -> str:
         return (
-            f"the sound is very quiet (its loudest sample is at {self._level}): it is amplified, but words and turns may "
-            "be missed; raise its level where it is recorded"
+            f"the sound is very quiet (its loudest sample is at {self._level}): it is amplified, but words and turns "
+            "may be missed; raise its level where it is recorded"
         )
 
     @property
@@ -70,7 +77,4 @@ def repetition(found: ChannelRepeats) -> str:
     channel, of = found.channel + 1, found.of + 1
     if abs(found.level_db) < _SAME_DB:
         return f"channels {of} and {channel} are the same: what is in both is heard once, in channel {of}"
-    return (
-        f"channel {of} is also heard in channel {channel}, {-found.level_db:.0f} dB quieter and {found.lag_ms} ms "
-        "later: it is left out there"
-    )
+    return f"channel {of} is also heard in channel {channel}, quieter and {found.lag_ms} ms later: it is left out there"

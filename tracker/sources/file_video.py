@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame as Decoded
 from av.video.stream import VideoStream
 
@@ -96,7 +96,7 @@ def _upright(image: Image, frame: Decoded) -> Image:
 
     The matrix takes x and y to ``a x + c y`` and ``b x + d y``; all but quarter turns and mirror images are left out.
     """
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return image
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5]

@@ -25,6 +25,9 @@ class FileSource:
         path: As the user gave it; named so in errors.
         channels: Mix all channels into one, or keep one per speaker.
         block_ms: Length of a chunk.
+
+    Attributes:
+        remarks: What the user should know about the file.
     """
 
     live = False
@@ -33,6 +36,7 @@ class FileSource:
     def __init__(self, path: str, channels: ChannelMode = "mix", block_ms: int = 20) -> None:
         self.name = PurePath(path).name
         self.channels = 1
+        self.remarks: tuple[str, ...] = ()
         self._path = path
         self._mode: ChannelMode = channels
         self._chunker = Chunker(block_ms)
@@ -98,6 +102,7 @@ class FileSource:
                     break
                 self.channels = converter.channels
             yield from self._chunker.feed(converter.feed(part.values))
+            self.remarks = tuple(dict.fromkeys(self.remarks + converter.remarks))
         if converter:
             yield from self._chunker.feed(converter.finish())
         yield from self._chunker.finish()

@@ -75,6 +75,11 @@ class StdinSource:
         async with aclosing(self._chunks()) as chunks:
             yield chunks
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about its channels."""
+        return self._converter.remarks
+
     def stop(self) -> None:
         """Read no more."""
         self._stopped = True

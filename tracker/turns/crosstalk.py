@@ -31,8 +31,9 @@ _FALL_DB = 0.05  # by which "the loudest lately" falls with each frame
 _ALIKE = 0.7  # correlation from which a quieter channel is a repetition ...
 _SAME, _SAME_DB = 0.95, 3.0  # ... and one as loud, to so many decibels
 _OWN_DB = 6.0  # louder than its repetition by this, or by half the way to the other's level: its own speech
+_PAUSE = 25  # frames: half a second
 _TAIL = 4  # frames for which a room still sounds
-_TOLD = 25  # frames that were repeated before it is said: half a second
+_TOLD = 50  # frames that were repeated before it is said: a second
 
 _Pairs = Float64[np.ndarray, "of channels"]
 _WINDOW = np.hanning(RATE_HZ * FRAME_MS // 1000)
@@ -60,6 +61,7 @@ class Crosstalk:
         self._speech = np.zeros((_LAGS + _TAIL, channels), bool)
         # The moments of both envelopes, for each lag, channel that may be repeated, and channel that may repeat it.
         self._weights = np.zeros(pairs)
+        self._idle = np.zeros(pairs)  # frames since the last that was taken in
         self._moments = np.zeros((5, *pairs, bands))
         self._frames = np.zeros((channels, channels), int)  # of speech that were repeated
         self._told = np.zeros((channels, channels), bool)
@@ -79,12 +81,13 @@ class Crosstalk:
         _push(self._levels, np.maximum(levels, self._loudest[:, None] - _RANGE_DB))
         _push(self._totals, totals)
         _push(self._speech, voiced)
+        self._idle += 1
         if not self._speech.any():
             return np.zeros(len(voiced), bool)
         self._follow()
         alike, gain_db, lags = self._closest()
         found = self._repetitions(alike, gain_db, lags)
-        repeats: Bool[np.ndarray, " channels"] = found.any(0)
+        repeats: Bool[np.ndarray, " channels"] = np.asarray(found.any(0))
         self._speech[0] &= ~repeats  # a repetition is not repeated
         self._frames += found & voiced
         for of, by in np.argwhere((self._frames >= _TOLD) & ~self._told):
@@ -97,7 +100,9 @@ class Crosstalk:
         of, by = self._levels[:_LAGS, :, None], self._levels[0]
         on = self._speech[:_LAGS, :, None] & (self._totals[0] < self._totals[:_LAGS, :, None] + _SAME_DB)
         on &= self._not_itself
-        keep = np.where(on, 1 - 1 / _OVER, 1.0)
+        few = (self._idle > _PAUSE) & (self._weights < _OVER / 2)  # the end of an utterance tells little about the next
+        self._idle[on] = 0
+        keep = np.where(on, np.where(few, 0.0, 1 - 1 / _OVER), 1.0)
         self._weights = self._weights * keep + on
         new = np.stack(np.broadcast_arrays(of, by, of * of, by * by, of * by))
         self._moments = self._moments * keep[..., None] + on[..., None] * new

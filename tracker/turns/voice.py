@@ -57,10 +57,10 @@ class SpeechNetwork:
 class Loudness:
     """How much a channel is to be amplified so that the detectors hear a quiet voice in it.
 
-    With the loudest sample 54 dB below full scale they find next to nothing. Amplified, they find as much down to 60 dB
-    below as in the same recording at its own level (a call, three meetings, acted speech), and no voice in meetings in
-    which nobody speaks. What was loud without being a voice is forgotten within seconds; a voice never is. So the pauses of an
-    ordinary session are not amplified.
+    With the loudest sample 54 dB below full scale they find next to nothing. Amplified, they find nearly as much there
+    as in the same recording at its own level (a call, three meetings, acted speech), and no voice in two meetings in
+    which nobody speaks. What was loud without being a voice is forgotten within seconds; a voice never is. So the
+    pauses of an ordinary session are not amplified.
     """
 
     def __init__(self) -> None:
