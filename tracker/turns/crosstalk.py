@@ -7,10 +7,11 @@ out, in memory that does not grow.
 
 Letters: ``lags`` frames by which a channel may follow another, from 0; ``of`` the channel that it may repeat.
 
-Measured on the two sides of a telephone call and two read sentences, each leaking into the other 12, 20 and 30 dB down,
-20 to 200 ms late, through a small room, over two noise floors: of 14,400 voiced frames of the other side alone, fewer
-than 6 % are left, and each side keeps its turns. On 120 pairs of different people who speak at once, as loud as each
-other and down to 20 dB apart, 0.3 % of the voiced frames are lost and no turn.
+Measured on the two sides of a telephone call and of two read sentences, each leaking into the other 12, 20 and 30 dB
+down, 20 to 200 ms late, through a small room, over two noise floors: the sides keep their 7 and 2 turns, in a fifth of
+the cases with one more; heard as they are, the call falls into 4 to 8 turns of both together, and the sentences come
+twice. Of pairs of different people who speak at once, as loud as each other and down to 20 dB apart, less than 0.5 % of
+the voiced frames are lost.
 """
 
 from __future__ import annotations

@@ -1,12 +1,19 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.recordings import pitch, tone
-from tracker.sources.media import RATE_HZ
+from tests.support.fakes import FakeClock
+from tests.support.recordings import hear, joined, pitch, tone, write
+from tracker.sources.files import FileSource
+from tracker.sources.media import RATE_HZ, Remarking
 from tracker.sources.mix import Mixer
+from tracker.sources.pacing import PacedSource
+from tracker.sources.push import PushSource
 from tracker.sources.resample import ChannelMode, Chunker, Converter, as_float
+from tracker.sources.stdin import StdinSource
 
 RATES = [8000, 11025, 16000, 22050, 44100, 48000, 96000]
 
@@ -149,3 +156,32 @@ def test_after_a_hole_blocks_go_on_at_their_true_place():
 def test_a_block_has_a_length():
     with pytest.raises(ValueError, match="block_ms"):
         Chunker(0)
+
+
+async def pushed(samples: np.ndarray) -> PushSource:
+    source = PushSource(RATE_HZ, 2)
+    for piece in np.split(samples, 4):
+        await source.feed(piece)
+    await source.finish()
+    return source
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["file", "stdin", "pushed", "paced"])
+@pytest.mark.parametrize("sign", [1, -1])
+async def test_a_source_tells_of_channels_that_cancel_each_other_out(kind, sign, tmp_path):
+    left = voice(1, 2)
+    samples = np.stack([left, sign * left], 1)
+    match kind:
+        case "file":
+            source = FileSource(str(write(tmp_path / "call.flac", samples, RATE_HZ)))
+        case "stdin":
+            source = StdinSource(BytesIO((samples * 32767).astype("<i2").tobytes()), width=2)
+        case "pushed":
+            source = await pushed(samples)
+        case _:
+            source = PacedSource(StdinSource(BytesIO((samples * 32767).astype("<i2").tobytes()), width=2), FakeClock())
+    chunks, _ = await hear(source)
+    np.testing.assert_allclose(joined(chunks), left, atol=1e-4)
+    assert isinstance(source, Remarking)
+    assert ["only channel 1 is heard" in remark for remark in source.remarks] == ([True] if sign < 0 else [])
