@@ -18,6 +18,8 @@ confirmed. After a power cut the cursor may be older or empty, and up to the who
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import shutil
@@ -65,7 +67,7 @@ class Spool:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
-        self.entry = Entry.model_validate_json((folder / ENTRY).read_bytes())
+        self.entry = Entry.model_validate(json.loads((folder / ENTRY).read_bytes()))
         self.confirmed = _cursor(folder / CURSOR)
         self._lock = lock
         self._log: BinaryIO | None = None
@@ -82,11 +84,12 @@ class Spool:
         return Topics(self.entry.base, self.entry.node)
 
     def confirm(self, seq: int) -> None:
-        """Every event up to this one is delivered."""
+        """Every event up to this one is delivered; where that cannot be noted, a later run delivers some again."""
         self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
-        part.write_text(f"{seq}\n")
-        part.replace(self.folder / CURSOR)
+        with contextlib.suppress(OSError):
+            part.write_text(f"{seq}\n")
+            part.replace(self.folder / CURSOR)
 
     def unread(self) -> Iterator[Event]:
         """The events on whole lines of the log that were not read yet, up to its present end.
@@ -123,7 +126,8 @@ class Spool:
         """
         if self._log:
             self._log.close()
-        if complete or not (self.session / EVENTS).exists():
+        events = self.session / EVENTS
+        if complete or not events.exists() or not events.stat().st_size:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
 
@@ -153,11 +157,13 @@ def create_spool(root: Path, name: str, session: Path | None, broker: str, topic
         folder.mkdir(mode=0o700, parents=True)
         lock = FileLock(folder / LOCK, blocking=False)
         lock.acquire()
-        (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
+        (folder / ENTRY).write_text(json.dumps(entry.model_dump(), indent=2) + "\n")  # a path need not be Unicode
         return Spool(folder, lock)
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # filelock says by both that nothing can be locked there
+        shutil.rmtree(folder, ignore_errors=True)
+        why = getattr(error, "strerror", None) or "it cannot be locked"
         raise SessionError(
-            f"{folder}: undelivered events cannot be kept there ({error.strerror}); "
+            f"{folder}: undelivered events cannot be kept there ({why}); "
             "set mqtt.outbox_mb = 0 to keep them in memory only"
         ) from error
 
@@ -202,11 +208,11 @@ def _take(folder: Path, broker: str | None) -> Spool | None:
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
-    except (Timeout, OSError):
-        return None  # the process that owns it is still running
+    except (Timeout, OSError, NotImplementedError):
+        return None  # the process that owns it is still running, or nothing can be locked there
     try:
         spool = Spool(folder, lock)
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         spool = None
     if spool and broker in (None, spool.entry.broker):
         return spool
