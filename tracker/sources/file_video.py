@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -96,4 +97,18 @@ def _stream(container: av.container.InputContainer) -> VideoStream | None:
 def _image(frame: Decoded) -> Image:
     scale = min(1.0, _LONGEST_SIDE / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    return np.ascontiguousarray(frame.reformat(width, height, "bgr24").to_ndarray())
+    return np.ascontiguousarray(_upright(frame.reformat(width, height, "bgr24").to_ndarray(), frame))
+
+
+def _upright(image: Image, frame: Decoded) -> Image:
+    """An image as the file says that it is displayed: a telephone stores how it was held (its display matrix).
+
+    The matrix takes x and y to ``a x + c y`` and ``b x + d y``; all but quarter turns and mirror images are left out.
+    """
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return image
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5]
+    if abs(b) > abs(a):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

@@ -34,7 +34,7 @@ class FileSource:
         open_file: Opens it.
 
     Attributes:
-        remarks: What the user should know about the file; known once it is open.
+        remarks: What the user should know about the file; some of it is known only later.
     """
 
     live = False
@@ -159,6 +159,7 @@ class FileSource:
                 converter, shape = following, part.shape
                 self.channels = converter.channels
             yield from self._chunker.feed(converter.feed(part.values))
+            self.remarks = tuple(dict.fromkeys(self.remarks + converter.remarks))
         if converter:
             yield from self._chunker.feed(converter.finish())
         yield from self._chunker.finish()

@@ -98,7 +98,7 @@ class Remarking(Protocol):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Sentences; known once the source is open."""
+        """Sentences; some are known once the source is open, others later."""
 
 
 @runtime_checkable

@@ -8,7 +8,6 @@ also where a decoder in a thread waits for it, so that stopping works while the 
 from __future__ import annotations
 
 import io
-import logging
 import os
 import shutil
 import stat
@@ -30,8 +29,6 @@ from tracker.sources.signatures import CONTAINER, ENOUGH, index_is_last, is_medi
 _WIDTH = 2  # bytes of one sample
 _MOST = 1 << 16  # bytes read at once: the capacity of a pipe, 2 s at 16 kHz mono
 _EXAMPLE = "ffmpeg -i FILE -f s16le -ac 1 -ar 16000 - | tracker run -"
-
-log = logging.getLogger(__name__)
 
 
 class StdinSource:
@@ -87,6 +84,11 @@ class StdinSource:
         async with aclosing(self._chunks()) as chunks:
             yield chunks
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about its channels and tracks."""
+        return self._media.remarks + self._converter.remarks
+
     def stop(self) -> None:
         """Read no more."""
         self._stopped = True
@@ -130,8 +132,6 @@ class StdinSource:
                 if self._stopped:
                     return
                 raise SourceError(f"{error}; if it can be played as a file, name that instead") from error
-            for remark in self._media.remarks:
-                log.warning("-: %s", remark)
             if (found := self._media.channels) != self.channels:
                 raise SourceError(f"-: carries {found} channels, not {self.channels}; give --stdin-channels {found}")
             async for chunk in chunks:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import anyio
+import av
 import numpy as np
 import pytest
 
@@ -321,3 +322,38 @@ async def test_watching_says_how_it_goes():
     state = watcher.state()
     assert (state.source, state.on, state.dropped) == ("camera 0", False, 0)
     assert list(frames(2))[1].at_ns == STEP_NS
+
+
+TURNED = {  # the display matrix's a, b, c, d: what is seen of an F
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "to the left": ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+    "upside down": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "to the right": ((0, 1, -1, 0), lambda image: np.rot90(image, 3)),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down and mirrored": ((1, 0, 0, -1), np.flipud),
+}
+
+
+@pytest.mark.parametrize("how", TURNED)
+def test_a_telephones_video_is_seen_as_it_was_held(how, tmp_path):
+    (a, b, c, d), seen = TURNED[how]
+    letter = np.zeros((48, 64, 3), np.uint8)
+    letter[8:40, 8:20] = letter[8:16, 8:56] = 255
+    path = tmp_path / "telephone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(letter, "bgr24")))
+        container.mux(stream.encode())
+    written, turned = (
+        (np.array([a, b, 0, c, d, 0, 0, 0, 1 << 14]) << 16).astype(">i4").tobytes()
+        for a, b, c, d in ((1, 0, 0, 1), (a, b, c, d))
+    )
+    media = path.read_bytes()
+    at = media.index(written, media.index(b"tkhd"))  # of the track, not of the whole file
+    path.write_bytes(media[:at] + turned + media[at + len(turned) :])
+    image = next(file_frames(str(path), 5)).image
+    expected = seen(letter)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 12
