@@ -236,7 +236,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         options=SinkOptions(drain_s=wait_s),
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.waiting
+    return mqtt.undelivered
 
 
 def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broker, compose: Compose) -> _Store:

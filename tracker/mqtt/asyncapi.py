@@ -72,7 +72,7 @@ SENT = (
     Channel("mark", "mark", "Moments that users marked and names that they gave.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
     Channel("late", "late", "Events that an earlier run could not deliver.", (*_STATE, *_LISTENING, *_TURN, *_MARK)),
-    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True, qos=0),
+    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True),
 )
 
 

@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tracker.mqtt.address import Address
 from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, Client
-from tracker.mqtt.connection import Connection, ConnectionLost, IncomingMessage
+from tracker.mqtt.connection import Connection, ConnectionLost, IncomingMessage, MessageRefused
 from tracker.mqtt.credentials import ANONYMOUS, Login
 from tracker.mqtt.topics import Message
 
@@ -25,6 +25,7 @@ SILENT_LOG = log.getChild("client")
 SILENT_LOG.setLevel(logging.CRITICAL)  # whatever aiomqtt warns about also reaches us as an exception
 
 _UNSUPPORTED_PROTOCOL = 132
+_NOT_AUTHORIZED, _TOPIC_INVALID = 135, 144
 _KEEPALIVE_S = 20
 _LEAVE_S = 1.0
 
@@ -76,19 +77,20 @@ class Connector:
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
-                with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost):
+                with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost, MessageRefused):
                     await connection.publish(will)
                 await disconnect(client)
 
-    async def _enter(self, will: Message) -> aiomqtt.Client:
+    async def _enter(self, will: Message) -> Client:
         client = self._client(will)
         try:
-            return await client.__aenter__()
+            await client.__aenter__()
+            return client
         except aiomqtt.MqttError:
             await disconnect(client)  # a broker that accepted the connection and never answered still has it
             raise
 
-    def _client(self, will: Message) -> aiomqtt.Client:
+    def _client(self, will: Message) -> Client:
         will_properties = _properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
         return Client(
             self._address.host,
@@ -126,23 +128,34 @@ class Connector:
 
 
 class _AiomqttConnection:
-    def __init__(self, client: aiomqtt.Client, v5: bool) -> None:
+    def __init__(self, client: Client, v5: bool) -> None:
         self._client = client
         self._v5 = v5
+        self._publishing = anyio.Lock()  # one at a time, so that the answer is to the message
 
     async def publish(self, message: Message) -> None:
         properties = _properties(message, PacketTypes.PUBLISH) if self._v5 else None
+        limit = self._client.maximum_packet_bytes
+        async with self._publishing:
+            try:
+                if limit and (size := packet_bytes(message, properties)) > limit:
+                    raise MessageRefused(f"a packet of {size} bytes, and it accepts {limit}")
+                await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+            except aiomqtt.MqttError as error:
+                raise ConnectionLost(_reason(error)) from error
+            except ValueError as error:
+                raise MessageRefused(str(error).rstrip(".")) from error
+            if (answer := self._client.answer) and answer.is_failure:
+                raise MessageRefused(str(answer), answer.value in (_NOT_AUTHORIZED, _TOPIC_INVALID))
+
+    async def subscribe(self, filters: Sequence[str]) -> dict[str, str]:
         try:
-            await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+            return await subscribe(self._client, filters)
         except aiomqtt.MqttError as error:
             raise ConnectionLost(_reason(error)) from error
 
-    async def receive(
-        self, subscriptions: Sequence[str], on_message: Callable[[IncomingMessage], Awaitable[None]]
-    ) -> None:
+    async def receive(self, on_message: Callable[[IncomingMessage], Awaitable[None]]) -> None:
         try:
-            if subscriptions:
-                await self._client.subscribe([(topic, 1) for topic in subscriptions])
             async for message in self._client.messages:
                 await on_message(_incoming(message))
         except aiomqtt.MqttError as error:
@@ -164,6 +177,26 @@ async def disconnect(client: aiomqtt.Client) -> None:
     """Close the connection, if there is one."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVE_S), suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
+
+
+async def subscribe(client: aiomqtt.Client, filters: Sequence[str]) -> dict[str, str]:
+    """Subscribe to topics; see `Connection`."""
+    answers = await client.subscribe([(topic, 1) for topic in filters]) if filters else ()
+    both = zip(filters, answers, strict=False)
+    return {topic: str(answer) for topic, answer in both if isinstance(answer, ReasonCode) and answer.is_failure}
+
+
+def packet_bytes(message: Message, properties: Properties | None) -> int:
+    """The size of the packet that publishes a message.
+
+    Args:
+        message: The message.
+        properties: Those that go with it; None: MQTT 3.1.1.
+    """
+    rest = 2 + len(message.topic.encode()) + (2 if message.qos else 0) + len(message.payload.encode())
+    rest += len(properties.pack()) if properties else 0
+    length_bytes = next(count for count in range(1, 5) if rest < 128**count or count == 4)
+    return 1 + length_bytes + rest
 
 
 def _properties(message: Message, packet: int) -> Properties:

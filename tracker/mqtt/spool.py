@@ -4,16 +4,17 @@ Each session that publishes has a spool, a folder in the user's state directory:
 
 entry.json     which log, for which broker, on which topics
 cursor         number of the last event whose delivery is confirmed
+refused        numbers of events before the cursor that the broker refused; delivered ones are crossed out
 lock           held by the process that publishes
 session/       the session's log, unless the session is recorded elsewhere
 
 The log is a recorded session's ``events.jsonl``, in which every event is on the disk before it is published. The spool
 is removed once the session is over and all of it delivered; until then, a later run delivers the rest.
 
-Delivery is at least once: events after the cursor are delivered, perhaps again. The cursor is written whenever it
-moves, and handed to the operating system without waiting for the disk, since an fsync each time would double the cost
-of the log. So a kill repeats one event at most, or with the embedded broker those that `SubscriberConfirmation` has not
-confirmed. After a power cut the cursor may be older or empty, and up to the whole session is repeated.
+Delivery is at least once: events after the cursor and refused ones are delivered, perhaps again. The cursor is written
+whenever it moves, and handed to the operating system without waiting for the disk, since an fsync each time would
+double the cost of the log. So a kill repeats one event at most, or with the embedded broker those that
+`SubscriberConfirmation` has not confirmed. After a power cut the cursor may be older or empty, and up to the whole session is repeated.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, final
 
@@ -34,7 +36,9 @@ from tracker.events import Event, from_json
 from tracker.mqtt.topics import Topics
 from tracker.recordings.format import EVENTS
 
-ENTRY, CURSOR, LOCK, SESSION = "entry.json", "cursor", "lock", "session"
+ENTRY, CURSOR, REFUSED, LOCK, SESSION = "entry.json", "cursor", "refused", "lock", "session"
+
+_REFUSED, _DELIVERED = "refused", "delivered"
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +65,14 @@ class Spool:
 
     Attributes:
         confirmed: Number of the last event whose delivery is confirmed; -1: none.
+        refused: Numbers of events that the broker has refused so far.
     """
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
         self.entry = Entry.model_validate_json((folder / ENTRY).read_bytes())
         self.confirmed = _cursor(folder / CURSOR)
+        self.refused = _refused(folder / REFUSED)
         self._lock = lock
         self._log: BinaryIO | None = None
         self._rest = b""
@@ -82,11 +88,27 @@ class Spool:
         return Topics(self.entry.base, self.entry.node)
 
     def confirm(self, seq: int) -> None:
-        """Every event up to this one is delivered."""
+        """Every event up to this one is delivered, or noted as refused."""
         self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
         part.write_text(f"{seq}\n")
         part.replace(self.folder / CURSOR)
+
+    def note_refused(self, seq: int) -> None:
+        """The broker has refused an event."""
+        if seq not in self.refused:
+            self.refused.add(seq)
+            self._note(f"{seq} {_REFUSED}\n")
+
+    def note_delivered(self, seq: int) -> None:
+        """An event is delivered, even if it was refused before."""
+        if seq in self.refused:
+            self.refused.remove(seq)
+            self._note(f"{seq} {_DELIVERED}\n")
+
+    def _note(self, line: str) -> None:
+        with (self.folder / REFUSED).open("a") as file:
+            file.write(line)
 
     def unread(self) -> Iterator[Event]:
         """The events on whole lines of the log that were not read yet, up to its present end.
@@ -220,3 +242,13 @@ def _cursor(path: Path) -> int:
         return int(path.read_text())
     except (OSError, ValueError):
         return -1
+
+
+def _refused(path: Path) -> set[int]:
+    """Empty if nothing was refused, or if it cannot be read."""
+    refused: set[int] = set()
+    with suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            seq, _, state = line.partition(" ")
+            (refused.discard if state == _DELIVERED else refused.add)(int(seq))
+    return refused

@@ -10,7 +10,7 @@ partial           no        0    turn.partial, with `turns.partials`; the latest
 mark              no        1    moment.marked, speaker.renamed
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and is removed with the session
 late              no        1    events of an earlier run that could not be delivered then, unchanged
-metrics           yes       0    how publishing and the session go, each time everything is delivered
+metrics           yes       1    how publishing and the session go, each time everything is delivered
 cmd/<command>     -         1    commands: pause, resume, stop, mark, rename; obeyed only with `mqtt.commands`
 cmd/reply         no        1    replies to commands that name no response topic
 

@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_refused():
 async def test_the_broker_keeps_the_latest():
     values = PublishedMetrics(**dict((await counted()).read()), session="s-1", messages_delivered=9)
     sent = message(Topics("et", "desk"), values)
-    assert (sent.topic, sent.retain, sent.qos) == ("et/desk/metrics", True, 0)
+    assert (sent.topic, sent.retain, sent.qos) == ("et/desk/metrics", True, 1)
     told = json.loads(sent.payload)
     Draft202012Validator(PublishedMetrics.model_json_schema(by_alias=True)).validate(told)
     assert (told["turns"], told["messages_delivered"], told["fallbacks"]) == (3, 9, 2)

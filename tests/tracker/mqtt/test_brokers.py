@@ -109,6 +109,41 @@ async def test_what_mqtt_5_has_room_for_arrives(mosquitto):
     assert speaker.MessageExpiryInterval <= 600
 
 
+REFUSING = {
+    "by its list": ("acl_file {folder}/acl", "turn notice listening metrics speaker-1 speaker-2", True),
+    "by the size it names": ("max_packet_size 400", "turn state metrics", True),
+    "by the size it does not name": ("message_size_limit 300", "turn state metrics", True),
+    "by closing the connection": ("max_packet_size 400", "turn state metrics", False),
+}
+
+
+@pytest.mark.parametrize("how", REFUSING)
+async def test_what_a_broker_refuses_is_named_and_the_rest_goes_out(how, tmp_path):
+    setting, expected, mqtt5 = REFUSING[how]
+    topics = set(expected.split())
+    (tmp_path / "acl").write_text("topic write et/+/status\ntopic write et/+/state\ntopic read #\ntopic write ready\n")
+    broker = Mosquitto(tmp_path, settings=f"allow_anonymous true\n{setting.format(folder=tmp_path)}")
+    await broker.start()
+    said: list[str] = []
+    publishing = sink(broker.address, said, drain_s=20.0, mqtt5=mqtt5)
+    try:
+        with anyio.fail_after(60):
+            async with subscribed(broker.address, "et/#") as subscriber:
+                await publishing.run(given_out(conversation()))
+                await subscriber.until("session.ended")
+    finally:
+        broker.stop()
+    got = [event.seq for event in events_of(subscriber.lines)]
+    assert got == ([0, 9] if "list" in how else [1, 3, 5, 7, 8, 9])
+    lost = set(range(10)) - set(got)
+    named = {sentence.partition(" refuses ")[2].partition(" (")[0].rpartition("/")[2] for sentence in said} - {""}
+    assert named == topics
+    assert sum(" refuses " in sentence for sentence in said) == len(topics)
+    assert sum("cannot be reached" in sentence for sentence in said) <= (0 if mqtt5 else len(topics))
+    assert len(lost) == publishing.undelivered
+    assert "refused" in said[-1]
+
+
 def long_session(turns: int = 150):
     script = Script().start()
     for second in range(turns):

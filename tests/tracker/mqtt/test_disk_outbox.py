@@ -74,6 +74,41 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
         assert list(root.iterdir()) == []
 
 
+@settings(deadline=None, max_examples=60)
+@given(sessions(), st.lists(st.lists(st.sampled_from(["accepted", "refused"]), max_size=20), max_size=4), st.booleans())
+def test_what_the_broker_refuses_is_tried_again_by_every_later_run(events, runs, over):
+    got: set[int | None] = {None}
+
+    def deliver(outbox: DiskOutbox, answers) -> None:
+        for answer in answers:
+            if not (message := outbox.head):
+                return
+            if answer == "refused":
+                outbox.set_aside(message)
+            else:
+                outbox.acknowledge(message)
+                got.add(message.seq)
+
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
+        spool = create_spool(Path(name), "one", None, BROKER, TOPICS)
+        closing.callback(spool.close, complete=False)
+        write(spool.session, events)
+        outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window=3)
+        for event in events:
+            outbox.put(event, late=False)
+        deliver(outbox, ["refused", *(runs[0] if runs else ())])
+        outbox.close(over)
+        for answers in [*runs[1:], ["accepted"] * len(events)]:
+            for left in leftover_spools(Path(name)):
+                closing.callback(left.close, complete=False)
+                again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages, window=3)
+                assert len(again) == len({event.seq for event in events} - got)
+                deliver(again, answers)
+                again.close(over=True)
+        assert got == {None, *(event.seq for event in events)}
+        assert list(Path(name).iterdir()) == []
+
+
 async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
     spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
     write(spool.session, conversation())
