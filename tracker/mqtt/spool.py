@@ -14,7 +14,8 @@ is removed once the session is over and all of it delivered; until then, a later
 Delivery is at least once: events after the cursor and refused ones are delivered, perhaps again. The cursor is written
 whenever it moves, and handed to the operating system without waiting for the disk, since an fsync each time would
 double the cost of the log. So a kill repeats one event at most, or with the embedded broker those that
-`SubscriberConfirmation` has not confirmed. After a power cut the cursor may be older or empty, and up to the whole session is repeated.
+`SubscriberConfirmation` has not confirmed. After a power cut the cursor may be older or empty, and up to the whole
+session is repeated.
 """
 
 from __future__ import annotations
