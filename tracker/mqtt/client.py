@@ -91,7 +91,7 @@ class Connector:
             raise
 
     def _client(self, will: Message) -> Client:
-        will_properties = _properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
+        will_properties = message_properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
         return Client(
             self._address.host,
             self._address.port,
@@ -134,7 +134,7 @@ class _AiomqttConnection:
         self._publishing = anyio.Lock()  # one at a time, so that the answer is to the message
 
     async def publish(self, message: Message) -> None:
-        properties = _properties(message, PacketTypes.PUBLISH) if self._v5 else None
+        properties = message_properties(message, PacketTypes.PUBLISH) if self._v5 else None
         limit = self._client.maximum_packet_bytes
         async with self._publishing:
             try:
@@ -199,7 +199,8 @@ def packet_bytes(message: Message, properties: Properties | None) -> int:
     return 1 + length_bytes + rest
 
 
-def _properties(message: Message, packet: int) -> Properties:
+def message_properties(message: Message, packet: int) -> Properties:
+    """What MQTT 5 carries beside a message."""
     properties = Properties(packet)
     properties.ContentType = message.content_type
     properties.PayloadFormatIndicator = 1

@@ -75,6 +75,7 @@ class Spool:
         self.confirmed = _cursor(folder / CURSOR)
         self.refused = _refused(folder / REFUSED)
         self._lock = lock
+        self._stays = False  # the cursor, since what comes before it cannot be noted
         self._log: BinaryIO | None = None
         self._rest = b""
 
@@ -90,10 +91,15 @@ class Spool:
 
     def confirm(self, seq: int) -> None:
         """Every event up to this one is delivered, or noted as refused."""
+        if self._stays:
+            return
         self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
-        part.write_text(f"{seq}\n")
-        part.replace(self.folder / CURSOR)
+        try:
+            part.write_text(f"{seq}\n")
+            part.replace(self.folder / CURSOR)
+        except OSError as error:
+            log.warning("cursor cannot be written", extra={"folder": str(self.folder), "error": str(error)})
 
     def note_refused(self, seq: int) -> None:
         """The broker has refused an event."""
@@ -108,8 +114,12 @@ class Spool:
             self._note(f"{seq} {_DELIVERED}\n")
 
     def _note(self, line: str) -> None:
-        with (self.folder / REFUSED).open("a") as file:
-            file.write(line)
+        try:
+            with (self.folder / REFUSED).open("a") as file:
+                file.write(line)
+        except OSError as error:
+            log.warning("refusal cannot be written", extra={"folder": str(self.folder), "error": str(error)})
+            self._stays = True
 
     def unread(self) -> Iterator[Event]:
         """The events on whole lines of the log that were not read yet, up to its present end.

@@ -1,5 +1,6 @@
 """What waits for the broker on the disk: nothing lost, whatever is acknowledged before the process dies."""
 
+import errno
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import Broken, Collect
 from tests.support.sessions import Script, conversation, given_out, sessions
+from tests.tracker.mqtt.test_sink import HOME, ScriptedBroker
 from tracker.errors import SinkError
 from tracker.events import Event, from_json, to_json, without_words
 from tracker.mqtt.disk_outbox import DiskOutbox
@@ -121,6 +123,29 @@ async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
     outbox.close(over=True)
 
 
+async def test_an_earlier_run_whose_topic_nobody_accepts_holds_up_no_other(tmp_path):
+    broker = ScriptedBroker(None)
+    broker.refuses = {"far-too-long/late": "Publish topic is too long"}
+    for name, node in (("one", "far-too-long"), ("two", "desk")):
+        spool = create_spool(tmp_path, name, None, BROKER, Topics("et", node))
+        write(spool.session, conversation(name))
+        spool.close(complete=False)
+    earlier = [
+        DiskOutbox.of_earlier_run(left, EventMessages(left.topics).late_messages) for left in leftover_spools(tmp_path)
+    ]
+    sink = broker.sink(earlier=earlier)
+    with anyio.fail_after(20):
+        await sink.run(given_out(conversation("three")))
+    events = [from_json(message.payload) for message in broker.events]
+    assert events == conversation("two") + conversation("three")
+    assert [sentence.removeprefix(f"the broker at {HOME} ") for sentence in broker.said] == [
+        "refuses et/far-too-long/late (Publish topic is too long, event 0)",
+        f"10 events of an earlier run were delivered to {HOME}",
+        "refused 10 messages; kept for the next run or tracker sessions flush: 10 of earlier runs",
+    ]
+    assert [left.name for left in tmp_path.iterdir()] == ["one"]
+
+
 def test_an_entry_belongs_to_one_process_and_one_broker(tmp_path):
     mine = create_spool(tmp_path, "one", None, BROKER, TOPICS)
     write(mine.session, conversation())
@@ -143,6 +168,31 @@ def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
     outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
     assert take(outbox, 99) == conversation()
     outbox.close(over=True)
+
+
+def test_a_disk_that_is_full_repeats_rather_than_loses(tmp_path, monkeypatch):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    outbox = DiskOutbox(spool, EventMessages(TOPICS).compose)
+    for event in conversation():
+        outbox.put(event, late=False)
+    assert len(take(outbox, 2)) == 2
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        patch.setattr(Path, "open", full)
+        while outbox.head and outbox.head.seq is None:
+            outbox.acknowledge(outbox.head)
+        outbox.set_aside(outbox.head)
+    take(outbox, 99)
+    outbox.close(over=True)
+    (left,) = leftover_spools(tmp_path)
+    again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert take(again, 99) == conversation()[2:]
+    again.close(over=True)
 
 
 def test_a_session_that_was_removed_leaves_nothing_to_deliver(tmp_path):

@@ -79,11 +79,11 @@ class ScriptedBroker:
         self.waited.append(seconds)
         await anyio.lowlevel.checkpoint()
 
-    def sink(self, keep: int = 1000, handlers=(), **other) -> MqttSink:
+    def sink(self, keep: int = 1000, handlers=(), earlier=(), **other) -> MqttSink:
         options = SinkOptions(**{"rand": lambda: 0.0, "sleep": self.wait} | other)
         outbox = MemoryOutbox(keep, EventMessages(TOPICS, "You are heard.").compose)
         endpoint = Endpoint(HOME, self.connect, TOPICS)
-        return MqttSink(endpoint, outbox, self.said.append, handlers=handlers, options=options)
+        return MqttSink(endpoint, outbox, self.said.append, earlier=earlier, handlers=handlers, options=options)
 
     @property
     def events(self) -> list[Message]:
