@@ -42,6 +42,9 @@ async def test_paused_resumed_marked_and_stopped_over_mqtt(mosquitto, tmp_path):
         await anyio.to_thread.run_sync(program.until, "turn.ended")
         async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
             await client.subscribe("me/#", qos=1)
+            asking = Properties(PacketTypes.PUBLISH)
+            asking.ResponseTopic = "me/#"  # a mistake that mosquitto passes on
+            await client.publish("emotion-tracker/desk/cmd/mark", "where to?", 1, properties=asking)
             for number, (name, note) in enumerate(
                 [("pause", ""), ("mark", "so quiet"), ("resume", ""), ("mark", "\udcff".encode("utf-8", "replace")),
                  ("rename", '{"speaker": "Speaker 1", "name": "Ada"}'), ("stop", "")]
@@ -56,7 +59,7 @@ async def test_paused_resumed_marked_and_stopped_over_mqtt(mosquitto, tmp_path):
     assert (done.code, done.last.outcome) == (0, "stopped")
     kinds = [type(event) for event in done.events]
     assert kinds.index(ListeningPaused) < kinds.index(ListeningResumed)
-    assert [event.note for event in done.events if isinstance(event, MomentMarked)] == ["so quiet", "?"]
+    assert [event.note for event in done.events if isinstance(event, MomentMarked)] == ["where to?", "so quiet", "?"]
     assert [(event.speaker, event.name) for event in done.events if isinstance(event, SpeakerRenamed)] == [
         ("Speaker 1", "Ada")
     ]
