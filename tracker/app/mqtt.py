@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, Confirmation, DiskOutbox
 from tracker.mqtt.homeassistant import HomeAssistant
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import Compose, MemoryOutbox, Outbox, compose_all
+from tracker.mqtt.presence import Presence
 from tracker.mqtt.sink import Endpoint, MessageHandler, MqttSink, SinkOptions
 from tracker.mqtt.topics import Topics, this_machine
 from tracker.mqtt.write_ahead import WriteAhead
@@ -184,9 +185,11 @@ async def publishing(config: Config, report: Report, live: LiveSession | None = 
         else:
             store = _Store(MemoryOutbox(config.mqtt.keep_undelivered, compose), log=session.recorder)
         commands = [Commands(topics, session.request)] if session.request and config.mqtt.commands else []
-        handlers: list[MessageHandler] = [*commands, *devices]
+        endpoint = _endpoint(config.mqtt, broker, await_subscriber=bool(store.earlier))
+        presence = Presence(endpoint.connect, topics, ask=not broker.embedded)
+        handlers: list[MessageHandler] = [presence, *commands, *devices]
         mqtt = MqttSink(
-            _endpoint(config.mqtt, broker, await_subscriber=bool(store.earlier)),
+            replace(endpoint, connect=presence),
             store.outbox,
             report,
             earlier=store.earlier,
@@ -233,7 +236,7 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         MemoryOutbox(1, lambda _event, _late: []),
         report,
         earlier=earlier,
-        options=SinkOptions(drain_s=wait_s),
+        options=SinkOptions(present=False, drain_s=wait_s),
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
     return mqtt.undelivered

@@ -74,7 +74,7 @@ class EmbeddedBroker:
         """Make connections stay open until subscribers have what was published on them."""
 
         @asynccontextmanager
-        async def linger(will: Message) -> AsyncIterator[Connection]:
+        async def linger(will: Message | None) -> AsyncIterator[Connection]:
             try:
                 async with connect(will) as connection:
                     yield connection

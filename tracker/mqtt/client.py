@@ -60,7 +60,7 @@ class Connector:
         self._timeout_s = timeout_s
 
     @asynccontextmanager
-    async def __call__(self, will: Message) -> AsyncIterator[Connection]:
+    async def __call__(self, will: Message | None) -> AsyncIterator[Connection]:
         """Open a connection; see `Connect`."""
         try:
             client = await self._enter(will)
@@ -78,10 +78,11 @@ class Connector:
         finally:
             with anyio.CancelScope(shield=True):
                 with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost, MessageRefused):
-                    await connection.publish(will)
+                    if will:
+                        await connection.publish(will)
                 await disconnect(client)
 
-    async def _enter(self, will: Message) -> Client:
+    async def _enter(self, will: Message | None) -> Client:
         client = self._client(will)
         try:
             await client.__aenter__()
@@ -90,8 +91,7 @@ class Connector:
             await disconnect(client)  # a broker that accepted the connection and never answered still has it
             raise
 
-    def _client(self, will: Message) -> Client:
-        will_properties = message_properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
+    def _client(self, will: Message | None) -> Client:
         return Client(
             self._address.host,
             self._address.port,
@@ -99,12 +99,16 @@ class Connector:
             password=self._login.password,
             identifier=self._identifier,
             protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
-            will=aiomqtt.Will(will.topic, will.payload, 1, will.retain, will_properties),
+            will=self._will(will) if will else None,
             timeout=self._timeout_s,
             keepalive=_KEEPALIVE_S,
             tls_context=self._tls,
             logger=SILENT_LOG,
         )
+
+    def _will(self, will: Message) -> aiomqtt.Will:
+        properties = message_properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
+        return aiomqtt.Will(will.topic, will.payload, 1, will.retain, properties)
 
     def _refusal(self, error: aiomqtt.MqttError) -> str:
         """Why there is no connection; over TLS 1.3, a refused certificate looks like no answer."""

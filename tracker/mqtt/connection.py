@@ -83,11 +83,11 @@ class Connection(Protocol):
 class Connect(Protocol):
     """Opens connections, one at a time."""
 
-    def __call__(self, will: Message) -> AbstractAsyncContextManager[Connection]:
+    def __call__(self, will: Message | None) -> AbstractAsyncContextManager[Connection]:
         """Connect; on leaving, publish the will and disconnect.
 
         Args:
-            will: The broker publishes it when the connection is lost.
+            will: The broker publishes it when the connection is lost; None: nothing.
 
         Raises:
             ConnectionLost: The broker cannot be reached or refused the connection (on entering).

@@ -67,6 +67,7 @@ class SinkOptions:
     """How to publish.
 
     Attributes:
+        present: Whether to say that the tracker is online, and how it goes.
         text: Whether previews carry their words.
         drain_s: Seconds that the end of the session waits for undelivered messages.
         session_metrics: Reads the session's metrics.
@@ -74,6 +75,7 @@ class SinkOptions:
         sleep: Waits seconds.
     """
 
+    present: bool = True
     text: bool = True
     drain_s: float = 5.0
     session_metrics: Callable[[], SessionMetrics] = SessionMetrics
@@ -207,12 +209,14 @@ class MqttSink:
 
     async def _stay_connected(self) -> None:
         """Deliver until the session is over and everything is delivered."""
-        topics, rand = self._endpoint.topics, self._options.rand
+        topics, rand, present = self._endpoint.topics, self._options.rand, self._options.present
+        will = status(topics, online=False) if present else None
         delays = delays_s(rand)
         while True:
             try:
-                async with self._endpoint.connect(will=status(topics, online=False)) as connection:
-                    await self._send(connection, status(topics, online=True))
+                async with self._endpoint.connect(will) as connection:
+                    if present:
+                        await self._send(connection, status(topics, online=True))
                     self._on_connected()
                     for message in [*self._retained.values()]:
                         await self._send(connection, message)
@@ -295,7 +299,8 @@ class MqttSink:
             if self._preview:
                 preview, self._preview = self._preview, None
                 await self._send(connection, preview_message(self._endpoint.topics, preview, self._options.text))
-            await self._send(connection, metrics(self._endpoint.topics, self.metrics))
+            if self._options.present:
+                await self._send(connection, metrics(self._endpoint.topics, self.metrics))
             self._getting_on = True
             if self._outbox.head:
                 continue
@@ -358,7 +363,8 @@ class MqttSink:
         address = self._endpoint.address
         log.info("no connection to the broker", extra={"broker": str(address), "reason": str(error)})
         inflight, self._inflight = self._inflight, None
-        again = inflight and (self._attempts[inflight] > 1 or inflight[0] in self._refusals)
+        topic, seq = inflight or ("", None)
+        again = topic in self._refusals or (seq is not None and self._attempts[topic, seq] > 1)
         if not self._outage and not again:
             self._outage = True
             self._report(f"the broker at {address} cannot be reached ({error}); trying again, messages are kept")

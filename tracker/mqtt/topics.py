@@ -2,6 +2,7 @@
 
 topic             retained  QoS  content
 status            yes       1    ``online`` or ``offline``; also the last will
+presence          no        1    ``?``: a tracker that starts asks whether another one publishes as its node
 state             yes       1    session.started, then session.ended
 listening         yes       1    the latest listening.paused or listening.resumed, if there was one
 notice            yes       1    tells people that they are being listened to, while a session runs

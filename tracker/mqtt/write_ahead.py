@@ -12,13 +12,14 @@ from tracker.errors import SinkError, sentence_of
 from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
 from tracker.sinks import PreviewSink, Sink
+from tracker.sinks.deliver import failure
 
 _QUEUE = 10_000
 
 
 @final
 class WriteAhead:
-    """Passes each event to a sink once a log has written it to the disk; continues without the log if that fails.
+    """Passes each event to a sink once a log has written it to the disk; if one of them fails, the other continues.
 
     Args:
         log: Writes; takes the next event when the one before is on the disk.
@@ -40,11 +41,7 @@ class WriteAhead:
         self._unwritten: Event | None = None
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Write and pass on every event; return when both are done.
-
-        Raises:
-            SinkError: The sink cannot be written any more.
-        """
+        """Write and pass on every event; return when both are done."""
         each = aiter(events)
         written: Edge[Event] = Edge("written", _QUEUE)
         async with anyio.create_task_group() as group:
@@ -68,6 +65,8 @@ class WriteAhead:
     async def _deliver(self, written: Edge[Event]) -> None:
         try:
             await self.sink.run(written)
+        except Exception as error:  # the log may be a recording
+            self._report(failure(self.name, error))
         finally:
             written.close()
 

@@ -241,6 +241,16 @@ async def test_without_the_log_publishing_goes_on(at):
     assert said == ["broken: the disk is full; published events are no longer kept on disk"]
 
 
+@pytest.mark.parametrize("at", [0, 3, 9])
+async def test_without_publishing_the_log_goes_on(at, tmp_path):
+    said: list[str] = []
+    with anyio.fail_after(20):
+        log = Recorder(tmp_path / "session", {})
+        await WriteAhead(log, Broken(at), said.append, lambda: None).run(given_out(conversation()))
+    assert (tmp_path / "session" / EVENTS).read_text() == "".join(f"{to_json(event)}\n" for event in conversation())
+    assert said == ["mqtt: the disk is full"]
+
+
 async def test_a_log_that_has_reached_its_bound_is_left_behind(tmp_path):
     said, collect, left = [], Collect(), iter([False, False, True])
 

@@ -44,7 +44,7 @@ class ScriptedBroker:
         self.up = anyio.Event()
 
     @asynccontextmanager
-    async def connect(self, will: Message) -> AsyncIterator["ScriptedBroker"]:
+    async def connect(self, will: Message | None) -> AsyncIterator["ScriptedBroker"]:
         await anyio.lowlevel.checkpoint()
         fate = self._fates.pop(0) if len(self._fates) > 1 else self._fates[0]
         if isinstance(fate, str):
@@ -54,7 +54,7 @@ class ScriptedBroker:
         try:
             yield self
         finally:
-            self.received.append(will)
+            self.received += [will] if will else []
 
     async def publish(self, message: Message) -> None:
         await anyio.lowlevel.checkpoint()
