@@ -46,6 +46,10 @@ __all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_d
 PRETRAINED = Path(__file__).parent / "pretrained"
 _NO_WORDS = "no words"
 _MOST_SPEAKERS = 64  # whose voices are kept, 3 kB each
+# How probable an emotion is without a voice that is heard for the first time, for that voice not to overrule it: there
+# is nothing to compare the voice with yet. docs/results.md has what it was chosen on.
+_CLEAR = 0.7
+_FIRST_HEARD = "first turn of this voice, and the emotion is clear without it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +132,8 @@ class LlmRecogniser:
     def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, LlmState]:
         """Classify the next turn of a dialogue; only what is new in it is read.
 
+        A voice that is heard for the first time does not overrule what is clear without it.
+
         Scores are those of `scores` (in float32 to 1e-3) but for the speaker's voice, which is normalised by the turns
         before. What a state shares with a history depends on the words alone; where the beginning of the history was
         cut off, the rest is read again.
@@ -150,11 +156,10 @@ class LlmRecogniser:
         profile = before.voices.get(speaker, VoiceProfile())
         heard, total = _row(voice, SUMMARY_DIM), torch.from_numpy(profile.total)[None]
         turns = torch.tensor([float(profile.turns)])
-        with torch.inference_mode():
-            normalised = self._head.voice.normalise(heard, total, turns) if self._head.voice else heard
-            words, dialogue = self._read(turn, before.dialogue, normalised, has_voice)
-            shape = self.card.shape
-            nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
+        shape = self.card.shape
+        nothing = torch.zeros(len(shape.layers), shape.parts, shape.width)
+
+        def probabilities(words: Tensor | None, has_voice: Tensor) -> Float[Tensor, " classes"]:
             batch = HeadInput(
                 words=(nothing if words is None else words)[None],
                 has_words=torch.tensor([words is not None]),
@@ -165,8 +170,20 @@ class LlmRecogniser:
                 face=_row(face, FACE_DIM),
                 has_face=has_face,
             )
-            row = self._head(batch)[0].exp().double()
-        scores = self._scored(row / row.sum(), words is not None, _used(voice), _used(face))
+            row: Tensor = self._head(batch)[0].exp().double()
+            return row / row.sum()
+
+        with torch.inference_mode():
+            normalised = self._head.voice.normalise(heard, total, turns) if self._head.voice else heard
+            words, dialogue = self._read(turn, before.dialogue, normalised, has_voice)
+            row, voice_used = probabilities(words, has_voice), _used(voice)
+            if profile.turns == 0 and has_voice and words is not None:
+                if self._head.pseudo is not None:  # whose answer has heard the voice, too
+                    words, _ = self._read(turn, dialogue, normalised, ~has_voice)
+                without = probabilities(words, ~has_voice)
+                if without.max() >= _CLEAR and without.argmax() != row.argmax():
+                    row, voice_used = without, _FIRST_HEARD
+        scores = self._scored(row, words is not None, voice_used, _used(face))
         return scores, LlmState(dialogue, _updated(before.voices, speaker, voice))
 
     def scores(self, turn: TurnInput) -> EmotionScores:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import adapters  # noqa: F401  # before everything else: it keeps dependencies from reporting home
+
 if TYPE_CHECKING:
     from tracker.api import Session, load_models, open_session
     from tracker.config import Config

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,12 @@ def _fits_topic(text: str) -> bool:
 def _camera(text: str) -> str:
     if text not in ("", "auto"):
         parse_camera(text)
+    return text
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text):
+        raise ValueError("must be the BCP 47 tag of a language, such as en or en-GB")
     return text
 
 
@@ -148,11 +155,20 @@ class TranscribeConfig(_Section):
     """How words are recognised."""
 
     model: str = "whisper-tiny.en"
-    language: str = "en"
+    language: Annotated[str, AfterValidator(_language)] = "en"
     device: Device = "auto"
     no_speech_above: Share = 0.6
     logprob_below: Annotated[float, Field(le=0)] = -1.0
     compression_above: Annotated[float, Field(gt=1)] = 2.4
+
+    @model_validator(mode="after")
+    def _known_to_the_model(self) -> Self:
+        english = self.language.partition("-")[0].lower() == "en"
+        wrong = self.model.endswith(".en") and not english
+        _refuse(
+            (wrong, f"language: {self.model} knows English alone, not {self.language!r}; use 'en', or another model")
+        )
+        return self
 
 
 class SpeakersConfig(_Section):
@@ -389,4 +405,4 @@ def _said(details: ErrorDetails) -> list[str]:
             faults = str(details["ctx"]["error"]).splitlines()
             return [f"{key}.{fault}" if len(details["loc"]) == 1 else f"{key}: {fault}" for fault in faults]
         case _:
-            return [f"{key}: {details['msg']}, not {details['input']!r}"]
+            return [f"{key}: {details['msg'].replace('Input should', 'must')}, not {details['input']!r}"]

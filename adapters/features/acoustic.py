@@ -65,16 +65,19 @@ class SpeechEncoder:
         model: The loaded model, for decoding `Encoded.output`.
 
     Raises:
-        AdapterError: The folder holds no such model.
+        AdapterError: The folder holds no such model, or a damaged one.
     """
 
     def __init__(self, folder: Path | None = None, device: str = "cpu", threads: int = 0) -> None:
         folder = folder or asset_folder(SPEECH_ENCODER)
         if not (folder / "model.bin").is_file():
             raise AdapterError(f"no speech encoder at {folder}: pull {SPEECH_ENCODER} or give its folder")
-        self.model = ctranslate2.models.Whisper(
-            str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
-        )
+        try:
+            self.model = ctranslate2.models.Whisper(
+                str(folder), device=device, compute_type="float32", intra_threads=threads or min(4, os.cpu_count() or 1)
+            )
+        except RuntimeError as error:
+            raise AdapterError(f"the speech encoder at {folder} cannot be loaded: {error}") from error
         self._mel = FeatureExtractor()
 
     def encode(self, samples: Float32[np.ndarray, " samples"]) -> Encoded:

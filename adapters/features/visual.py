@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, pad
@@ -40,7 +41,7 @@ class FaceEncoder:
         folder: With the weights; the pulled asset if not given.
 
     Raises:
-        AdapterError: The folder holds no such network.
+        AdapterError: The folder holds no such network, or a damaged one.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -49,7 +50,11 @@ class FaceEncoder:
         if not path.is_file():
             raise AdapterError(f"no face network at {folder}: pull {FACE_ENCODER} or give its folder")
         self._network = MiniXception()
-        weights = {_torch_name(name): _torch_layout(name, value) for name, value in load_file(path).items()}
+        try:
+            stored = load_file(path)
+        except SafetensorError as error:
+            raise AdapterError(f"{path} cannot be read ({error}): pull {FACE_ENCODER} again") from error
+        weights = {_torch_name(name): _torch_layout(name, value) for name, value in stored.items()}
         state = self._network.state_dict().items()
         expected = {name: value.shape for name, value in state if not name.endswith("num_batches_tracked")}
         if {name: value.shape for name, value in weights.items()} != expected:

@@ -167,7 +167,9 @@ def read_recipe(path: Path) -> Recipe:
     try:
         recipe = TypeAdapter(Recipe).validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].replace('Input should', 'must')}" for one in error.errors()
+        )
         raise AdapterError(f"{path}: {wrong}") from error
     if recipe.asr_words and recipe.pseudo:
         raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out asr_words")

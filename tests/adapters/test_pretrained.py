@@ -103,3 +103,12 @@ def test_a_face_is_read_alone_and_tips_the_balance_of_words(
     at = MELD_LABELS.labels.index(label)
     with_face = TurnInput(said.utterance, HISTORY, video=seen)
     assert model.scores(with_face).probabilities[at] > model.scores(said).probabilities[at]
+
+
+@pytest.mark.data
+def test_calm_reading_is_not_called_angry_by_its_voice(model: recogniser.LlmRecogniser, data_dir: Path) -> None:
+    words = Utterance("Speaker 1", "Concord returned to its place amidst the tents.")
+    samples, rate = soundfile.read(data_dir / "librispeech_pair" / "6930-75918-0000.flac", dtype="float32")
+    assert rate == 16_000
+    scores = model.scores(TurnInput(words, audio=SpeechEncoder(threads=1).encode(samples).features))
+    assert scores.label == "neutral"

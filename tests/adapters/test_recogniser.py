@@ -94,6 +94,34 @@ def test_a_voice_is_heard_against_its_speakers_own(model: recogniser.LlmRecognis
     assert model.follow(turn("", voice()), state.without_voices())[0] == model.scores(turn("", voice()))
 
 
+@pytest.mark.parametrize(("words", "first", "later"), [(6.0, "neutral", "anger"), (0.5, "anger", "anger")])
+def test_the_first_voice_does_not_overrule_clear_words(
+    folders: tuple[Path, Path], words: float, first: str, later: str
+) -> None:
+    model = recogniser.load(folders[0], folders[1], device="cpu", dtype="float32")
+    head, labels = model._head, MELD_LABELS.labels
+    assert head.voice
+    with torch.no_grad():  # the words say neutral, more or less; the voice says anger, surely
+        for ensembles, label, score in (([head.words], "neutral", words), (head.voice.views, "anger", 30.0)):
+            for ensemble in ensembles:
+                ensemble.outer.zero_()
+                ensemble.bias.zero_()
+                ensemble.bias[:, labels.index(label)] = score
+        head.fusion.text_noise.fill_(-20.0)
+        head.fusion.voice.noise.fill_(-20.0)
+    scores, state = model.follow(turn("Awful.", voice()), model.start())
+    assert scores.label == first
+    held = scores.modalities["audio"] != "used"
+    assert held == (first == "neutral")
+    if held:  # as if there had been no voice
+        assert scores.probabilities == model.scores(turn("Awful.")).probabilities
+        assert scores.modalities["audio"] == "first turn of this voice, and the emotion is clear without it"
+    assert state.voices["Bob"].turns == 1  # it is remembered all the same
+    scores, _ = model.follow(turn("Awful.", voice()), state)
+    assert (scores.label, scores.modalities["audio"]) == (later, "used")
+    assert model.scores(turn("", voice())).label == "anger"
+
+
 def test_an_empty_voice_is_not_remembered(model: recogniser.LlmRecogniser) -> None:
     unusable = Features(SPEC, np.full((3, SPEC.dim), np.nan, np.float32))
     state = model.start()

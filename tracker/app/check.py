@@ -116,17 +116,23 @@ def extras() -> Iterator[Finding]:
 
 
 def models(config: Config) -> Iterator[Finding]:
-    """Whether every model lies in the cache or where the settings say."""
-    from adapters.contract import asset_folder
+    """Whether every model lies undamaged in the cache, or where the settings say."""
     from tracker.app.models import needed_assets
+    from tracker.assets.store import Store
 
-    for name in needed_assets(config):
-        chosen = config.assets.paths.get(name)
-        folder = Path(chosen) if chosen else asset_folder(name)
-        if folder.is_dir() and any(folder.iterdir()):
-            yield Finding(f"model {name}", "ok", "in the cache" if not chosen else "where assets.paths says")
+    store = Store(config.assets.paths)
+    always = needed_assets(config, faces=config.video.source not in ("", "auto"))
+    for name in needed_assets(config, faces=True):
+        chosen = Path(config.assets.paths.get(name, ""))
+        if store.present(name) and (faults := store.verify(name)):
+            yield Finding(f"model {name}", "missing", "; ".join(faults), f"tracker assets pull --again {name}")
+        elif store.present(name):
+            yield Finding(f"model {name}", "ok", "in the cache")
+        elif name in config.assets.paths and chosen.is_dir() and any(chosen.iterdir()):
+            yield Finding(f"model {name}", "ok", "where assets.paths says")
         else:
-            yield Finding(f"model {name}", "missing", "not pulled yet", f"tracker assets pull {name}")
+            state: State = "missing" if name in always else "note"
+            yield Finding(f"model {name}", state, "not pulled yet", f"tracker assets pull {name}")
 
 
 def microphone(wanted: str) -> Iterator[Finding]:

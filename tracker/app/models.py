@@ -84,17 +84,19 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
 def load_models(config: Config, faces: bool = False) -> Models:
     """Load every model, and run each once, so that the first turn waits no longer than others; takes seconds.
 
-    What is missing is pulled first.
+    What is missing is pulled first, and every file is compared with its hash.
 
     Args:
         config: Which ones, and on which device.
         faces: Whether a session has video.
 
     Raises:
-        AssetError: A model is missing and cannot be had.
+        AssetError: A model is missing and cannot be had, or is damaged.
         AdapterError: The adapter's checkpoint cannot be used.
     """
-    folder = Store(config.assets.paths).folder
+    names, store = needed_assets(config, faces), Store(config.assets.paths)
+    with ThreadPoolExecutor() as readers:
+        folder = dict(zip(names, readers.map(store.verified, names), strict=True)).__getitem__
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
     complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.

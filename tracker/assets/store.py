@@ -59,6 +59,12 @@ def faults_in(asset: Asset, record: Record | None, found: Mapping[str, Found]) -
     return faults
 
 
+def damaged(faults: Mapping[str, Sequence[str]]) -> str:
+    """What `Store.verify` found wrong with some assets, and the command that mends it."""
+    said = "; ".join(fault for found in faults.values() for fault in found)
+    return f"{said}. To mend it: tracker assets pull --again {' '.join(faults)}"
+
+
 def no_progress(_: int, __: int) -> None:
     """Tell nobody."""
 
@@ -99,6 +105,17 @@ class Store:
             except (OSError, SafetensorError) as error:
                 raise AssetError(f"{name} cannot be stored in {cache_root()}: {error}") from error
         return asset_folder(name)
+
+    def verified(self, name: str) -> Path:
+        """The folder of an asset, pulled first if need be, after reading every file and comparing its hash.
+
+        Raises:
+            AssetError: As `folder`, or a file is not what it should be.
+        """
+        folder = self.folder(name)
+        if faults := self.verify(name):
+            raise AssetError(damaged({name: faults}))
+        return folder
 
     def present(self, name: str) -> bool:
         """Whether the cache holds this version of an asset (its files are there; `verify` reads them)."""

@@ -14,7 +14,7 @@ from adapters.contract import cache_root
 from tracker import config
 from tracker.assets.fetch import Progress as Told
 from tracker.assets.manifest import load_manifest
-from tracker.assets.store import Store
+from tracker.assets.store import Store, damaged
 from tracker.errors import AssetError
 
 app = typer.Typer(help="Models and samples: list them, pull them, verify them.", no_args_is_help=True)
@@ -51,8 +51,7 @@ def verify(names: Names = None) -> None:
     checked = names or list(load_manifest().assets)
     faults = {name: found for name in checked if (found := store.verify(name))}
     if faults:
-        said = "; ".join(fault for found in faults.values() for fault in found)
-        raise AssetError(f"{said}. To mend it: tracker assets pull --again {' '.join(faults)}")
+        raise AssetError(damaged(faults))
     typer.echo("every file is what it should be")
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Float32
 from tokenizers import Tokenizer as FastTokenizer
 
 from adapters.features.acoustic import Encoded, SpeechEncoder
+from tracker.errors import ConfigError
 from tracker.observe.records import Transcript
 
 _TOKENS_AT_LEAST = 12
@@ -82,6 +83,9 @@ class Transcriber:
         language: BCP 47 tag of the language spoken.
         gate: When words are rejected.
 
+    Raises:
+        ConfigError: The model does not know the language.
+
     Attributes:
         fallbacks: Turns that had to be decoded again.
     """
@@ -91,12 +95,15 @@ class Transcriber:
         self._decoder = _decoder(folder, encoder.model.device)
         self._language = language
         self._gate = gate
-        multilingual = encoder.model.is_multilingual
+        multilingual, code = encoder.model.is_multilingual, language.partition("-")[0].lower()
+        pieces = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+        if code != "en" and not (multilingual and pieces.token_to_id(f"<|{code}|>")):
+            raise ConfigError(f"transcribe.language: the model in {folder} does not know {language!r}; use another one")
         self._tokenizer = Tokenizer(
-            FastTokenizer.from_file(str(folder / "tokenizer.json")),
+            pieces,
             multilingual,
             task="transcribe" if multilingual else None,
-            language=language if multilingual else None,
+            language=code if multilingual else None,
         )
         self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
         self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))

@@ -1,11 +1,16 @@
 """The real networks on real audio."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
 
 from adapters.contract import asset_folder
 from adapters.features.acoustic import SpeechEncoder
+from tracker.app.models import load_models
+from tracker.config import Config
+from tracker.errors import AssetError, ConfigError
 from tracker.observe.campplus import VoiceEmbedder, filterbank
 from tracker.observe.transcribe import TextGate, Transcriber
 from tracker.sources.media import AudioChunk
@@ -136,6 +141,31 @@ def test_words_are_heard(telephone, transcribe):
     said = transcribe(telephone[int(14.5 * 16_000) : (18 * 16_000)])
     assert "originally from Chicago" in said.text
     assert (said.language, said.why_empty) == ("en", None)
+
+
+def test_a_language_that_the_model_does_not_know_is_refused():
+    folder = asset_folder("whisper-tiny.en")
+    encoder = SpeechEncoder(folder, threads=1)
+    Transcriber(folder, encoder, "en-GB", TextGate())
+    with pytest.raises(ConfigError, match=r"^transcribe\.language: the model in .* does not know 'fr'; use another"):
+        Transcriber(folder, encoder, "fr", TextGate())
+
+
+def test_damaged_weights_of_the_right_size_are_named(tmp_path, monkeypatch):
+    whole, cache = asset_folder("pyannote-segmentation-3.0").parent, tmp_path / "assets"
+    damaged = cache / "pyannote-segmentation-3.0" / "model.safetensors"
+    damaged.parent.mkdir(parents=True)
+    for other in whole.iterdir():
+        if other.is_dir() and other.name != damaged.parent.name:
+            (cache / other.name).symlink_to(other)
+    for file in (whole / damaged.parent.name).iterdir():
+        shutil.copy(file, damaged.parent)
+    content = bytearray(damaged.read_bytes())
+    content[-1000] ^= 1  # one bit of one weight
+    damaged.write_bytes(content)
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path))
+    with pytest.raises(AssetError, match=r"model.safetensors has SHA-256 .* pull --again pyannote-segmentation-3\.0$"):
+        load_models(Config())
 
 
 def test_a_short_word_is_not_repeated(telephone, transcribe):

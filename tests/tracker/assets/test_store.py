@@ -121,6 +121,8 @@ def test_a_file_that_rots_in_the_cache_is_found(cache):
     path.write_bytes(b"rot" + CONTENT[3:])
     (fault,) = store.verify("toy")
     assert "toy: model.bin has SHA-256" in fault
+    with pytest.raises(AssetError, match=r"toy: model.bin has .* To mend it: tracker assets pull --again toy$"):
+        store.verified("toy")
     assert store.folder("toy", again=True)
     assert store.verify("toy") == []
 
