@@ -221,6 +221,7 @@ class MqttConfig(_Section):
     credentials_file: str = ""
     keep_undelivered: Annotated[int, Field(ge=1)] = 10_000
     outbox_mb: Annotated[int, Field(ge=0)] = 100
+    outbox_days: Days = 30
     speaker_expiry_s: Annotated[int, Field(ge=1)] = 600
     commands: bool = False
     homeassistant: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from tracker.runtime.control import Request
 from tracker.sinks import Sink
 
 _MB = 1 << 20
+_S_PER_DAY = 86_400
 _EMBEDDED = "our own broker"  # in spools, whatever its port: the next run delivers what a killed one has left
 _RETURN_S = 30.0
 _PUBLISHING = "publishing over MQTT"
@@ -244,6 +246,9 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
 
 def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broker, compose: Compose) -> _Store:
     root, mqtt, recorder = spool.outbox_folder(), config.mqtt, live.recorder
+    if mqtt.outbox_days:
+        for name in spool.expire(root, time.time() - mqtt.outbox_days * _S_PER_DAY):
+            report(f"what the run {name} had not delivered within {mqtt.outbox_days} days is gone from the outbox")
     for name in spool.make_room(root, mqtt.outbox_mb * _MB):
         report(f"the outbox was full; what the run {name} had not delivered is gone")
     earlier = _earlier(root, mqtt, broker)

@@ -39,6 +39,7 @@ from tracker.recordings.format import EVENTS
 
 ENTRY, CURSOR, REFUSED, LOCK, SESSION = "entry.json", "cursor", "refused", "lock", "session"
 
+_PRIVATE = 0o600
 _REFUSED, _DELIVERED = "refused", "delivered"
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Spool:
         self.confirmed = seq
         part = self.folder / f"{CURSOR}.part"
         try:
+            part.touch(_PRIVATE)
             part.write_text(f"{seq}\n")
             part.replace(self.folder / CURSOR)
         except OSError as error:
@@ -115,6 +117,7 @@ class Spool:
 
     def _note(self, line: str) -> None:
         try:
+            (self.folder / REFUSED).touch(_PRIVATE)
             with (self.folder / REFUSED).open("a") as file:
                 file.write(line)
         except OSError as error:
@@ -184,8 +187,9 @@ def create_spool(root: Path, name: str, session: Path | None, broker: str, topic
     entry = Entry(session=str(kept), broker=broker, base=topics.base, node=topics.node)
     try:
         folder.mkdir(mode=0o700, parents=True)
-        lock = FileLock(folder / LOCK, blocking=False)
+        lock = FileLock(folder / LOCK, blocking=False, mode=_PRIVATE)
         lock.acquire()
+        (folder / ENTRY).touch(_PRIVATE)
         (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
         return Spool(folder, lock)
     except OSError as error:
@@ -218,6 +222,25 @@ def make_room(root: Path, most_bytes: int) -> list[str]:
         if (folder / SESSION).is_dir() and (spool := _take(folder, None)):
             spool.close(complete=True)
             removed.append(folder.name)
+    return removed
+
+
+def expire(root: Path, before_s: float) -> list[str]:
+    """Remove the spools of runs that have ended and began before a moment.
+
+    Args:
+        root: The folder of all spools.
+        before_s: The moment, as `time.time` gives it.
+
+    Returns:
+        The names of those removed.
+    """
+    removed = []
+    for folder in _folders(root):
+        with suppress(OSError):
+            if (folder / ENTRY).stat().st_mtime < before_s and (spool := _take(folder, None)):
+                spool.close(complete=True)
+                removed.append(folder.name)
     return removed
 
 

@@ -1,5 +1,7 @@
 """Publishing as the settings put it together, without a broker."""
 
+import os
+import time
 from dataclasses import replace
 
 import anyio
@@ -88,6 +90,22 @@ async def test_the_oldest_makes_room_and_that_is_said(state):
     (old,) = state.iterdir()
     (old / "session" / "more").write_bytes(bytes(2 << 20))
     assert f"the outbox was full; what the run {old.name} had not delivered is gone" in await run("mqtt.outbox_mb=1")
+    assert not old.exists()
+
+
+async def test_what_nobody_has_taken_for_long_is_removed_and_that_is_said(state):
+    await run()
+    (old,) = state.iterdir()
+    assert {oct(path.stat().st_mode & 0o777) for path in old.iterdir() if path.is_file()} == {"0o600"}
+    os.utime(old / "entry.json", times=(0, time.time() - 29 * 86_400))
+    said = await run()
+    assert old.exists()
+    os.utime(old / "entry.json", times=(0, time.time() - 31 * 86_400))
+    assert old.exists()
+    await run("mqtt.outbox_days=0")
+    assert old.exists()
+    said = await run()
+    assert f"what the run {old.name} had not delivered within 30 days is gone from the outbox" in said
     assert not old.exists()
 
 
