@@ -131,7 +131,7 @@ class MqttSink:
         self._refusals = Refusals()
         self._attempts: Counter[tuple[str, int | None]] = Counter()  # in vain, by topic and number of the event
         self._inflight: tuple[str, int | None] | None = None
-        self._getting_on = self._connected = False
+        self._getting_on = self._connected = self._failed = False
         self._retained: dict[str, Message] = {}  # by topic
         self._ended = anyio.Event()
         self._outage = False
@@ -174,12 +174,17 @@ class MqttSink:
     def state(self) -> str:
         """What the connection is doing, in a few words."""
         counts = "".join(f", {n} {what}" for what, n in (("kept", self.waiting), ("refused", self.refused())) if n)
+        if self._failed:
+            return "failed, nothing is published"
         if self._connected:
             return f"connected{counts}"
         return f"away, trying again{counts}" if self._outage else "connecting"
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Publish every event; at the end drain the outbox for a while, then report what was not delivered."""
+        """Publish every event; at the end drain the outbox for a while, then report what was not delivered.
+
+        Then the outboxes are closed; not if publishing fails, as the session may go on and its log grow.
+        """
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stay_connected, name="mqtt connection")
@@ -195,11 +200,13 @@ class MqttSink:
                 self._ended.set()
                 self._changed.notify()
                 group.cancel_scope.deadline = anyio.current_time() + self._options.drain_s
+        except Exception:
+            self._failed = True
+            raise
         finally:
             self._report_undelivered()
-            self._outbox.close(over=self._ended.is_set())
-            for outbox in self._earlier:
-                outbox.close(over=True)
+        for outbox in self._outboxes:
+            outbox.close(over=True)
 
     async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
         """Publish the latest preview once everything else is delivered."""
@@ -373,9 +380,10 @@ class MqttSink:
     def _report_undelivered(self) -> None:
         """Report what subscribers did not receive."""
         lost = [f"{self._outbox.dropped} messages were dropped"] if self._outbox.dropped else []
-        left = len(self._outbox) + sum(map(len, self._earlier))
-        if left:
-            later = "; the next run, or tracker sessions flush, delivers them" if self._outbox.kept else ""
+        later = "; the next run, or tracker sessions flush, delivers them" if self._outbox.kept else ""
+        if self._failed and later:
+            lost.append(f"undelivered events are kept{later}")
+        elif left := self.waiting:
             silent = "" if self._connections or self._outage else ", as it has not answered yet"
             lost.append(f"{left} could not be delivered{silent}{later}")
         if lost:

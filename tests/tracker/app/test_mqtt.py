@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -13,6 +15,10 @@ from tracker.app.mqtt import Broker, LiveSession, external, flush, open_broker, 
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
 from tracker.metrics.model import SessionMetrics
+from tracker.mqtt.connection import Connection
+from tracker.mqtt.presence import Presence
+from tracker.mqtt.spool import leftover_spools
+from tracker.mqtt.topics import Message
 from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
@@ -83,6 +89,41 @@ async def test_a_session_that_never_began_leaves_nothing(state):
     async with publishing(load(None, {}, [NOBODY]), print, LiveSession()):
         assert len(list(state.iterdir())) == 1
     assert list(state.iterdir()) == []
+
+
+async def test_where_publishing_fails_the_whole_session_is_kept_for_later(state, monkeypatch):
+    @asynccontextmanager
+    async def refuse(presence: Presence, will: Message | None) -> AsyncIterator[Connection]:
+        raise SinkError("another tracker publishes as this one")
+        yield
+
+    monkeypatch.setattr(Presence, "__call__", refuse)
+    said: list[str] = []
+    failed = anyio.Event()
+
+    def report(sentence: str) -> None:
+        said.append(sentence)
+        failed.set() if "another" in sentence else None
+
+    async def events():
+        first, *rest = conversation()
+        yield first
+        await failed.wait()
+        for event in rest:
+            assert leftover_spools(state) == []  # still in use
+            yield event
+
+    with anyio.fail_after(20):
+        async with publishing(load(None, {}, [NOBODY]), report, LiveSession()) as (sink,):
+            await sink.run(events())
+            assert sink.sink.state() == "failed, nothing is published"
+    assert [sentence.rpartition(": ")[2] for sentence in said[1:]] == [
+        "undelivered events are kept; the next run, or tracker sessions flush, delivers them",
+        "another tracker publishes as this one",
+    ]
+    (left,) = leftover_spools(state)
+    assert list(left.unread()) == conversation()
+    left.close(complete=True)
 
 
 async def test_the_oldest_makes_room_and_that_is_said(state):
