@@ -281,8 +281,9 @@ def _cursor(path: Path) -> int:
 def _refused(path: Path) -> set[int]:
     """Empty if nothing was refused, or if it cannot be read."""
     refused: set[int] = set()
-    with suppress(OSError, ValueError):
-        for line in path.read_text().splitlines():
+    with suppress(OSError):
+        for line in path.read_text(errors="replace").splitlines():
             seq, _, state = line.partition(" ")
-            (refused.discard if state == _DELIVERED else refused.add)(int(seq))
+            if seq.isdecimal():
+                (refused.discard if state == _DELIVERED else refused.add)(int(seq))
     return refused

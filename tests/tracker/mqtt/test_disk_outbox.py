@@ -18,7 +18,7 @@ from tracker.errors import SinkError
 from tracker.events import Event, from_json, to_json, without_words
 from tracker.mqtt.disk_outbox import DiskOutbox
 from tracker.mqtt.messages import EventMessages
-from tracker.mqtt.spool import CURSOR, create_spool, leftover_spools, make_room, size
+from tracker.mqtt.spool import CURSOR, REFUSED, create_spool, leftover_spools, make_room, size
 from tracker.mqtt.topics import Topics
 from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
@@ -168,6 +168,19 @@ def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
     outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
     assert take(outbox, 99) == conversation()
     outbox.close(over=True)
+
+
+def test_refusals_that_cannot_be_read_hide_no_others(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.confirm(9)
+    (spool.folder / REFUSED).write_bytes(b"2 refused\n\xff\n\n7\n3 refused\n2 delivered\n4 refu")
+    spool.close(complete=False)
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert [event.seq for event in take(outbox, 99)] == [3, 4, 7]
+    outbox.close(over=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_repeats_rather_than_loses(tmp_path, monkeypatch):

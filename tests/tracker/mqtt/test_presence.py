@@ -72,7 +72,8 @@ async def while_it_publishes(publishing: MqttSink, ended: anyio.Event) -> None:
 
 
 @pytest.mark.parametrize("how", ["MQTT 5", "MQTT 3.1.1", "a broker of the first one's own"])
-async def test_a_second_tracker_of_a_node_does_not_publish(how, mosquitto):
+async def test_a_second_tracker_of_a_node_does_not_publish(how, mosquitto, monkeypatch):
+    monkeypatch.setattr(presence, "_ANSWER_S", 20.0)
     own, mqtt5 = "own" in how, how == "MQTT 5"
     said: list[str] = []
     ended = anyio.Event()
