@@ -39,7 +39,7 @@ class RecordedFile:
             OSError: It cannot be written; an earlier file stays as it was.
         """
         part = self.path.with_name(self.path.name + ".part")
-        with part.open("wb") as file:
+        with open(part, "wb", opener=private) as file:
             file.write(contents)
             file.flush()
             os.fsync(file.fileno())
@@ -50,6 +50,11 @@ class RecordedFile:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def private(path: str, flags: int) -> int:
+    """Create a file that only its owner may read; an opener for `open`."""
+    return os.open(path, flags, 0o600)
 
 
 def audio_file(channel: int) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
-from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile, private
 from tracker.recordings.tracks import AudioTracks
 from tracker.sources.media import AudioChunk
 
@@ -138,7 +138,7 @@ def _claim(folder: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    return path.open("xb", buffering=0)  # two sessions may have found the folder empty
+    return open(path, "xb", buffering=0, opener=private)  # two sessions may have found the folder empty
 
 
 def _append(log: BinaryIO, line: str) -> None:
