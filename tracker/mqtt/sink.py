@@ -233,7 +233,7 @@ class MqttSink:
             except ConnectionLost as error:
                 self._on_connection_lost(error)
             if self._getting_on:
-                delays = delays_s(rand)
+                self._getting_on, delays = False, delays_s(rand)
             if await self._back_off(next(delays)):
                 delays = delays_s(rand)
 

@@ -281,6 +281,32 @@ async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
     assert len(broker.events) == 1
 
 
+@pytest.mark.parametrize(
+    ("fates", "waits"),
+    [
+        ([4, "no", "no", 4, "no"], [0.5, 1.0, 2.0, 0.5, 1.0]),  # those that delivered something begin anew
+        (["no", -1, "no", 0, "no"], [0.5, 1.0, 2.0, 4.0, 8.0]),  # those that were open alone do not
+    ],
+)
+async def test_a_connection_that_delivers_nothing_lets_waits_grow(fates, waits):
+    broker = ScriptedBroker(*fates, None)
+    back = anyio.Event()
+
+    async def events():
+        for event in conversation():
+            yield event
+        await back.wait()
+
+    async def wait(seconds: float) -> None:
+        await broker.wait(seconds)
+        if len(broker.waited) == len(waits):
+            back.set()
+
+    with anyio.fail_after(20):
+        await broker.sink(sleep=wait).run(events())
+    assert broker.waited == waits
+
+
 async def test_what_cannot_be_delivered_is_counted():
     broker = ScriptedBroker("Connection refused")
     with anyio.fail_after(20):
