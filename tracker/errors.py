@@ -7,7 +7,7 @@ TrackerError
  │   └─ SourceLost    ... or stopped while it was being read
  ├─ AssetError        a model or sample is missing, corrupt or cannot be fetched
  ├─ SessionError      a recorded session cannot be read or written
- ├─ SinkError         a subscriber-facing output cannot be opened
+ ├─ SinkError         an output cannot be opened, or a recording that was asked for could not be kept whole
  └─ RequestError      a request to a running session is malformed
 
 Each message says what went wrong, with which value, and what to do. The command line prints it as one
@@ -61,7 +61,7 @@ class SessionError(TrackerError):
 
 
 class SinkError(TrackerError):
-    """An output cannot be opened."""
+    """An output cannot be opened or written, or a recording that was asked for could not be kept whole."""
 
     exit_code = 6
 

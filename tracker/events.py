@@ -14,15 +14,18 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from adapters.contract import Sentiment
 from tracker.runtime.clock import wall_time
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
+from tracker.runtime.unicode import as_unicode
 from tracker.turns.segmenter import EndedBy
 
 SCHEMA = "emotion-tracker/1"
 
+Text = Annotated[str, AfterValidator(as_unicode)]
+"""From outside: a file's name, a setting, a message."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 MediaNs = Annotated[int, Field(ge=0, description="Nanoseconds of media since the session's start.")]
 WallTime = Annotated[
@@ -45,17 +48,17 @@ class SessionStarted(_Published):
 
     type: Literal["session.started"] = "session.started"
     time: WallTime
-    source: str = Field(description="mic, stdin, or the file's name.")
+    source: Text = Field(description="mic, stdin, or the file's name.")
     live: bool = Field(description="Whether the source is live and may have gaps.")
     channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
     polarity: dict[str, dict[Sentiment, Probability]] = Field(
         description="How often each emotion goes with each sentiment; shares of 0 are left out."
     )
-    models: dict[str, str] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
+    models: dict[str, Text] = Field(description="What each part runs: transcriber, speaker, backbone, adapter.")
     software: str = Field(description="Name and version of the program.")
-    purpose: str = Field(default="", description="The declared purpose of the session; empty if none is.")
-    notice: str = Field(default="", description="What the people in the conversation are told.")
+    purpose: Text = Field(default="", description="The declared purpose of the session; empty if none is.")
+    notice: Text = Field(default="", description="What the people in the conversation are told.")
 
 
 class TurnStarted(_Published):
@@ -121,7 +124,7 @@ class TurnEnded(_Published):
     start_time: WallTime
     end_time: WallTime
     ended_by: EndedBy = Field(description="What ended the turn.")
-    text: str = Field(description="What was said; empty where no words were recognised.")
+    text: Text = Field(description="What was said; empty where no words were recognised.")
     language: str = Field(description="BCP 47 tag of `text`.")
     emotion: str = Field(description="The most probable label, also where the judgement abstained.")
     probabilities: dict[str, Probability]
@@ -145,7 +148,7 @@ class TurnSkipped(_Published):
     start_time: WallTime
     end_time: WallTime
     reason: SkipReason
-    detail: str = Field(description="One sentence for people; never a transcript.")
+    detail: Text = Field(description="One sentence for people; never a transcript.")
 
 
 class ListeningPaused(_Published):
@@ -171,7 +174,7 @@ class MomentMarked(_Published):
     type: Literal["moment.marked"] = "moment.marked"
     at_ns: MediaNs
     time: WallTime
-    note: str = Field(description="What the user wrote about it; may be empty.")
+    note: Text = Field(description="What the user wrote about it; may be empty.")
 
 
 class SpeakerRenamed(_Published):
@@ -190,7 +193,7 @@ class SessionEnded(_Published):
     type: Literal["session.ended"] = "session.ended"
     time: WallTime = Field(description="Wall time of the end of the media.")
     outcome: Outcome
-    error: str | None = Field(description="Why the session failed, in one sentence.")
+    error: Text | None = Field(description="Why the session failed, in one sentence.")
     media_ns: MediaNs = Field(description="Length of the media.")
     turns_started: int = Field(ge=0)
     turns_ended: int = Field(ge=0)
@@ -212,7 +215,7 @@ class Preview(_Published):
     end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
     start_time: WallTime
     end_time: WallTime
-    text: str = Field(description="What was said so far.")
+    text: Text = Field(description="What was said so far.")
     emotion: str
     probabilities: dict[str, Probability]
     confidence: Probability

@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta, timezone
 
 import jsonschema
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS, EmotionScores
 from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
+from tests.support.sessions import conversation
 from tracker import pipeline
-from tracker.events import Stamp, from_json, json_schema, to_json
+from tracker.events import SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."
@@ -78,3 +80,15 @@ def test_wall_time_is_utc_wherever_the_clock_is():
     start = datetime(2026, 3, 1, 1, 0, 0, tzinfo=timezone(timedelta(hours=2)))
     assert wall_time(start, 3 * NS_PER_S // 2) == "2026-02-28T23:00:01.500Z"
     assert Stamp("s", start.astimezone(UTC)).wall(0) == "2026-02-28T23:00:00.000Z"
+
+
+def test_what_is_no_unicode_is_published_with_replacement_characters():
+    name = os.fsdecode(b"entrevue_\xe9t\xe9.flac")
+    first, last = conversation()[0], conversation()[-1]
+    told = {**first.model_dump(), "source": name, "notice": name, "models": {"adapter": name}}
+    started = SessionStarted(**told)
+    assert (started.source, started.notice) == ("entrevue_\ufffdt\ufffd.flac",) * 2
+    assert from_json(to_json(started)) == started
+    ended = SessionEnded(**{**last.model_dump(), "error": f"{name}: ends in the middle"})
+    assert ended.error == "entrevue_\ufffdt\ufffd.flac: ends in the middle"
+    assert from_json(to_json(ended)) == ended

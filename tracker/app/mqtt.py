@@ -205,6 +205,17 @@ async def publishing(config: Config, report: Report, live: LiveSession | None = 
                 outbox.close(over=False)
 
 
+def check_outbox(mqtt: MqttConfig) -> Path:
+    """The folder of what is still to be delivered, once something could be kept there.
+
+    Raises:
+        SessionError: Nothing can.
+    """
+    root = spool.outbox_folder()
+    spool.create_spool(root, _name(), None, _EMBEDDED, topics_of(mqtt)).close(complete=True)
+    return root
+
+
 async def flush(config: Config, report: Report, wait_s: float) -> int:
     """Deliver what earlier runs have left for the broker of the settings.
 

@@ -18,8 +18,9 @@ from adapters.contract import AdapterError
 from tracker import config as settings
 from tracker.cli import assets as assets
 from tracker.cli import sessions
-from tracker.errors import ConfigError, TrackerError, sentence_of
+from tracker.errors import ConfigError, SinkError, TrackerError, sentence_of
 from tracker.events import SessionEnded
+from tracker.runtime.streams import STANDARD_OUTPUT, let_go
 
 app = typer.Typer(
     help="Who spoke, what was said, and which emotion it carried: one event for every turn of a live conversation.",
@@ -32,6 +33,7 @@ app.add_typer(sessions.app, name="sessions")
 
 _DEBUG = "--debug"
 _HANDED_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+_UNEXPECTED = f"; this should not happen: run it again with {_DEBUG}, and report what it prints"
 _ABORTED = 130  # what shells take for Ctrl-C
 
 File = Annotated[Path | None, typer.Option("--config", help="Settings; ./config.toml where there is one.")]
@@ -291,8 +293,15 @@ def main() -> None:
         app()
     except (TrackerError, AdapterError, ExceptionGroup) as error:
         _exit(error)
+    except OSError as error:
+        if error.filename != STANDARD_OUTPUT:
+            _exit(error, hint=_UNEXPECTED)
+        let_go(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)  # whoever read it has enough
+        _exit(SinkError(f"standard output cannot be written: {error.strerror}"))
     except Exception as error:
-        _exit(error, hint=f"; this should not happen: run it again with {_DEBUG}, and report what it prints")
+        _exit(error, hint=_UNEXPECTED)
 
 
 def _exit(error: Exception, hint: str = "") -> None:

@@ -67,11 +67,16 @@ def show(folder: Annotated[Path, typer.Argument(help="A recorded session.")]) ->
 def verify_sessions(place: Place = None, config: File = None, sets: Sets = None) -> None:
     """Check that sessions are whole; a recording that was cut off is readable up to there, and said to be."""
     wrong = 0
-    for found in _find(place, config, sets):
+    every = _find(place, config, sets)
+    if not every and place:
+        raise SessionError(f"{place}: holds no recorded session")
+    if not every:
+        typer.echo("there is no recorded session in record.folder")
+    for found in every:
         faults = verify(found)
         wrong += bool(faults)
         for fault in faults:
-            typer.echo(f"{found.folder}: {fault}")
+            typer.echo(f"{found.folder}: {fault}" if found.session else fault)
         if not faults and found.session:
             typer.echo(f"{found.folder}: {found.state}, {len(found.session.events)} events, whole")
     if wrong:

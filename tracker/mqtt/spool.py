@@ -20,6 +20,7 @@ session is repeated.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -72,7 +73,7 @@ class Spool:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
-        self.entry = Entry.model_validate_json((folder / ENTRY).read_bytes())
+        self.entry = Entry.model_validate(json.loads((folder / ENTRY).read_bytes()))
         self.confirmed = _cursor(folder / CURSOR)
         self.refused = _refused(folder / REFUSED)
         self._lock = lock
@@ -159,7 +160,8 @@ class Spool:
         """
         if self._log:
             self._log.close()
-        if complete or not (self.session / EVENTS).exists():
+        events = self.session / EVENTS
+        if complete or not events.exists() or not events.stat().st_size:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
 
@@ -190,11 +192,13 @@ def create_spool(root: Path, name: str, session: Path | None, broker: str, topic
         lock = FileLock(folder / LOCK, blocking=False, mode=_PRIVATE)
         lock.acquire()
         (folder / ENTRY).touch(_PRIVATE)
-        (folder / ENTRY).write_text(entry.model_dump_json(indent=2) + "\n")
+        (folder / ENTRY).write_text(json.dumps(entry.model_dump(), indent=2) + "\n")  # a path need not be Unicode
         return Spool(folder, lock)
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # filelock says by both that nothing can be locked there
+        shutil.rmtree(folder, ignore_errors=True)
+        why = getattr(error, "strerror", None) or "it cannot be locked"
         raise SessionError(
-            f"{folder}: undelivered events cannot be kept there ({error.strerror}); "
+            f"{folder}: undelivered events cannot be kept there ({why}); "
             "set mqtt.outbox_mb = 0 to keep them in memory only"
         ) from error
 
@@ -258,11 +262,11 @@ def _take(folder: Path, broker: str | None) -> Spool | None:
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
-    except (Timeout, OSError):
-        return None  # the process that owns it is still running
+    except (Timeout, OSError, NotImplementedError):
+        return None  # the process that owns it is still running, or nothing can be locked there
     try:
         spool = Spool(folder, lock)
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         spool = None
     if spool and broker in (None, spool.entry.broker):
         return spool

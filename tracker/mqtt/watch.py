@@ -79,7 +79,12 @@ class RemoteDashboard:
                 self._stopped.set()
 
             group.start_soon(pass_on, name="stop")
-            group.start_soon(self._terminal.run, self._events(), name="terminal")
+
+            async def show() -> None:
+                await self._terminal.run(self._events())
+                self._stopped.set()  # nobody looks any more
+
+            group.start_soon(show, name="terminal")
             await self._stopped.wait()
             group.cancel_scope.cancel()  # the conversation stays on the screen
 

@@ -12,7 +12,7 @@ from tracker.errors import SinkError, sentence_of
 from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
 from tracker.sinks import PreviewSink, Sink
-from tracker.sinks.deliver import failure
+from tracker.sinks.deliver import deliver
 
 _QUEUE = 10_000
 
@@ -41,11 +41,11 @@ class WriteAhead:
         self._unwritten: Event | None = None
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Write and pass on every event; return when both are done."""
+        """Write and pass on every event; return when both are done. Each goes on where the other fails."""
         each = aiter(events)
         written: Edge[Event] = Edge("written", _QUEUE)
         async with anyio.create_task_group() as group:
-            group.start_soon(self._deliver, written, name="deliver what is written")
+            group.start_soon(deliver, self.name, self.sink.run, written, self._report, name="deliver what is written")
             try:
                 async with aclosing(self._passed_on(each, written)) as passed_on:
                     await self._log.run(passed_on)
@@ -61,14 +61,6 @@ class WriteAhead:
         """Pass on every preview; none is written."""
         if isinstance(self.sink, PreviewSink):
             await self.sink.run_previews(previews)
-
-    async def _deliver(self, written: Edge[Event]) -> None:
-        try:
-            await self.sink.run(written)
-        except Exception as error:  # the log may be a recording
-            self._report(failure(self.name, error))
-        finally:
-            written.close()
 
     async def _passed_on(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:

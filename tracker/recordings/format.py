@@ -12,6 +12,7 @@ A later writer of the same format may add keys; a reader ignores those that it d
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,12 @@ class RecordedFile:
         with open(part, "wb", opener=private) as file:
             file.write(contents)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         part.replace(self.path)
         if os.name == "posix":  # elsewhere a folder cannot be opened, nor need it be
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
+                sync(folder)
             finally:
                 os.close(folder)
 
@@ -55,6 +56,22 @@ class RecordedFile:
 def private(path: str, flags: int) -> int:
     """Create a file that only its owner may read; an opener for `open`."""
     return os.open(path, flags, 0o600)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until a file or a folder is on the disk; some file systems, such as CIFS and sshfs, cannot tell.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def audio_file(channel: int) -> str:

@@ -169,8 +169,9 @@ async def publish(
 
             publishing.start_soon(watch, name="control")
             async for event in events:
-                for edge in edges:
-                    await edge.offer(event)
+                taken = [await edge.offer(event) for edge in edges]
+                if edges and not any(taken):
+                    break  # nobody is left
             publishing.cancel_scope.cancel()
         for edge in edges:
             edge.close()

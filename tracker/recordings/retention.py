@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,13 +85,18 @@ def find_sessions(place: Path) -> Iterator[StoredSession]:
     """
     if not place.is_dir():
         raise SessionError(f"{place}: there is no such folder")
-    folders = [place] if (place / START).exists() else sorted(one.parent for one in place.glob(f"*/{START}"))
+    folders = [place] if _holds_session(place) else sorted(filter(_holds_session, place.iterdir()))
     for folder in folders:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         try:
             yield StoredSession(folder, read_session(folder), "", size, pruned_kinds(folder))
         except SessionError as error:
             yield StoredSession(folder, None, str(error), size, ())
+
+
+def _holds_session(folder: Path) -> bool:
+    """Whether a session was recorded there, or was about to be."""
+    return any(os.path.exists(folder / name) for name in (START, EVENTS, STOP))
 
 
 def pruned_kinds(folder: Path) -> tuple[Kind, ...]:
@@ -143,7 +149,7 @@ def _audio_faults(stored: StoredSession, session: RecordedSession) -> Iterator[s
     files = {*wanted, *(file.name for file in stored.folder.glob(_FILES["audio"]))}
     for name in sorted(files):
         try:
-            info = soundfile.info(stored.folder / name)
+            info = soundfile.info(os.fsencode(stored.folder / name))
         except soundfile.LibsndfileError:
             if session.stop or (stored.folder / name).stat().st_size > _HEADER:
                 yield f"{name}: cannot be read"

@@ -16,12 +16,6 @@ MAY_TAKE_S = 10.0
 T = TypeVar("T")
 
 
-def failure(name: str, error: Exception) -> str:
-    """What to say of a sink that has failed."""
-    first = first_of(error)
-    return f"{name}{'' if isinstance(first, SinkError) else ' failed and is left out'}: {sentence_of(first)}"
-
-
 async def deliver(
     name: str, run: Callable[[Edge[T]], Awaitable[None]], items: Edge[T], report: Callable[[str], None]
 ) -> None:
@@ -36,7 +30,9 @@ async def deliver(
     try:
         await run(items)
     except Exception as error:
-        report(failure(name, error))
+        first = first_of(error)
+        failed = "" if isinstance(first, SinkError) else " failed and is left out"
+        report(f"{name}{failed}: {sentence_of(first)}")
     except anyio.get_cancelled_exc_class():
         report(f"{name}: not finished in time, given up")
         raise

@@ -11,6 +11,7 @@ import anyio
 from anyio import to_thread
 
 from tracker.errors import SourceError, SourceLost
+from tracker.runtime.unicode import as_unicode
 from tracker.sources.decode import Decoder, open_regular
 from tracker.sources.media import AudioChunk
 from tracker.sources.resample import ChannelMode, Chunker, Converter
@@ -31,7 +32,7 @@ class FileSource:
     dropped = 0
 
     def __init__(self, path: str, channels: ChannelMode = "mix", block_ms: int = 20) -> None:
-        self.name = PurePath(path).name
+        self.name = as_unicode(PurePath(path).name)
         self.channels = 1
         self._path = path
         self._mode: ChannelMode = channels

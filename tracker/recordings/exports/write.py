@@ -44,6 +44,7 @@ def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
         ConfigError: The format is unknown, or cannot be guessed, or is no text and goes to standard output.
         SessionError: The session cannot be read, or the file cannot be written.
         TrackerError: pyarrow is missing.
+        OSError: Standard output cannot be written.
     """
     to_stdout = out is None or out == _STDOUT
     if kind is None and to_stdout:
@@ -55,15 +56,14 @@ def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
         raise ConfigError("tracker export: parquet is no text; name a file with --out")
     written = FORMATS[name](_read(folder, Path.cwd() if out is None or to_stdout else out.parent))
     contents = written.encode() if isinstance(written, str) else written
+    if out is None or to_stdout:
+        sys.stdout.buffer.write(contents)
+        sys.stdout.flush()
+        return
     try:
-        if out is None or to_stdout:
-            sys.stdout.buffer.write(contents)
-            sys.stdout.flush()
-        else:
-            out.write_bytes(contents)
+        out.write_bytes(contents)
     except OSError as error:
-        where = "standard output" if to_stdout else out
-        raise SessionError(f"{where}: cannot be written ({error.strerror})") from error
+        raise SessionError(f"{out}: cannot be written ({error.strerror})") from error
 
 
 def _read(folder: Path, relative_to: Path) -> Conversation:
@@ -80,4 +80,4 @@ def _url(path: Path, relative_to: Path) -> str:
         way = os.path.relpath(path, relative_to)
     except ValueError:  # on another drive of Windows
         return path.resolve().as_uri()
-    return "./" + quote(Path(way).as_posix())
+    return "./" + quote(os.fsencode(Path(way).as_posix()))  # the bytes of its name: it need not be Unicode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 
 import soundfile
@@ -36,7 +37,7 @@ class Clips:
         if not path.exists():
             return None
         try:
-            with soundfile.SoundFile(path) as file:
+            with soundfile.SoundFile(os.fsencode(path)) as file:
                 first = ns_to_samples(max(0, start_ns - _PAD_NS), file.samplerate)
                 last = min(file.frames, ns_to_samples(end_ns + _PAD_NS, file.samplerate))
                 if first >= last:
