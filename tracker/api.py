@@ -176,7 +176,11 @@ class Session:
         self._control.stop()
 
     def request(self, request: Request) -> None:
-        """Ask for one of these things as a value; returns at once."""
+        """Ask for one of these things as a value; returns at once.
+
+        Raises:
+            RequestError: Too many requests wait already.
+        """
         self._control.request(request)
 
     def status(self) -> Status:

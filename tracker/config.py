@@ -34,16 +34,27 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 Device = Literal["auto", "cpu", "cuda"]
 
 
+_MOST_OF_A_TOPIC = 200
+
+
 def _topic(text: str) -> str:
-    if not text or text != text.strip("/") or any(sign in "#+" or sign.isspace() for sign in text):
-        raise ValueError("must be a topic without #, + and spaces, and without / at its ends")
+    if not text or text != text.strip("/") or not _fits_topic(text):
+        raise ValueError(f"must be a topic {_FITS}, and without / at its ends")
     return text
 
 
 def _level(text: str) -> str:
-    if any(sign in "/#+" or sign.isspace() for sign in text):
-        raise ValueError("must be one level of a topic, without /, #, + and spaces")
+    if "/" in text or not _fits_topic(text):
+        raise ValueError(f"must be one level of a topic, without / and {_FITS}")
     return text
+
+
+_FITS = f"of at most {_MOST_OF_A_TOPIC} printable characters without #, + and spaces"
+
+
+def _fits_topic(text: str) -> bool:
+    """Whether brokers accept it as a part of a topic: MQTT allows 65,535 bytes for the whole."""
+    return len(text) <= _MOST_OF_A_TOPIC and text.isprintable() and not any(sign in "#+ " for sign in text)
 
 
 def _camera(text: str) -> str:
@@ -211,6 +222,7 @@ class MqttConfig(_Section):
     credentials_file: str = ""
     keep_undelivered: Annotated[int, Field(ge=1)] = 10_000
     outbox_mb: Annotated[int, Field(ge=0)] = 100
+    outbox_days: Days = 30
     speaker_expiry_s: Annotated[int, Field(ge=1)] = 600
     commands: bool = False
     homeassistant: bool = False

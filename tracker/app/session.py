@@ -190,7 +190,9 @@ class Session:
                 self._report(sentence)
         live = LiveSession(recorder, control.request, self._broker, self._metrics.read)
         async with publishing(config, self._report, live) as sinks:
-            self._gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
+            for mqtt in filter(None, map(_publisher, sinks)):
+                self._gauges.broker = mqtt.state
+                self._gauges.messages_refused = mqtt.refused
             return await pipeline.run(
                 self._prepared.source,
                 self._steps,

@@ -18,6 +18,7 @@ from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
 from tracker.dashboard.screen import Mode, Playback, Screen, handle_key
 from tracker.dashboard.view import View, fold, fold_preview, with_note
+from tracker.errors import RequestError
 from tracker.events import Event, Preview
 from tracker.metrics.gauges import Status
 from tracker.runtime.clock import NS_PER_S, Clock
@@ -194,7 +195,10 @@ class Terminal:
                 choices, requested = handle_key(self._screen, key)
                 self._screen = replace(self._screen, choices=choices)
                 if requested:
-                    request(requested)
+                    try:
+                        request(requested)
+                    except RequestError as error:
+                        self.say(str(error))
                 self._changed.set()
 
     def _show(self, view: View) -> None:

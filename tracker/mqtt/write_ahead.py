@@ -19,7 +19,7 @@ _QUEUE = 10_000
 
 @final
 class WriteAhead:
-    """Passes each event to a sink once a log has written it to the disk; continues without the log if that fails.
+    """Passes each event to a sink once a log has written it to the disk; if one of them fails, the other continues.
 
     Args:
         log: Writes; takes the next event when the one before is on the disk.

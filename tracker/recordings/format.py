@@ -93,7 +93,7 @@ class RecordedFile:
         """
         part = self.path.with_name(self.path.name + ".part")
         part.unlink(missing_ok=True)  # one that lies there may be a link to somewhere else
-        with part.open("xb") as file:
+        with open(part, "xb", opener=private) as file:
             file.write(contents)
             file.flush()
             sync(file.fileno())
@@ -104,6 +104,11 @@ class RecordedFile:
                 sync(folder)
             finally:
                 os.close(folder)
+
+
+def private(path: str, flags: int) -> int:
+    """Create a file that only its owner may read; an opener for `open`."""
+    return os.open(path, flags, 0o600)
 
 
 def sync(descriptor: int) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
-from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile, sync
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile, private, sync
 from tracker.recordings.tracks import AudioTracks
 from tracker.runtime.unicode import as_unicode
 from tracker.sources.media import AudioChunk
@@ -150,7 +150,7 @@ def _claim(folder: Path) -> BinaryIO:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(folder.iterdir()):
-            return (folder / EVENTS).open("xb", buffering=0)
+            return open(folder / EVENTS, "xb", buffering=0, opener=private)
     except FileExistsError as error:
         if not folder.is_dir():
             raise _unusable(folder, error) from error

@@ -144,12 +144,18 @@ class Control:
 
     drained: anyio.Event = field(default_factory=anyio.Event)
     aborted: anyio.Event = field(default_factory=anyio.Event)
-    requests: Edge[Request] = field(default_factory=lambda: Edge("requests", 100, "drop_oldest"))
+    requests: Edge[Request] = field(default_factory=lambda: Edge("requests", 100))
 
     def request(self, request: Request) -> None:
-        """Request something of the session."""
+        """Request something of the session.
+
+        Raises:
+            RequestError: Too many requests wait already.
+        """
         if isinstance(request, Stop):
             self.stop()
+        elif self.requests.depth >= self.requests.capacity:
+            raise RequestError(f"busy, {self.requests.capacity} requests wait; try again")
         else:
             self.requests.send_nowait(request)
 

@@ -94,7 +94,12 @@ def parse_camera(text: str) -> CameraName:
 
 
 def without_login(url: str) -> str:
-    """A URL without user and password, for display."""
+    """A URL without user, password and query, which may hold a token, for display."""
     scheme, sign, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{sign}{host.rpartition('@')[2]}{slash}{path}" if sign else url
+    if not sign:
+        return url
+    shown, query = re.match(r"([^?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+    if "@" in query:  # the question mark may be a part of the password
+        return f"{scheme}://..."
+    host, slash, path = shown.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}{'?...' if query else ''}"

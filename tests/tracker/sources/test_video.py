@@ -19,6 +19,7 @@ from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sound import until
 from tracker.app.video import file_video
+from tracker.config import load
 from tracker.errors import SourceError
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.recorder import RecordingReader
@@ -147,6 +148,22 @@ def test_no_other_thing_is_opened_as_a_camera(text):
 def test_a_cameras_login_is_not_shown():
     assert str(parse_camera("rtsp://me:secret@cam.example/live")) == "rtsp://cam.example/live"
     assert str(parse_camera("http://cam.example/a@b")) == "http://cam.example/a@b"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://cam.example/live?token=secret", "http://cam.example/live?..."),
+        ("http://me:secret@cam.example?token=secret", "http://cam.example?..."),
+        ("rtsp://cam.example/live#secret", "rtsp://cam.example/live?..."),
+        ("http://cam.example/live?mail=secret@cam.example", "http://..."),
+        ("rtsp://me:?secret@cam.example/live", "rtsp://..."),
+        ("rtsp://me:#secret@cam.example/live", "rtsp://..."),
+    ],
+)
+def test_no_secret_of_a_camera_is_shown(url, shown):
+    assert str(parse_camera(url)) == shown
+    assert load(None, {}, [f"video.source={url}"]).model_dump(mode="json")["video"]["source"] == shown
 
 
 def noise(count: int) -> list[VideoFrame]:
