@@ -18,7 +18,7 @@ from tracker.app import session as app
 from tracker.app.mqtt import NOWHERE, Broker, open_broker
 from tracker.app.plan import plan, video_of
 from tracker.config import Config
-from tracker.errors import ConfigError, first_of
+from tracker.errors import ConfigError, SinkError, first_of
 from tracker.events import Event, SessionEnded
 from tracker.metrics.gauges import Status
 from tracker.metrics.model import SessionMetrics
@@ -176,7 +176,11 @@ class Session:
         self._control.stop()
 
     def request(self, request: Request) -> None:
-        """Ask for one of these things as a value; returns at once."""
+        """Ask for one of these things as a value; returns at once.
+
+        Raises:
+            RequestError: Too many requests wait already.
+        """
         self._control.request(request)
 
     def status(self) -> Status:
@@ -203,6 +207,8 @@ class Session:
             self._stream.begun = begun
             try:
                 self._ended = await self._session.run(self._control)
+                if self._session.fault:
+                    self._failed = SinkError(self._session.fault)
             except Exception as error:
                 self._failed = first_of(error)
             self._stream.end()

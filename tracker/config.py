@@ -34,16 +34,27 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 Device = Literal["auto", "cpu", "cuda"]
 
 
+_MOST_OF_A_TOPIC = 200
+
+
 def _topic(text: str) -> str:
-    if not text or text != text.strip("/") or any(sign in "#+" or sign.isspace() for sign in text):
-        raise ValueError("must be a topic without #, + and spaces, and without / at its ends")
+    if not text or text != text.strip("/") or not _fits_topic(text):
+        raise ValueError(f"must be a topic {_FITS}, and without / at its ends")
     return text
 
 
 def _level(text: str) -> str:
-    if any(sign in "/#+" or sign.isspace() for sign in text):
-        raise ValueError("must be one level of a topic, without /, #, + and spaces")
+    if "/" in text or not _fits_topic(text):
+        raise ValueError(f"must be one level of a topic, without / and {_FITS}")
     return text
+
+
+_FITS = f"of at most {_MOST_OF_A_TOPIC} printable characters without #, + and spaces"
+
+
+def _fits_topic(text: str) -> bool:
+    """Whether brokers accept it as a part of a topic: MQTT allows 65,535 bytes for the whole."""
+    return len(text) <= _MOST_OF_A_TOPIC and text.isprintable() and not any(sign in "#+ " for sign in text)
 
 
 def _camera(text: str) -> str:
@@ -83,6 +94,7 @@ class InputConfig(_Section):
     device: str = ""
     block_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     channels: Literal["mix", "separate"] = "mix"
+    track: Annotated[int, Field(ge=0, le=1000)] = 0
     pace: Literal["realtime", "fast"] = "realtime"
 
 
@@ -211,6 +223,7 @@ class MqttConfig(_Section):
     credentials_file: str = ""
     keep_undelivered: Annotated[int, Field(ge=1)] = 10_000
     outbox_mb: Annotated[int, Field(ge=0)] = 100
+    outbox_days: Days = 30
     speaker_expiry_s: Annotated[int, Field(ge=1)] = 600
     commands: bool = False
     homeassistant: bool = False
@@ -316,11 +329,21 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
         sets: ``section.key=value`` overrides, stronger than either.
 
     Raises:
-        ConfigError: A recorded setting or an override is unknown or bad.
+        ConfigError: A recorded setting or an override is unknown or bad, or the recording names an adapter elsewhere
+            that the current settings do not name: it may be a stranger's.
     """
     values = current.model_dump()
     values |= {section: recorded[section] for section in DECIDING if section in recorded}
-    return _layered(values, _from_command_line(sets))
+    config, trusted = _layered(values, _from_command_line(sets)), current.recognise.adapter
+    if (adapter := config.recognise.adapter) != trusted and not _PLAIN_NAME.fullmatch(adapter):
+        raise ConfigError(
+            f"recognise.adapter: the recording was judged with {adapter!r}; to load that, "
+            f"add --set recognise.adapter={adapter}, or name another one"
+        )
+    return config
+
+
+_PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 _Override = tuple[str, str, str, str]
@@ -372,7 +395,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
@@ -380,7 +403,7 @@ def _value(text: str) -> Any:
     """A value as TOML, or the text as it is where it is not TOML."""
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return read["value"] if len(read) == 1 else text
 

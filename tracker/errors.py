@@ -7,7 +7,7 @@ TrackerError
  │   └─ SourceLost    ... or stopped while it was being read
  ├─ AssetError        a model or sample is missing, corrupt or cannot be fetched
  ├─ SessionError      a recorded session cannot be read or written
- ├─ SinkError         a subscriber-facing output cannot be opened
+ ├─ SinkError         an output cannot be opened, or a recording that was asked for could not be kept whole
  └─ RequestError      a request to a running session is malformed
 
 Each message says what went wrong, with which value, and what to do. The command line prints it as one
@@ -61,7 +61,7 @@ class SessionError(TrackerError):
 
 
 class SinkError(TrackerError):
-    """An output cannot be opened."""
+    """An output cannot be opened or written, or a recording that was asked for could not be kept whole."""
 
     exit_code = 6
 
@@ -96,7 +96,7 @@ def first_of(error: Exception) -> Exception:
 
 def sentence_of(error: BaseException) -> str:
     """One line about an error, for an event or a message; our own errors speak for themselves."""
-    first_line = str(error).strip().partition("\n")[0]
     if isinstance(error, TrackerError):
-        return first_line
+        return " ".join(str(error).splitlines())  # a line break may come from a name in it
+    first_line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 from tracker.errors import SourceError, first_of, sentence_of
 from tracker.events import Event, Outcome, RequestEvent, SessionEnded, Stamp
 from tracker.metrics.gauges import Gauges
+from tracker.metrics.sound import SoundCheck, repetition
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.watcher import NoVideoWatcher, VideoWatcher
@@ -36,11 +37,11 @@ from tracker.runtime.edges import Edge, Policy
 from tracker.runtime.threads import ModelThread
 from tracker.sinks import PreviewSink, Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
-from tracker.sources.media import RATE_HZ, AudioChunk, Source, opened
+from tracker.sources.media import RATE_HZ, AudioChunk, Remarking, Source, opened
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
+from tracker.turns.turn import ChannelRepeats, Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
 
 if TYPE_CHECKING:  # brings torch, which takes seconds to import
     from tracker.turns.segment import TurnSegmenter
@@ -150,7 +151,8 @@ async def run(
         publisher = Publisher(info.stamp(), sinks, clock, info.requests)
         await publisher.start(info.header(source))
 
-        path = _Path(source, steps(source.channels), publisher, audio, clock, gauges)
+        path = _Path(source, steps(source.channels), publisher, audio, clock, gauges, outlets.report)
+        path.pass_on_remarks()
         events = [sink.events for sink in sinks]
         gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
         async with anyio.create_task_group() as steering:
@@ -165,6 +167,7 @@ async def run(
             ending.start_soon(_close_full, events, name="let go of full edges")
             last = await publisher.finish(path.outcome(control, info.ended_as), error, path.media_ns, dropped)
             ending.cancel_scope.cancel()
+        path.conclude(last)
         sinking.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
     if path.failure:
         raise path.failure
@@ -182,7 +185,9 @@ class _Path:
         audio: Edge[AudioChunk],
         clock: Clock,
         gauges: Gauges,
+        report: Callable[[str], None],
     ) -> None:
+        self._report = report
         self._source = source
         self._steps = steps
         self._publisher = publisher
@@ -201,6 +206,9 @@ class _Path:
         self._speculation: Speculation | None = None
         if steps.speculative:
             self._speculation = Speculation(steps.speculative, clock, self._has_time, gauges.speculation, self._preview)
+        self._remarks = 0  # of the source that were said
+        self._sound = SoundCheck(source.live)
+        self._without_words = 0  # turns
         self._in_hand = 0  # turns that are over and not yet published
         self.failure: Exception | None = None
         gauges.video = steps.watcher.state
@@ -261,6 +269,8 @@ class _Path:
                 chunk = as_recorded(chunk)
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.measure(chunk)
+                self._say(self._sound.hear(chunk))
+                self.pass_on_remarks()
                 self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -305,6 +315,8 @@ class _Path:
             case TurnResumed(number):
                 if self._speculation:
                     self._speculation.turn_resumed(number)
+            case ChannelRepeats():
+                self._say(repetition(record))
             case Turn():
                 if self._speculation:
                     self._speculation.turn_ended(record)
@@ -333,9 +345,26 @@ class _Path:
     async def _publish(self) -> None:
         async for record in self._judged:
             await self._publisher.publish(record)
+            self._without_words += isinstance(record, SilentTurn)
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
                 self._gauges.turn_published(record.turn)
+
+    def pass_on_remarks(self) -> None:
+        """Say what the source has found out since it was opened."""
+        if isinstance(self._source, Remarking):
+            new = self._source.remarks[self._remarks :]
+            self._remarks += len(new)
+            for remark in new:
+                self._say(remark)
+
+    def conclude(self, ended: SessionEnded) -> None:
+        """Say why there may be no turns."""
+        self._say(self._sound.conclusion(ended, self._without_words))
+
+    def _say(self, sentence: str) -> None:
+        if sentence:
+            self._report(f"{self._source.name}: {sentence}")
 
     def _has_time(self) -> bool:
         """Whether nothing waits; an earlier turn would also change the speculative result."""

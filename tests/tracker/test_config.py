@@ -71,9 +71,12 @@ def test_all_faults_are_reported_together_with_their_keys(tmp_path):
         (["turns.pause_ms=600", "turns.start_voiced_ms=400"], r"turns\.start_voiced_ms: .*; turns\.pause_ms: "),
         (["turns.speech_gate=nan"], r"turns\.speech_gate: must be a finite number"),
         (["recognise.min_voice_s=inf"], r"recognise\.min_voice_s: must be a finite number"),
-        (["mqtt.base_topic=a/#"], r"mqtt\.base_topic: must be a topic without"),
-        (["mqtt.base_topic=/a"], r"mqtt\.base_topic: must be a topic without"),
-        (["mqtt.base_topic="], r"mqtt\.base_topic: must be a topic without"),
+        (["mqtt.base_topic=a/#"], r"mqtt\.base_topic: must be a topic of at most 200 printable characters without"),
+        (["mqtt.base_topic=/a"], r"mqtt\.base_topic: must be a topic "),
+        (["mqtt.base_topic="], r"mqtt\.base_topic: must be a topic "),
+        (["mqtt.homeassistant_prefix=a\0b"], r"mqtt\.homeassistant_prefix: must be a topic "),
+        ([f"mqtt.node={70_000 * 'x'}"], r"mqtt\.node: must be one level of a topic, without / and of at most 200"),
+        (["mqtt.node=\udce9"], r"mqtt\.node: must be one level of a topic"),
         (["turns.vad_mode=1", "turns.vad_mode.x=1"], r"turns\.vad_mode\.x=1: vad_mode is not a section"),
         (
             ["transcribe.language=fr", "transcribe.model=whisper-tiny.en"],
@@ -148,7 +151,10 @@ def test_secrets_are_no_settings():
     assert load(FILE, environ) == Config()
 
 
-@pytest.mark.parametrize(("text", "says"), [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML"), ("a = " + "[" * 9000, "not TOML")],
+)
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text, says):
     path = tmp_path / "my.toml"
     if text is not None:
@@ -186,6 +192,16 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
     assert load_again(now, {}) == now
     with pytest.raises(ConfigError, match=r"turns\.vad_mode: .*; turns\.later: there is no such setting"):
         load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})
+
+
+@pytest.mark.parametrize("adapter", ["hf:owner/name", "/home/me/adapter", "../adapter", "a/b", "a\\b", ""])
+def test_a_recording_chooses_no_adapter_elsewhere(adapter):
+    recorded = {"recognise": {"adapter": adapter}}
+    with pytest.raises(ConfigError, match=r"recognise\.adapter: .* --set recognise\.adapter="):
+        load_again(Config(), recorded)
+    named = load(None, {}, [f"recognise.adapter={adapter}"])
+    assert load_again(named, recorded).recognise.adapter == adapter
+    assert load_again(Config(), recorded, ["recognise.adapter=default"]).recognise.adapter == "default"
 
 
 def test_a_cameras_password_is_not_written_down():

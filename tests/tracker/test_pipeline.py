@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import INFO, Broken, Collect, FakeClock, FakeSource, outlets, steps
 from tracker import pipeline
-from tracker.errors import SourceLost
+from tracker.errors import SinkError, SourceLost
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded, TurnSkipped, TurnStarted, from_json, to_json
 from tracker.runtime.control import Control
 
@@ -120,14 +120,21 @@ async def test_asked_twice_it_finishes_at_once():
     assert {event.reason for event in events if isinstance(event, TurnSkipped)} == {"aborted"}
 
 
-@pytest.mark.parametrize("error", [None, RuntimeError("a bug")])
-async def test_a_broken_sink_is_reported_and_holds_up_nobody(error):
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (None, "broken: the disk is full"),
+        (RuntimeError("a bug"), "broken failed and is left out: RuntimeError: a bug"),
+        (ExceptionGroup("", [SinkError("gone")]), "broken: gone"),
+        (ExceptionGroup("", [RuntimeError("a bug")]), "broken failed and is left out: RuntimeError: a bug"),
+    ],
+)
+async def test_a_broken_sink_is_reported_and_holds_up_nobody(error, sentence):
     said: list[str] = []
     last, events = await play(FakeSource(TURN * 3), sinks=[Broken(1, error)], said=said)
     balanced(events)
     assert last.turns_ended == 3
-    assert len(said) == 1
-    assert said[0].startswith("broken")
+    assert said == [sentence]
 
 
 async def test_a_bug_in_a_step_still_leaves_an_outcome():

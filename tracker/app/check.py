@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.text import Text
 
 from adapters.contract import AdapterError
-from tracker.config import Config
+from tracker.config import Config, MqttConfig
 from tracker.errors import TrackerError, sentence_of
+from tracker.sinks.text import printable
 
 State = Literal["ok", "note", "missing"]
 
@@ -69,6 +70,9 @@ def examine(config: Config) -> list[Finding]:
         ("microphone", lambda: microphone(config.input.device)),
         ("pictures", lambda: pictures(config.video.source)),
         ("broker", lambda: broker(config)),
+        ("outbox", lambda: outbox(config.mqtt)),
+        ("sinks", lambda: sinks(config)),
+        ("metrics", lambda: metrics(config.metrics.port)),
         ("terminal", terminal),
         ("disk", lambda: disk(Path.cwd())),
     ]
@@ -173,7 +177,7 @@ def pictures(source: str) -> Iterator[Finding]:
 
 def broker(config: Config) -> Iterator[Finding]:
     """Whether the broker answers, or our own could listen."""
-    from tracker.mqtt.address import parse_url
+    from tracker.app.mqtt import external
 
     mqtt = config.mqtt
     if not mqtt.enabled:
@@ -183,8 +187,7 @@ def broker(config: Config) -> Iterator[Finding]:
         state: State = "missing" if mqtt.url else "note"
         yield Finding("broker", state, "nothing is published without the extra mqtt")
         return
-    if mqtt.url:
-        address = parse_url(mqtt.url)
+    if address := external(mqtt):
         try:
             socket.create_connection((address.host, address.port), timeout=5).close()
         except OSError as error:
@@ -193,15 +196,45 @@ def broker(config: Config) -> Iterator[Finding]:
         else:
             yield Finding("broker", "ok", f"{address} answers")
         return
+    if _free(mqtt.port):
+        yield Finding("broker", "ok", f"our own can listen on 127.0.0.1:{mqtt.port}")
+    else:
+        do = "set mqtt.port to another one (0: any free one), or mqtt.url to the broker that has it"
+        yield Finding("broker", "missing", f"port {mqtt.port} is taken, so our own broker cannot listen", do)
+
+
+def outbox(mqtt: MqttConfig) -> Iterator[Finding]:
+    """Whether what is still to be delivered can be kept on the disk."""
+    if mqtt.enabled and mqtt.outbox_mb and find_spec("aiomqtt"):
+        from tracker.app.mqtt import check_outbox
+
+        yield Finding("outbox", "ok", f"{check_outbox(mqtt)} can be written")
+
+
+def sinks(config: Config) -> Iterator[Finding]:
+    """Whether the sinks of the settings can be made."""
+    from tracker.app import plugins
+
+    for sink in plugins.sinks(config.sinks):
+        yield Finding(f"sink {sink.name}", "ok", "its settings are in order")
+
+
+def metrics(port: int) -> Iterator[Finding]:
+    """Whether the metrics can be served."""
+    if port and not _free(port):
+        do = "set metrics.port to another one, or 0 for none"
+        yield Finding("metrics", "missing", f"port {port} is taken, so metrics cannot be served", do)
+
+
+def _free(port: int) -> bool:
+    """Whether this machine's own programs could be served at a port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", mqtt.port))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            do = "set mqtt.port to another one (0: any free one), or mqtt.url to the broker that has it"
-            yield Finding("broker", "missing", f"port {mqtt.port} is taken, so our own broker cannot listen", do)
-        else:
-            yield Finding("broker", "ok", f"our own can listen on 127.0.0.1:{mqtt.port}")
+            return False
+        return True
 
 
 def terminal() -> Iterator[Finding]:
@@ -248,9 +281,9 @@ def show(findings: list[Finding], console: Console) -> None:
     signs = {"ok": ("ok     ", "green"), "note": ("note   ", "yellow"), "missing": ("MISSING", "bold red")}
     for finding in findings:
         sign, style = signs[finding.state]
-        line = Text.assemble((sign, style), f" {finding.what}: {finding.found}")
+        line = Text.assemble((sign, style), f" {finding.what}: {printable(finding.found)}")
         if finding.do:
-            line.append(f"\n        to do: {finding.do}", "bold")
+            line.append(f"\n        to do: {printable(finding.do)}", "bold")
         console.print(line, soft_wrap=True, highlight=False)
 
 

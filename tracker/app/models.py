@@ -34,6 +34,7 @@ from tracker.sources.video import NoVideo
 from tracker.speculate import SpeculativeSteps
 from tracker.turns.activity import SpeakerActivity
 from tracker.turns.completeness import TurnCompleteness
+from tracker.turns.crosstalk import Crosstalk
 from tracker.turns.endpoint import EndpointRule
 from tracker.turns.segment import AudioSegmenter, EndpointSilence, Samples
 from tracker.turns.segmenter import FRAME_MS, Limits
@@ -201,6 +202,7 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
             limits(config.turns),
             None if one_voice_each else models.activity,
             waiting(config.turns, models.complete) if adaptive(config) and models.complete else None,
+            Crosstalk(channels) if one_voice_each else None,
         ),
         observe=observe,
         recognise=recognise,

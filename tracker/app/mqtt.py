@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from tracker.mqtt.disk_outbox import BROKER_CONFIRMS, Confirmation, DiskOutbox
 from tracker.mqtt.homeassistant import HomeAssistant
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import Compose, MemoryOutbox, Outbox, compose_all
+from tracker.mqtt.presence import Presence
 from tracker.mqtt.sink import Endpoint, MessageHandler, MqttSink, SinkOptions
 from tracker.mqtt.topics import Topics, this_machine
 from tracker.mqtt.write_ahead import WriteAhead
@@ -36,6 +38,7 @@ from tracker.runtime.control import Request
 from tracker.sinks import Sink
 
 _MB = 1 << 20
+_S_PER_DAY = 86_400
 _EMBEDDED = "our own broker"  # in spools, whatever its port: the next run delivers what a killed one has left
 _RETURN_S = 30.0
 _PUBLISHING = "publishing over MQTT"
@@ -184,9 +187,11 @@ async def publishing(config: Config, report: Report, live: LiveSession | None = 
         else:
             store = _Store(MemoryOutbox(config.mqtt.keep_undelivered, compose), log=session.recorder)
         commands = [Commands(topics, session.request)] if session.request and config.mqtt.commands else []
-        handlers: list[MessageHandler] = [*commands, *devices]
+        endpoint = _endpoint(config.mqtt, broker, await_subscriber=bool(store.earlier))
+        presence = Presence(endpoint.connect, topics, ask=not broker.embedded)
+        handlers: list[MessageHandler] = [presence, *commands, *devices]
         mqtt = MqttSink(
-            _endpoint(config.mqtt, broker, await_subscriber=bool(store.earlier)),
+            replace(endpoint, connect=presence),
             store.outbox,
             report,
             earlier=store.earlier,
@@ -198,6 +203,17 @@ async def publishing(config: Config, report: Report, live: LiveSession | None = 
         finally:  # closed already, unless the session never began
             for outbox in (*store.earlier, store.outbox):
                 outbox.close(over=False)
+
+
+def check_outbox(mqtt: MqttConfig) -> Path:
+    """The folder of what is still to be delivered, once something could be kept there.
+
+    Raises:
+        SessionError: Nothing can.
+    """
+    root = spool.outbox_folder()
+    spool.create_spool(root, _name(), None, _EMBEDDED, topics_of(mqtt)).close(complete=True)
+    return root
 
 
 async def flush(config: Config, report: Report, wait_s: float) -> int:
@@ -233,14 +249,17 @@ async def flush(config: Config, report: Report, wait_s: float) -> int:
         MemoryOutbox(1, lambda _event, _late: []),
         report,
         earlier=earlier,
-        options=SinkOptions(drain_s=wait_s),
+        options=SinkOptions(present=False, drain_s=wait_s),
     )
     await mqtt.run(nothing())  # type: ignore[arg-type]  # there is no event
-    return mqtt.waiting
+    return mqtt.undelivered
 
 
 def _disk_store(config: Config, report: Report, live: LiveSession, broker: Broker, compose: Compose) -> _Store:
     root, mqtt, recorder = spool.outbox_folder(), config.mqtt, live.recorder
+    if mqtt.outbox_days:
+        for name in spool.expire(root, time.time() - mqtt.outbox_days * _S_PER_DAY):
+            report(f"what the run {name} had not delivered within {mqtt.outbox_days} days is gone from the outbox")
     for name in spool.make_room(root, mqtt.outbox_mb * _MB):
         report(f"the outbox was full; what the run {name} had not delivered is gone")
     earlier = _earlier(root, mqtt, broker)

@@ -88,6 +88,7 @@ def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
         options,
         channels=config.input.channels,
         block_ms=config.input.block_ms,
+        track=config.input.track,
         pace=config.input.pace,
         device=config.input.device,
     )
@@ -157,7 +158,7 @@ class Session:
         self._gauges.metrics = self._metrics.read
         self._recorder = recorder = prepared.recorder
         folder = recorder.folder if recorder and config.record.video else None
-        self._video = session_video(prepared.video, folder, config.record.blur_faces, report)
+        self._video = session_video(prepared.video, folder, config.record.blur_faces, self._not_kept)
         if recorder:
             self._gauges.recorder = f"{recorder.folder}"
             if sentence := kept(config.record.audio, config.record.text, self._video.record_to is not None):
@@ -171,6 +172,12 @@ class Session:
         """How it goes in numbers."""
         return self._metrics.read()
 
+    @property
+    def fault(self) -> str:
+        """Once it is over, why it is not recorded as was asked for; empty where it is."""
+        recorder = self._recorder
+        return f"{recorder.folder}: the recording is not whole: {recorder.fault}" if recorder and recorder.fault else ""
+
     async def run(self, control: Control) -> SessionEnded:
         """Listen until the source ends or is stopped.
 
@@ -183,7 +190,9 @@ class Session:
                 self._report(sentence)
         live = LiveSession(recorder, control.request, self._broker, self._metrics.read)
         async with publishing(config, self._report, live) as sinks:
-            self._gauges.broker = next((sink.state for sink in map(_publisher, sinks) if sink), str)
+            for mqtt in filter(None, map(_publisher, sinks)):
+                self._gauges.broker = mqtt.state
+                self._gauges.messages_refused = mqtt.refused
             return await pipeline.run(
                 self._prepared.source,
                 self._steps,
@@ -197,6 +206,11 @@ class Session:
                 SystemClock(),
                 control,
             )
+
+    def _not_kept(self, sentence: str) -> None:
+        if self._recorder:
+            self._recorder.lose(sentence)
+        self._report(sentence)
 
     def _info(self) -> SessionInfo:
         if not (rerun := self._prepared.rerun):
@@ -219,7 +233,7 @@ class Session:
         for at in rerun.pauses if rerun else ():
             made.segmenter.pause(at)
         if self._recorder and self._config.record.features:
-            made = replace(made, recognise=FeatureRecorder(made.recognise, self._recorder.folder, self._report))
+            made = replace(made, recognise=FeatureRecorder(made.recognise, self._recorder.folder, self._not_kept))
         return made
 
 

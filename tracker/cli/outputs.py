@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,15 @@ class RunOptions:
     plain: bool = False
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Fail as at any other fault, where rich's own console would end the program."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def terminal_of(config: Config, options: RunOptions) -> Terminal:
     """Also where it is not shown: it tells the user what has to be told."""
-    console = Console(stderr=options.json, force_terminal=False if options.plain else None)
+    console = _Console(stderr=options.json, force_terminal=False if options.plain else None)
     return Terminal(console, SystemClock(), config.terminal.max_fps, config.session.notice, default_keyboard())
 
 

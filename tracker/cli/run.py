@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,10 @@ from tracker.app.session import Prepared, check, prepare
 from tracker.assets.store import Store
 from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
+from tracker.cli.say import say_json
 from tracker.config import Config, load_again
 from tracker.dashboard.terminal import Terminal
-from tracker.errors import ConfigError, TrackerError, first_of, needs_extra, sentence_of
+from tracker.errors import ConfigError, SourceError, TrackerError, first_of, needs_extra, sentence_of
 from tracker.events import SessionEnded
 from tracker.metrics.collect import to_json
 from tracker.metrics.gauges import Status
@@ -32,6 +32,7 @@ from tracker.runtime.control import Control
 from tracker.runtime.memory import share_heaps
 from tracker.runtime.signals import with_signals
 from tracker.sinks import Sink
+from tracker.sinks.deliver import MAY_TAKE_S
 from tracker.sinks.lines import NamedLines
 from tracker.sources.media import Source
 from tracker.sources.open import Pace, SourceOptions
@@ -81,7 +82,7 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
     rerun = read_rerun(folder)
     start = rerun.recorded.start
     config = load_again(config, start.config, sets)
-    if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
+    if config.input.channels != start.setting("input", "channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
@@ -123,17 +124,22 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
     async def run_one(name: str, broker: Broker, control: Control) -> SessionEnded:
         prepared, report = sessions[name], _named(name, terminal.say)
         async with (
+            stopped_while_opening(control, prepared.source.name) as opened_it,
             open_session(prepared, models=models, sinks=shown[name], publish=broker, report=report) as session,
             anyio.create_task_group() as group,
         ):
+            opened_it()
             metrics[name or prepared.source.name] = session.metrics
             opened.append(session)
             group.start_soon(_pass_on, control, session, name="control")
-            async for _ in session:
-                pass
-            group.cancel_scope.cancel()
+            try:
+                async for _ in session:
+                    pass
+            finally:
+                if session.ended:
+                    summaries.append(to_json(session.ended.session, session.metrics()))
+                group.cancel_scope.cancel()
         assert session.ended
-        summaries.append(to_json(session.ended.session, session.metrics()))
         return session.ended
 
     async def run_each(control: Control) -> list[SessionEnded]:
@@ -143,10 +149,11 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
                     {name: partial(run_one, name, broker) for name in sessions}, control, terminal.say
                 )
 
-    ended = anyio.run(with_signals, run_each, terminal.say)
-    if options.json:
-        print(*summaries, sep="\n", file=sys.stderr)
-    return ended
+    try:
+        return anyio.run(with_signals, run_each, terminal.say)
+    finally:
+        if options.json and summaries:
+            say_json("\n".join(summaries), err=True)
 
 
 async def together(
@@ -186,6 +193,37 @@ async def together(
     return [ended[name] for name in runs]
 
 
+@asynccontextmanager
+async def stopped_while_opening(control: Control, name: str) -> AsyncIterator[Callable[[], None]]:
+    """Cancel the block if the session shall end and its source has still not been opened.
+
+    Args:
+        control: Stops the session: after a while, or at once where it is asked twice.
+        name: Of the source.
+
+    Yields:
+        To be called once the source is open.
+
+    Raises:
+        SourceError: The block was cancelled.
+    """
+    watching = anyio.CancelScope()
+
+    async def watch() -> None:
+        with watching:
+            await control.drained.wait()
+            with anyio.move_on_after(MAY_TAKE_S):
+                await control.aborted.wait()
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch, name="stop opening")
+        yield watching.cancel
+        watching.cancel()
+    if group.cancel_scope.cancelled_caught:
+        raise SourceError(f"{name}: was not open yet when the session was stopped")
+
+
 async def _pass_on(control: Control, session: Session) -> None:
     for asked in (control.drained, control.aborted):
         await asked.wait()
@@ -219,7 +257,7 @@ def _load_models(config: Config, video: bool) -> Models:
 def _shown(name: str, config: Config, options: RunOptions, terminal: Terminal) -> list[Sink]:
     """The sinks that print one session's events."""
     if name and not options.json:
-        return [NamedLines(name, terminal.say)] if config.terminal.enabled else []
+        return [NamedLines(name, terminal.print_line)] if config.terminal.enabled else []
     return shown(config, options, terminal)
 
 

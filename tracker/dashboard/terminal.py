@@ -18,11 +18,12 @@ from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
 from tracker.dashboard.screen import Mode, Playback, Screen, handle_key
 from tracker.dashboard.view import View, fold, fold_preview, with_note
-from tracker.errors import SinkError
+from tracker.errors import RequestError
 from tracker.events import Event, Preview
 from tracker.metrics.gauges import Status
 from tracker.runtime.clock import NS_PER_S, Clock
-from tracker.sinks.lines import line_of
+from tracker.runtime.streams import let_go
+from tracker.sinks.lines import ending_unread, print_lines
 from tracker.sinks.text import printable
 
 _REFRESH_NS = NS_PER_S // 4
@@ -61,13 +62,33 @@ class Terminal:
         self._read_status: Callable[[], Status] | None = None
         self._read_replay: Callable[[], tuple[View, Playback]] | None = None
         self._remote = False
+        self._lost: OSError | None = None
 
     def say(self, sentence: str) -> None:
         """Show the user a sentence: in the dashboard while it is drawn, as a line of its own otherwise."""
         if self._painter:
             self._show(with_note(self._screen.view, sentence))
-        else:
-            self._console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
+            return
+        try:
+            self.print_line(sentence)
+        except OSError:
+            with contextlib.suppress(OSError):
+                print(printable(sentence), file=sys.stderr)  # noqa: T201
+
+    def print_line(self, line: str) -> None:
+        """Print one line; blocks.
+
+        Raises:
+            OSError: It cannot be written, or an earlier one could not.
+        """
+        if self._lost:
+            raise self._lost
+        try:
+            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        except OSError as error:
+            self._lost = error
+            let_go(self._console.file)
+            raise
 
     def read_keys(self, mode: Mode, request: Callable[[Any], None]) -> None:
         """Pass on what keys request; called before `run`.
@@ -97,32 +118,21 @@ class Terminal:
         self._changed.set()
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Show every event.
+        """Show every event, until they end or nobody reads.
 
         Raises:
             SinkError: The terminal cannot be written.
         """
-        try:
+        with ending_unread():
             if self._console.is_terminal and not self._console.is_dumb_terminal:
                 await self._draw(events)
             else:
-                await self._print(events)
-        except OSError as error:
-            raise SinkError(f"cannot be written: {error.strerror}") from error
+                await print_lines(events, self.print_line)
 
     async def run_previews(self, previews: AsyncIterable[Preview]) -> None:
         """Show every preview, where there is a dashboard."""
         async for preview in previews:
             self._show(fold_preview(self._screen.view, preview))
-
-    async def _print(self, events: AsyncIterable[Event]) -> None:
-        async for event in events:
-            if line := line_of(event):
-                await anyio.to_thread.run_sync(self._put, line, abandon_on_cancel=True)
-
-    def _put(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._console.file.flush()
 
     async def _draw(self, events: AsyncIterable[Event]) -> None:
         painter = self._painter = Painter(self._console)
@@ -185,7 +195,10 @@ class Terminal:
                 choices, requested = handle_key(self._screen, key)
                 self._screen = replace(self._screen, choices=choices)
                 if requested:
-                    request(requested)
+                    try:
+                        request(requested)
+                    except RequestError as error:
+                        self.say(str(error))
                 self._changed.set()
 
     def _show(self, view: View) -> None:

@@ -74,6 +74,7 @@ class MetricsCollector:
             stages_ms={name: found for name, found in stages.items() if found},
             queues={queue.name: queue.depth for queue in queues},
             dropped=dropped,
+            messages_refused=gauges.messages_refused(),
             fallbacks=self._fallbacks(),
             speculation_hits=gauges.speculation.hits,
             speculation_wasted=gauges.speculation.wasted,

@@ -79,6 +79,7 @@ class Gauges:
     Attributes:
         paused: Whether the user has paused listening.
         broker: Reads the state of the connection to the broker.
+        messages_refused: Counts what the broker refused.
         recorder: The session's folder.
         speculation: Counts speculative work before the end of a turn.
         media_ns: Media heard.
@@ -92,6 +93,7 @@ class Gauges:
         self.metrics: Callable[[], SessionMetrics] | None = None
         self.paused = False
         self.broker: Callable[[], str] = str
+        self.messages_refused: Callable[[], int] = int
         self.video: Callable[[], VideoState] = VideoState
         self.recorder = ""
         self.speculation = SpeculationCounts()

@@ -48,6 +48,7 @@ class SessionMetrics(BaseModel):
     dropped: Annotated[dict[str, int], Series("counter", labels=("queue",))] = Field(
         default={}, description="Items dropped, by queue, and samples that the source lost; only what was dropped."
     )
+    messages_refused: Annotated[int, _COUNTER] = Field(default=0, ge=0, description="Messages that the broker refused.")
     fallbacks: Annotated[int, _COUNTER] = Field(
         default=0, ge=0, description="Turns decoded again from the full window, in the process."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, fields
-from typing import final
+from typing import TYPE_CHECKING, final
+from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,7 +17,11 @@ from tracker.metrics.model import Series, SessionMetrics
 from tracker.metrics.percentiles import Percentiles
 from tracker.runtime.overload import LEVELS
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 HOST = "127.0.0.1"
+_OURS = {HOST, "localhost", "::1"}
 Sources = Mapping[str, Callable[[], SessionMetrics]]
 """Reads the metrics of each session, by the name of its source."""
 
@@ -55,6 +60,26 @@ def _samples(value: object) -> Iterator[tuple[list[str], float]]:
             yield [], float(value)
 
 
+def _host_of(header: str) -> str | None:
+    """The host in a ``Host`` header, without its port; None if it is malformed."""
+    try:
+        return urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None
+
+
+def _for_this_machine(app: WSGIApplication) -> WSGIApplication:
+    """Refuse requests for another host: a page in a browser could send them here under its own name."""
+
+    def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if _host_of(environ.get("HTTP_HOST", HOST)) in _OURS:
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"ask for 127.0.0.1 or localhost\n"]
+
+    return checked
+
+
 @contextmanager
 def serve_metrics(port: int, sources: Sources) -> Iterator[None]:
     """Answer Prometheus at http://127.0.0.1:PORT/metrics meanwhile.
@@ -72,6 +97,7 @@ def serve_metrics(port: int, sources: Sources) -> Iterator[None]:
         server, thread = start_http_server(port, addr=HOST, registry=registry)
     except OSError as error:
         raise ConfigError(f"metrics.port: {port} cannot be listened on ({error.strerror}); name another one") from error
+    server.set_app(_for_this_machine(make_wsgi_app(registry)))
     try:
         yield
     finally:

@@ -46,6 +46,7 @@ class Channel:
         topic: Below the node.
         about: Its content, in a sentence.
         messages: The models that it carries; none: plain text.
+        text: Name of the message in plain text.
         retain: Whether the broker keeps the latest message.
         qos: Quality of service.
     """
@@ -54,6 +55,7 @@ class Channel:
     topic: str
     about: str
     messages: Sequence[type] = ()
+    text: str = "Status"
     retain: bool = False
     qos: int = 1
 
@@ -64,6 +66,7 @@ _TURN = (TurnStarted, TurnEnded, TurnSkipped)
 _MARK = (MomentMarked, SpeakerRenamed)
 SENT = (
     Channel("status", "status", "online or offline; offline is also the last will.", retain=True),
+    Channel("presence", "presence", "Asks whether a tracker publishes as this node; it says online.", text="Question"),
     Channel("state", "state", "session.started, then session.ended.", _STATE, retain=True),
     Channel("listening", "listening", "Whether listening is paused, during a session.", _LISTENING, retain=True),
     Channel("notice", "notice", "Tells people that they are being listened to.", (Notice,), retain=True),
@@ -72,7 +75,7 @@ SENT = (
     Channel("mark", "mark", "Moments that users marked and names that they gave.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
     Channel("late", "late", "Events that an earlier run could not deliver.", (*_STATE, *_LISTENING, *_TURN, *_MARK)),
-    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True, qos=0),
+    Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True),
 )
 
 
@@ -120,7 +123,7 @@ def dumps_asyncapi(topics: Topics) -> str:
 
 
 def _channel(topics: Topics, channel: Channel) -> dict[str, Any]:
-    names = [model.__name__ for model in channel.messages] or ["Status"]
+    names = [model.__name__ for model in channel.messages] or [channel.text]
     made: dict[str, Any] = {
         "address": topics[channel.topic],
         "description": channel.about,
@@ -188,6 +191,7 @@ def _message(model: type) -> dict[str, Any]:
 def _other_messages() -> dict[str, Any]:
     payloads: dict[str, dict[str, Any]] = {
         "Status": {"type": "string", "enum": ["online", "offline"]},
+        "Question": {"type": "string", "const": "?"},
         "Nothing": {"type": "string", "description": "Ignored."},
         "Note": {"type": "string", "maxLength": MAX_NOTE_LENGTH, "description": "What to remember the moment by."},
     }

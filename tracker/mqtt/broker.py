@@ -6,7 +6,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, final
 
 import anyio
@@ -74,7 +74,7 @@ class EmbeddedBroker:
         """Make connections stay open until subscribers have what was published on them."""
 
         @asynccontextmanager
-        async def linger(will: Message) -> AsyncIterator[Connection]:
+        async def linger(will: Message | None) -> AsyncIterator[Connection]:
             try:
                 async with connect(will) as connection:
                     yield connection
@@ -147,36 +147,30 @@ async def embedded_broker(port: int) -> AsyncIterator[EmbeddedBroker]:
     """
     with needs_extra("mqtt", "publishing over MQTT"):
         from amqtt.broker import Broker
-        from amqtt.errors import BrokerError
+
+        from tracker.mqtt.listener import LISTENERS, listen
 
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     logging.getLogger("transitions").setLevel(logging.CRITICAL)
-    port = port or _free_port()
     broker = Broker(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"{_HOST}:{port}"}},
+            "listeners": LISTENERS,
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
-    try:
-        await broker.start()
-    except BrokerError as error:
-        raise SinkError(
-            f"port {port} is not available for the embedded broker: set mqtt.port = 0 to use any free port, "
-            f"or mqtt.url = 'mqtt://localhost:{port}' to use the broker that is there"
-        ) from error
-    embedded = EmbeddedBroker(broker, Address(_HOST, port))
-    try:
+    await broker.start()
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(broker.shutdown)
+        try:
+            listening = await ending.enter_async_context(listen(broker, _HOST, port))
+        except OSError as error:
+            raise SinkError(
+                f"port {port} is not available for the embedded broker: set mqtt.port = 0 to use any free port, "
+                f"or mqtt.url = 'mqtt://localhost:{port}' to use the broker that is there"
+            ) from error
+        embedded = EmbeddedBroker(broker, Address(_HOST, listening))
+        ending.push_async_callback(embedded.flush)
         yield embedded
-    finally:
-        await embedded.flush()
-        await broker.shutdown()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def port_or_any(port: int) -> int:

@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tracker.mqtt.address import Address
 from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, Client
-from tracker.mqtt.connection import Connection, ConnectionLost, IncomingMessage
+from tracker.mqtt.connection import Connection, ConnectionLost, IncomingMessage, MessageRefused
 from tracker.mqtt.credentials import ANONYMOUS, Login
 from tracker.mqtt.topics import Message
 
@@ -25,6 +25,7 @@ SILENT_LOG = log.getChild("client")
 SILENT_LOG.setLevel(logging.CRITICAL)  # whatever aiomqtt warns about also reaches us as an exception
 
 _UNSUPPORTED_PROTOCOL = 132
+_NOT_AUTHORIZED, _TOPIC_INVALID = 135, 144
 _KEEPALIVE_S = 20
 _LEAVE_S = 1.0
 
@@ -59,7 +60,7 @@ class Connector:
         self._timeout_s = timeout_s
 
     @asynccontextmanager
-    async def __call__(self, will: Message) -> AsyncIterator[Connection]:
+    async def __call__(self, will: Message | None) -> AsyncIterator[Connection]:
         """Open a connection; see `Connect`."""
         try:
             client = await self._enter(will)
@@ -76,20 +77,21 @@ class Connector:
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
-                with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost):
-                    await connection.publish(will)
+                with anyio.move_on_after(_LEAVE_S), suppress(ConnectionLost, MessageRefused):
+                    if will:
+                        await connection.publish(will)
                 await disconnect(client)
 
-    async def _enter(self, will: Message) -> aiomqtt.Client:
+    async def _enter(self, will: Message | None) -> Client:
         client = self._client(will)
         try:
-            return await client.__aenter__()
+            await client.__aenter__()
+            return client
         except aiomqtt.MqttError:
             await disconnect(client)  # a broker that accepted the connection and never answered still has it
             raise
 
-    def _client(self, will: Message) -> aiomqtt.Client:
-        will_properties = _properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
+    def _client(self, will: Message | None) -> Client:
         return Client(
             self._address.host,
             self._address.port,
@@ -97,12 +99,16 @@ class Connector:
             password=self._login.password,
             identifier=self._identifier,
             protocol=aiomqtt.ProtocolVersion.V5 if self._v5 else aiomqtt.ProtocolVersion.V311,
-            will=aiomqtt.Will(will.topic, will.payload, 1, will.retain, will_properties),
+            will=self._will(will) if will else None,
             timeout=self._timeout_s,
             keepalive=_KEEPALIVE_S,
             tls_context=self._tls,
             logger=SILENT_LOG,
         )
+
+    def _will(self, will: Message) -> aiomqtt.Will:
+        properties = message_properties(will, PacketTypes.WILLMESSAGE) if self._v5 else None
+        return aiomqtt.Will(will.topic, will.payload, 1, will.retain, properties)
 
     def _refusal(self, error: aiomqtt.MqttError) -> str:
         """Why there is no connection; over TLS 1.3, a refused certificate looks like no answer."""
@@ -126,23 +132,34 @@ class Connector:
 
 
 class _AiomqttConnection:
-    def __init__(self, client: aiomqtt.Client, v5: bool) -> None:
+    def __init__(self, client: Client, v5: bool) -> None:
         self._client = client
         self._v5 = v5
+        self._publishing = anyio.Lock()  # one at a time, so that the answer is to the message
 
     async def publish(self, message: Message) -> None:
-        properties = _properties(message, PacketTypes.PUBLISH) if self._v5 else None
+        properties = message_properties(message, PacketTypes.PUBLISH) if self._v5 else None
+        limit = self._client.maximum_packet_bytes
+        async with self._publishing:
+            try:
+                if limit and (size := packet_bytes(message, properties)) > limit:
+                    raise MessageRefused(f"a packet of {size} bytes, and it accepts {limit}")
+                await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+            except aiomqtt.MqttError as error:
+                raise ConnectionLost(_reason(error)) from error
+            except ValueError as error:
+                raise MessageRefused(str(error).rstrip(".")) from error
+            if (answer := self._client.answer) and answer.is_failure:
+                raise MessageRefused(str(answer), answer.value in (_NOT_AUTHORIZED, _TOPIC_INVALID))
+
+    async def subscribe(self, filters: Sequence[str]) -> dict[str, str]:
         try:
-            await self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+            return await subscribe(self._client, filters)
         except aiomqtt.MqttError as error:
             raise ConnectionLost(_reason(error)) from error
 
-    async def receive(
-        self, subscriptions: Sequence[str], on_message: Callable[[IncomingMessage], Awaitable[None]]
-    ) -> None:
+    async def receive(self, on_message: Callable[[IncomingMessage], Awaitable[None]]) -> None:
         try:
-            if subscriptions:
-                await self._client.subscribe([(topic, 1) for topic in subscriptions])
             async for message in self._client.messages:
                 await on_message(_incoming(message))
         except aiomqtt.MqttError as error:
@@ -166,7 +183,28 @@ async def disconnect(client: aiomqtt.Client) -> None:
         await client.__aexit__(None, None, None)
 
 
-def _properties(message: Message, packet: int) -> Properties:
+async def subscribe(client: aiomqtt.Client, filters: Sequence[str]) -> dict[str, str]:
+    """Subscribe to topics; see `Connection`."""
+    answers = await client.subscribe([(topic, 1) for topic in filters]) if filters else ()
+    both = zip(filters, answers, strict=False)
+    return {topic: str(answer) for topic, answer in both if isinstance(answer, ReasonCode) and answer.is_failure}
+
+
+def packet_bytes(message: Message, properties: Properties | None) -> int:
+    """The size of the packet that publishes a message.
+
+    Args:
+        message: The message.
+        properties: Those that go with it; None: MQTT 3.1.1.
+    """
+    rest = 2 + len(message.topic.encode()) + (2 if message.qos else 0) + len(message.payload.encode())
+    rest += len(properties.pack()) if properties else 0
+    length_bytes = next(count for count in range(1, 5) if rest < 128**count or count == 4)
+    return 1 + length_bytes + rest
+
+
+def message_properties(message: Message, packet: int) -> Properties:
+    """What MQTT 5 carries beside a message."""
     properties = Properties(packet)
     properties.ContentType = message.content_type
     properties.PayloadFormatIndicator = 1

@@ -41,7 +41,8 @@ class Commands:
             reply = Reply(command=name, ok=False, error=str(error))
         else:
             reply = Reply(command=name, ok=True, error=None)
-        topic = message.response_topic or self._topics["cmd/reply"]
+        wanted = message.response_topic or ""
+        topic = wanted if wanted and not set("#+\0") & set(wanted) else self._topics["cmd/reply"]
         return [
             Message(topic, dumps(reply), retain=False, content_type=JSON, correlation_data=message.correlation_data)
         ]

@@ -14,6 +14,18 @@ class ConnectionLost(Exception):
     """The broker cannot be reached, refused the connection, or closed it; the message says why."""
 
 
+class MessageRefused(Exception):
+    """The broker does not accept a message, and the connection lasts; the message says why.
+
+    Attributes:
+        topic_refused: Whether it would not accept any other message on that topic either.
+    """
+
+    def __init__(self, reason: str, topic_refused: bool = False) -> None:
+        super().__init__(reason)
+        self.topic_refused = topic_refused
+
+
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
     """A message from the broker.
@@ -41,15 +53,26 @@ class Connection(Protocol):
 
         Raises:
             ConnectionLost: It was not acknowledged; the broker may have it all the same.
+            MessageRefused: The broker does not accept it, or it is no valid message.
         """
 
-    async def receive(
-        self, subscriptions: Sequence[str], on_message: Callable[[IncomingMessage], Awaitable[None]]
-    ) -> None:
+    async def subscribe(self, filters: Sequence[str]) -> dict[str, str]:
+        """Subscribe to topics.
+
+        Args:
+            filters: Topic filters; may be none.
+
+        Returns:
+            Why, for each filter that the broker refuses.
+
+        Raises:
+            ConnectionLost: The broker did not answer.
+        """
+
+    async def receive(self, on_message: Callable[[IncomingMessage], Awaitable[None]]) -> None:
         """Receive messages for as long as the connection lasts.
 
         Args:
-            subscriptions: Topic filters; may be none.
             on_message: Called with each message.
 
         Raises:
@@ -60,11 +83,11 @@ class Connection(Protocol):
 class Connect(Protocol):
     """Opens connections, one at a time."""
 
-    def __call__(self, will: Message) -> AbstractAsyncContextManager[Connection]:
+    def __call__(self, will: Message | None) -> AbstractAsyncContextManager[Connection]:
         """Connect; on leaving, publish the will and disconnect.
 
         Args:
-            will: The broker publishes it when the connection is lost.
+            will: The broker publishes it when the connection is lost; None: nothing.
 
         Raises:
             ConnectionLost: The broker cannot be reached or refused the connection (on entering).

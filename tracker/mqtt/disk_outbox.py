@@ -62,6 +62,7 @@ class DiskOutbox:
         self._window = window
         self._messages: deque[Message] = deque()
         self._last = spool.confirmed
+        self._again: frozenset[int] = frozenset()  # refused in an earlier run
         self._on_disk = 0
         self.dropped = 0
 
@@ -69,10 +70,13 @@ class DiskOutbox:
     def of_earlier_run(
         cls, spool: Spool, compose: Compose, window: int = WINDOW, confirm: Confirmation = BROKER_CONFIRMS
     ) -> DiskOutbox:
-        """What an earlier run has left."""
+        """What an earlier run has left, and what the broker refused then."""
         outbox = cls(spool, compose, window, confirm)
-        outbox._on_disk = sum(event.seq > spool.confirmed for event in spool.unread())
+        left = [event.seq for event in spool.unread() if event.seq > spool.confirmed or event.seq in spool.refused]
         spool.rewind()
+        spool.refused.intersection_update(left)
+        outbox._again = frozenset(spool.refused)
+        outbox._on_disk = len(left)
         return outbox
 
     @property
@@ -95,20 +99,32 @@ class DiskOutbox:
     def acknowledge(self, message: Message) -> None:
         """The broker has acknowledged the head."""
         self._messages.popleft()
-        if message.seq is not None and (confirmed := self._confirm(message.seq)) is not None:
-            self._spool.confirm(confirmed)
+        if message.seq is not None:
+            self._spool.note_delivered(message.seq)
+            self._move_on(message.seq)
+
+    def set_aside(self, message: Message) -> None:
+        """The broker refuses the head: note its event for a later run."""
+        self._messages.popleft()
+        if message.seq is not None:
+            self._spool.note_refused(message.seq)
+            self._move_on(message.seq)
 
     def close(self, over: bool) -> None:
         """Keep what is left for a later run, and remove the spool if nothing is."""
-        self._spool.close(complete=over and not len(self) and self._confirm.complete)
+        self._spool.close(complete=over and not len(self) and not self._spool.refused and self._confirm.complete)
+
+    def _move_on(self, seq: int) -> None:
+        if seq not in self._again and (confirmed := self._confirm(seq)) is not None:
+            self._spool.confirm(confirmed)
 
     def _add(self, event: Event, late: bool) -> None:
-        self._last = event.seq
+        self._last = max(self._last, event.seq)
         self._messages.extend(self._compose(event, late))
 
     def _refill(self) -> None:
         wanted = min(self._window, self._on_disk)
-        new = (event for event in self._spool.unread() if event.seq > self._last)
+        new = (event for event in self._spool.unread() if event.seq > self._last or event.seq in self._again)
         found = list(islice(new, wanted)) if wanted else []
         if len(found) < wanted:
             self.dropped += self._on_disk - len(found)  # they were never written to the disk

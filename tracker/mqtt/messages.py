@@ -135,5 +135,5 @@ def preview_message(topics: Topics, preview: Preview, text: bool) -> Message:
 
 
 def metrics(topics: Topics, values: PublishedMetrics) -> Message:
-    """The metrics; retained, but lost if there is no connection."""
-    return Message(topics["metrics"], dumps(values), retain=True, content_type=JSON, qos=0)
+    """The metrics; retained, but lost if there is no connection. Acknowledged, so that a refusal is noticed."""
+    return Message(topics["metrics"], dumps(values), retain=True, content_type=JSON)

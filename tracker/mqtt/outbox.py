@@ -45,6 +45,9 @@ class Outbox(Protocol):
     def acknowledge(self, message: Message) -> None:
         """The broker has acknowledged a message, which may have been dropped meanwhile."""
 
+    def set_aside(self, message: Message) -> None:
+        """The broker refuses a message: go on with the next one, and keep its event for a later run if possible."""
+
     def close(self, over: bool) -> None:
         """This run delivers no more.
 
@@ -96,6 +99,8 @@ class MemoryOutbox:
         """The broker has acknowledged a message, which may have been dropped meanwhile."""
         if self._messages and self._messages[0] is message:
             self._messages.popleft()
+
+    set_aside = acknowledge
 
     def close(self, over: bool) -> None:
         """Nothing to be kept."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.contract import Sentiment
-from tracker.events import Probability, WallTime
+from tracker.events import Probability, Text, WallTime
 from tracker.metrics.model import SessionMetrics
 from tracker.runtime.control import RequestName
 
@@ -23,7 +23,7 @@ class Notice(_Payload):
     """Tells people that they are being listened to."""
 
     time: WallTime = Field(description="When the session began.")
-    notice: str
+    notice: Text
 
 
 class SpeakerEmotion(_Payload):

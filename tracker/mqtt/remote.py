@@ -15,6 +15,9 @@ from tracker.sinks.text import printable
 
 MAX_SESSIONS = 20
 """Sessions that are kept; the one first heard of goes first."""
+MAX_BYTES = 1 << 20
+"""Of a message; events are far smaller."""
+_MALFORMED = (ValidationError, RecursionError)
 
 
 @dataclass
@@ -64,11 +67,11 @@ class RemoteSessions:
 
     def take(self, topic: str, payload: bytes) -> bool:
         """Take a message; False where it is not one of a tracker's, or nothing new."""
-        if not payload.startswith(b"{"):
+        if not payload.startswith(b"{") or len(payload) > MAX_BYTES:
             return False
         try:
             event = from_json(payload)
-        except ValidationError:
+        except _MALFORMED:
             return self._take_other(topic, payload)
         session = self._session(event.session, new=True)
         if event.seq in session.seqs:
@@ -91,7 +94,7 @@ class RemoteSessions:
                 return True
             if "/speaker/" in topic:
                 return self._add_placeholder(SpeakerEmotion.model_validate_json(payload))
-        except ValidationError:
+        except _MALFORMED:
             pass
         return False
 

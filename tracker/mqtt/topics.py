@@ -2,6 +2,7 @@
 
 topic             retained  QoS  content
 status            yes       1    ``online`` or ``offline``; also the last will
+presence          no        1    ``?``: a tracker that starts asks whether another one publishes as its node
 state             yes       1    session.started, then session.ended
 listening         yes       1    the latest listening.paused or listening.resumed, if there was one
 notice            yes       1    tells people that they are being listened to, while a session runs
@@ -10,7 +11,7 @@ partial           no        0    turn.partial, with `turns.partials`; the latest
 mark              no        1    moment.marked, speaker.renamed
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and is removed with the session
 late              no        1    events of an earlier run that could not be delivered then, unchanged
-metrics           yes       0    how publishing and the session go, each time everything is delivered
+metrics           yes       1    how publishing and the session go, each time everything is delivered
 cmd/<command>     -         1    commands: pause, resume, stop, mark, rename; obeyed only with `mqtt.commands`
 cmd/reply         no        1    replies to commands that name no response topic
 

@@ -16,10 +16,11 @@ from tracker.metrics.gauges import Status
 from tracker.mqtt.address import Address
 from tracker.mqtt.aiomqtt_private import Client
 from tracker.mqtt.backoff import delays_s
-from tracker.mqtt.client import SILENT_LOG, disconnect
+from tracker.mqtt.client import SILENT_LOG, disconnect, subscribe
 from tracker.mqtt.credentials import ANONYMOUS, Login
 from tracker.mqtt.remote import RemoteSessions
 from tracker.runtime.control import Stop
+from tracker.sinks.text import printable
 
 _TIMEOUT_S = 5.0
 
@@ -78,7 +79,12 @@ class RemoteDashboard:
                 self._stopped.set()
 
             group.start_soon(pass_on, name="stop")
-            group.start_soon(self._terminal.run, self._events(), name="terminal")
+
+            async def show() -> None:
+                await self._terminal.run(self._events())
+                self._stopped.set()  # nobody looks any more
+
+            group.start_soon(show, name="terminal")
             await self._stopped.wait()
             group.cancel_scope.cancel()  # the conversation stays on the screen
 
@@ -90,11 +96,15 @@ class RemoteDashboard:
                 client = self._client()
                 try:
                     await client.__aenter__()
-                    await client.subscribe(f"{self._base}/#", qos=1)
+                    refused = await subscribe(client, [f"{self._base}/#"])
+                    if refused and not self._broker.startswith("refused"):
+                        reason = refused[f"{self._base}/#"]
+                        self._terminal.say(f"the broker at {self._address} refuses {self._base}/# ({reason})")
                     if self._broker.startswith("away"):
                         self._terminal.say(f"the broker at {self._address} is back")
-                    self._broker, delays = "connected", delays_s(random.random)
+                    self._broker = "refused" if refused else "connected"
                     async for message in client.messages:
+                        delays = delays_s(random.random)  # not sooner: it may be a message that ends the connection
                         if event := self._take(str(message.topic), bytes(message.payload or b"")):
                             yield event
                 finally:
@@ -110,7 +120,7 @@ class RemoteDashboard:
         """The event in a message, if it is a new one; the dashboard shows it at once."""
         if topic.endswith("/status") and payload in (b"online", b"offline"):
             if self._trackers.get(topic, b"online") != payload:
-                self._terminal.say(f"tracker {payload.decode()} ({topic.removesuffix('/status')})")
+                self._terminal.say(f"tracker {payload.decode()} ({printable(topic.removesuffix('/status'))})")
             self._trackers[topic] = payload
         if not self._sessions.take(topic, payload):
             return None

@@ -12,13 +12,14 @@ from tracker.errors import SinkError, sentence_of
 from tracker.events import Event, Preview
 from tracker.runtime.edges import Edge
 from tracker.sinks import PreviewSink, Sink
+from tracker.sinks.deliver import deliver
 
 _QUEUE = 10_000
 
 
 @final
 class WriteAhead:
-    """Passes each event to a sink once a log has written it to the disk; continues without the log if that fails.
+    """Passes each event to a sink once a log has written it to the disk; if one of them fails, the other continues.
 
     Args:
         log: Writes; takes the next event when the one before is on the disk.
@@ -40,15 +41,11 @@ class WriteAhead:
         self._unwritten: Event | None = None
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Write and pass on every event; return when both are done.
-
-        Raises:
-            SinkError: The sink cannot be written any more.
-        """
+        """Write and pass on every event; return when both are done. Each goes on where the other fails."""
         each = aiter(events)
         written: Edge[Event] = Edge("written", _QUEUE)
         async with anyio.create_task_group() as group:
-            group.start_soon(self._deliver, written, name="deliver what is written")
+            group.start_soon(deliver, self.name, self.sink.run, written, self._report, name="deliver what is written")
             try:
                 async with aclosing(self._passed_on(each, written)) as passed_on:
                     await self._log.run(passed_on)
@@ -64,12 +61,6 @@ class WriteAhead:
         """Pass on every preview; none is written."""
         if isinstance(self.sink, PreviewSink):
             await self.sink.run_previews(previews)
-
-    async def _deliver(self, written: Edge[Event]) -> None:
-        try:
-            await self.sink.run(written)
-        finally:
-            written.close()
 
     async def _passed_on(self, events: AsyncIterator[Event], written: Edge[Event]) -> AsyncGenerator[Event]:
         async for event in events:

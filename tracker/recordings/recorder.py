@@ -6,8 +6,10 @@ system in blocks of 4096 samples, so a killed process loses at most the last 0.2
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
+import json
+import weakref
 from collections.abc import AsyncIterable, Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, TypeVarTuple, Unpack, final
@@ -18,8 +20,9 @@ from pydantic import BaseModel
 
 from tracker.errors import SessionError, SinkError
 from tracker.events import Event, SessionEnded, SessionStarted, to_json, without_words
-from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile, private, sync
 from tracker.recordings.tracks import AudioTracks
+from tracker.runtime.unicode import as_unicode
 from tracker.sources.media import AudioChunk
 
 T = TypeVar("T")
@@ -36,20 +39,33 @@ class Recorder:
         text: Whether words are recorded.
 
     Raises:
-        SessionError: The folder cannot be made, or holds something already.
+        SessionError: The folder cannot be made, or holds something already, such as the recording of another session
+            that is about to begin.
     """
 
     name = "recorder"
 
     def __init__(self, folder: Path, config: Mapping[str, Any], text: bool = True) -> None:
-        _claim(folder)
+        self._log = _claim(folder)
+        self._unclaim = weakref.finalize(self, _unclaim, self._log, folder / EVENTS)  # where it is never run
         self.folder = folder
-        self._config = dict(config)
+        self._config = json.loads(as_unicode(json.dumps(dict(config), ensure_ascii=False)))
         self._text = text
         self._tracks = AudioTracks(folder)
         self._audio_over = anyio.Event()
         self._audio_over.set()
         self._one_thread = anyio.CapacityLimiter(1)
+        self._faults: list[str] = []
+        self._complete = False
+
+    @property
+    def fault(self) -> str:
+        """Why a session that is over is not recorded whole; empty where it is."""
+        return next(iter(self._faults), "" if self._complete else "its end could not be written in time")
+
+    def lose(self, sentence: str) -> None:
+        """Something else that belongs to the recording could not be kept."""
+        self._faults.append(sentence)
 
     async def run(self, events: AsyncIterable[Event]) -> None:
         """Record every event; at the last one, wait for the audio and close the session.
@@ -57,8 +73,8 @@ class Recorder:
         Raises:
             SinkError: A file cannot be written; what was written until then stays.
         """
-        log = await self._write(EVENTS, _open, self.folder / EVENTS)
-        with log:
+        self._unclaim.detach()
+        with self._log as log:
             count = 0
             async for event in events:
                 if isinstance(event, SessionStarted):
@@ -68,6 +84,7 @@ class Recorder:
                 if isinstance(event, SessionEnded):
                     await self._audio_over.wait()
                     await self._write(STOP, self._stop, event, count)
+                    self._complete = True
 
     async def record_audio(self, chunks: AsyncIterable[AudioChunk]) -> None:
         """Record every chunk, each channel in its own file.
@@ -92,7 +109,8 @@ class Recorder:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             why = "the disk is full" if full else error.strerror or str(error)
-            raise SinkError(f"{what} in {self.folder} cannot be written: {why}; what was recorded is kept") from error
+            self.lose(f"{what} in {self.folder} cannot be written: {why}; what was recorded is kept")
+            raise SinkError(self._faults[-1]) from error
 
     def _start(self, event: SessionStarted) -> None:
         start = StartFile(
@@ -127,18 +145,28 @@ class Recorder:
         _put(self.folder / STOP, stop)
 
 
-def _claim(folder: Path) -> None:
+def _claim(folder: Path) -> BinaryIO:
+    """The empty log of a new session: whoever creates it has the folder."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
+        if not any(folder.iterdir()):
+            return open(folder / EVENTS, "xb", buffering=0, opener=private)
+    except FileExistsError as error:
+        if not folder.is_dir():
+            raise _unusable(folder, error) from error
     except OSError as error:
-        raise SessionError(f"{folder}: no session can be recorded there ({error.strerror}); name a folder") from error
-    if taken:
-        raise SessionError(f"{folder}: is not empty; name a new folder for the recording")
+        raise _unusable(folder, error) from error
+    raise SessionError(f"{folder}: is not empty; name a new folder for the recording")
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("xb", buffering=0)  # two sessions may have found the folder empty
+def _unusable(folder: Path, error: OSError) -> SessionError:
+    return SessionError(f"{folder}: no session can be recorded there ({error.strerror}); name a folder")
+
+
+def _unclaim(log: BinaryIO, path: Path) -> None:
+    log.close()
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _append(log: BinaryIO, line: str) -> None:
@@ -146,7 +174,7 @@ def _append(log: BinaryIO, line: str) -> None:
     left = memoryview(line.encode() + b"\n")
     while left:
         left = left[log.write(left) :]
-    os.fsync(log.fileno())
+    sync(log.fileno())
 
 
 def _put(path: Path, contents: BaseModel) -> None:

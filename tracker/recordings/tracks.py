@@ -73,7 +73,9 @@ class AudioTracks:
             return  # a FLAC file without a sample is none
         try:
             if chunk.channel not in self._tracks:
-                path = self._folder / audio_file(chunk.channel)
+                path = os.fsencode(
+                    self._folder / audio_file(chunk.channel)
+                )  # soundfile takes no other name than Unicode
                 self._tracks[chunk.channel] = _Track(soundfile.SoundFile(path, "x", RATE_HZ, 1, "PCM_16"))
             self._tracks[chunk.channel].write(chunk)
         except soundfile.LibsndfileError as error:

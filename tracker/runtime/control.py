@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import anyio
 from pydantic import TypeAdapter, ValidationError
 
+from adapters.errors import without_controls
 from tracker.errors import RequestError
 from tracker.runtime.edges import Edge
 
@@ -80,7 +81,7 @@ _RENAME = TypeAdapter(Rename)
 
 
 def _clean(what: str, text: str, limit: int) -> str:
-    text = "".join(character if character.isprintable() else " " for character in text).strip()
+    text = without_controls(text).strip()
     if len(text) > limit:
         raise RequestError(f"the {what} must not exceed {limit} characters; it has {len(text)}")
     return text
@@ -143,12 +144,18 @@ class Control:
 
     drained: anyio.Event = field(default_factory=anyio.Event)
     aborted: anyio.Event = field(default_factory=anyio.Event)
-    requests: Edge[Request] = field(default_factory=lambda: Edge("requests", 100, "drop_oldest"))
+    requests: Edge[Request] = field(default_factory=lambda: Edge("requests", 100))
 
     def request(self, request: Request) -> None:
-        """Request something of the session."""
+        """Request something of the session.
+
+        Raises:
+            RequestError: Too many requests wait already.
+        """
         if isinstance(request, Stop):
             self.stop()
+        elif self.requests.depth >= self.requests.capacity:
+            raise RequestError(f"busy, {self.requests.capacity} requests wait; try again")
         else:
             self.requests.send_nowait(request)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -94,6 +96,18 @@ class ModelThread:
         finally:
             self._lock.release()
         return Timed(result, (self._clock.now_ns() - begun) / NS_PER_MS)
+
+
+def stuck(within_s: float = 2.0) -> bool:
+    """Whether a thread still runs, after a moment, when nothing is to be done any more: Python would wait for it.
+
+    A thread that writes to a pipe that nobody empties, for instance, is abandoned, but does not end.
+    """
+    ends = time.monotonic() + within_s
+    others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for thread in others:
+        thread.join(max(0.0, ends - time.monotonic()))
+    return any(thread.is_alive() for thread in others)
 
 
 async def gather(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import anyio
 
-from tracker.errors import SinkError, sentence_of
+from tracker.errors import SinkError, first_of, sentence_of
 from tracker.runtime.edges import Edge
 
 MAY_TAKE_S = 10.0
@@ -29,10 +29,10 @@ async def deliver(
     """
     try:
         await run(items)
-    except SinkError as error:
-        report(f"{name}: {error}")
     except Exception as error:
-        report(f"{name} failed and is left out: {sentence_of(error)}")
+        first = first_of(error)
+        failed = "" if isinstance(first, SinkError) else " failed and is left out"
+        report(f"{name}{failed}: {sentence_of(first)}")
     except anyio.get_cancelled_exc_class():
         report(f"{name}: not finished in time, given up")
         raise

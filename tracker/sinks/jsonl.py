@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import sys
 from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, final
 
+import anyio
 import anyio.to_thread
 
 from tracker.errors import ConfigError, SinkError
 from tracker.events import Event, Preview, to_json
+from tracker.runtime.streams import let_go
+from tracker.sinks.text import printable_json
 
 
 @final
@@ -40,7 +43,7 @@ class JsonLines:
         try:
             await self._write_all(events)
         except OSError as error:
-            self._let_go()
+            let_go(self._stream)
             if not isinstance(error, BrokenPipeError):
                 raise SinkError(f"the JSON lines cannot be written: {error.strerror}") from error
 
@@ -52,18 +55,13 @@ class JsonLines:
     async def _write_all(self, items: AsyncIterable[Event | Preview]) -> None:
         async for item in items:
             async with self._line:  # whole lines, in the order in which they came
-                await anyio.to_thread.run_sync(self._write, to_json(item) + "\n", abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(
+                    self._write, printable_json(to_json(item)) + "\n", abandon_on_cancel=True
+                )
 
     def _write(self, line: str) -> None:
         self._stream.write(line)
         self._stream.flush()
-
-    def _let_go(self) -> None:
-        """Leave nothing that Python would flush at exit, fail again at, and complain about."""
-        if self._stream is sys.stdout:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
 
 
 class FileLines:
@@ -79,16 +77,36 @@ class FileLines:
         self._path = path
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Write every event.
+        """Write every event; into a pipe once somebody reads it.
 
         Raises:
             SinkError: The file cannot be opened or written.
         """
         try:
-            with self._path.open("a", encoding="utf-8") as stream:
+            while (stream := _open(self._path)) is None:  # noqa: ASYNC110  # nobody says when a reader comes
+                await anyio.sleep(_POLL_S)
+            with stream:
                 await JsonLines(stream).run(events)
         except OSError as error:
             raise SinkError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+_POLL_S = 0.1
+
+
+def _open(path: Path) -> TextIO | None:
+    """The file, to append to it; None where it is a pipe that nobody reads yet.
+
+    Opened as usual, a pipe would wait for its reader, and everything else with it.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO and path.is_fifo():
+            return None
+        raise
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "w", encoding="utf-8")
 
 
 def to_file(settings: Mapping[str, Any]) -> FileLines:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import contextmanager
 from typing import final
 
 import anyio.to_thread
@@ -20,6 +21,7 @@ from tracker.events import (
     TurnSkipped,
     TurnStarted,
 )
+from tracker.runtime.streams import STANDARD_OUTPUT
 from tracker.sinks.text import clock_time, header, outcome, printable, skip_reason, transcript
 
 
@@ -29,27 +31,49 @@ class NamedLines:
 
     Args:
         source: The session's name.
-        say: Prints a line; called off the event loop.
+        print_line: Called off the event loop; raises `OSError` where the line cannot be written.
     """
 
     name = "terminal"
 
-    def __init__(self, source: str, say: Callable[[str], None]) -> None:
+    def __init__(self, source: str, print_line: Callable[[str], None]) -> None:
         self._source = source
-        self._say = say
+        self._print_line = print_line
 
     async def run(self, events: AsyncIterable[Event]) -> None:
-        """Print every event.
+        """Print every event until they end or nobody reads.
 
         Raises:
             SinkError: The terminal cannot be written.
         """
-        async for event in events:
-            if line := line_of(event):
-                try:
-                    await anyio.to_thread.run_sync(self._say, f"{self._source}  {line}", abandon_on_cancel=True)
-                except OSError as error:
-                    raise SinkError(f"cannot be written: {error.strerror}") from error
+        with ending_unread():
+            await print_lines(events, lambda line: self._print_line(f"{self._source}  {line}"))
+
+
+@contextmanager
+def ending_unread() -> Iterator[None]:
+    """Ends quietly where nobody reads standard output any more.
+
+    Raises:
+        SinkError: It cannot be written for another reason.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise SinkError(f"{STANDARD_OUTPUT} cannot be written: {error.strerror}") from error
+
+
+async def print_lines(events: AsyncIterable[Event], print_line: Callable[[str], None]) -> None:
+    """Print one line about every event that has one.
+
+    Raises:
+        OSError: A line cannot be written.
+    """
+    async for event in events:
+        if line := line_of(event):
+            await anyio.to_thread.run_sync(print_line, line, abandon_on_cancel=True)
 
 
 def line_of(event: Event) -> str | None:

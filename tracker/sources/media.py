@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -90,6 +90,15 @@ class Checkable(Protocol):
         Raises:
             SourceError: There is no such device or file, or it holds no sound.
         """
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A source that has something to tell the user about what it is."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences; some are known once the source is open, others later."""
 
 
 @runtime_checkable

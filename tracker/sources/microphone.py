@@ -38,6 +38,7 @@ class MicrophoneSource:
     Attributes:
         dropped: Samples lost because they were not read in time.
         overflows: How often the system itself lost audio, an unknown amount each time.
+        remarks: What the user should know about its channels.
     """
 
     name = "mic"
@@ -56,6 +57,7 @@ class MicrophoneSource:
     ) -> None:
         self.channels = 1
         self.dropped = 0
+        self.remarks: tuple[str, ...] = ()
         self._wanted = device
         self._mode: ChannelMode = channels
         self._block_ms = block_ms
@@ -149,6 +151,7 @@ class MicrophoneSource:
             while capture.blocks:
                 chunks = convert.feed(capture.blocks.popleft())
                 self.dropped = dropped + convert.dropped
+                self.remarks = self.remarks or convert.remarks
                 for chunk in chunks:
                     yield chunk
             if self._stopped or self._lost:
@@ -211,6 +214,10 @@ class _Conversion:
         self._chunker.skip_to(begin)
         self._next = 0
         self.dropped = 0
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self._converter.remarks
 
     @property
     def end(self) -> int:

@@ -87,6 +87,11 @@ class PushSource:
             finally:
                 self.stop()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about its channels."""
+        return self._converter.remarks
+
     def stop(self) -> None:
         """Take nothing more; what was fed is still delivered."""
         self._pieces.close()

@@ -13,6 +13,7 @@ import soxr
 from jaxtyping import Float32, Int16, Shaped
 
 from tracker.sources.media import RATE_HZ, AudioChunk
+from tracker.sources.mix import Mixer
 
 ChannelMode = Literal["mix", "separate"]
 """``mix`` is the mean of all channels; ``separate`` keeps one per speaker."""
@@ -55,21 +56,29 @@ class Converter:
     """
 
     def __init__(self, rate_hz: int, channels: int, mode: ChannelMode) -> None:
-        self._mix = mode == "mix"
-        self.channels = 1 if self._mix else channels
+        self._mixer = Mixer(rate_hz, channels) if mode == "mix" and channels > 1 else None
+        self.channels = 1 if mode == "mix" else channels
         self._stream = None if rate_hz == RATE_HZ else soxr.ResampleStream(rate_hz, RATE_HZ, self.channels)
 
     def feed(self, samples: Shaped[np.ndarray, "frames channels"]) -> Float32[np.ndarray, "out channels_out"]:
         """Take the next samples; what comes out lags a few milliseconds behind them."""
         values = as_float(samples)
-        if self._mix:
-            values = values.mean(axis=1, keepdims=True, dtype=np.float32)
+        if self._mixer:
+            values = self._mixer.feed(values)
         return values if self._stream is None else self._resample(self._stream, values, last=False)
 
     def finish(self) -> Float32[np.ndarray, "out channels_out"]:
         """The end of the output; nothing may be fed afterwards."""
-        rest = np.zeros((0, self.channels), np.float32)
+        rest = self._mixer.finish() if self._mixer else np.zeros((0, self.channels), np.float32)
         return rest if self._stream is None else self._resample(self._stream, rest, last=True)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know about the channels, as far as they were fed."""
+        if self._mixer is None or self._mixer.instead is None:
+            return ()
+        heard = f"only channel {self._mixer.instead + 1} is heard"
+        return (f"its channels cancel each other out, since one is out of phase; {heard}",)
 
     @staticmethod
     def _resample(stream: Any, values: Float32[np.ndarray, "frames channels"], *, last: bool) -> Any:

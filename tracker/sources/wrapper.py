@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from tracker.sources.media import AudioChunk, Checkable, Source
+from tracker.sources.media import AudioChunk, Checkable, Remarking, Source
 
 
 class SourceWrapper(ABC):
@@ -30,6 +30,11 @@ class SourceWrapper(ABC):
     def dropped(self) -> int:
         """Samples that the wrapped source lost."""
         return self._source.dropped
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the wrapped source has to tell."""
+        return self._source.remarks if isinstance(self._source, Remarking) else ()
 
     def check(self) -> None:
         """Refuse what the wrapped source refuses."""

@@ -13,6 +13,7 @@ from tracker.runtime.clock import samples_to_ns
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.turns.activity import STEP_S, WINDOW_S
 from tracker.turns.changes import speaker_changes
+from tracker.turns.crosstalk import Crosstalk
 from tracker.turns.segmenter import (
     FRAME_MS,
     Decision,
@@ -25,7 +26,7 @@ from tracker.turns.segmenter import (
     SpeechFrame,
 )
 from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
-from tracker.turns.voice import FRAME_SAMPLES
+from tracker.turns.voice import FRAME_SAMPLES, audible
 
 Samples = Float32[np.ndarray, " samples"]
 Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
@@ -90,10 +91,17 @@ class _Channel:
         """Whole frames that were fed and not yet processed."""
         return self.audio.end // FRAME_SAMPLES - self.count
 
-    def step(self) -> list[Decision]:
-        begin = self.count * FRAME_SAMPLES
+    def next(self) -> Samples:
+        """The next frame's samples."""
+        return self.audio.cut(self.count * FRAME_SAMPLES, (self.count + 1) * FRAME_SAMPLES)
+
+    def listen(self) -> SpeechFrame:
+        """What the next frame sounds like; once, before `step`."""
+        return self._frame(self.next())
+
+    def step(self, frame: SpeechFrame) -> list[Decision]:
+        """Process the next frame."""
         self.count += 1
-        frame = self._frame(self.audio.cut(begin, begin + FRAME_SAMPLES))
         self._spoken |= frame.voiced
         decisions = self._segmenter.feed(frame)
         start = self._segmenter.start
@@ -184,6 +192,8 @@ class AudioSegmenter:
             speaker.
         wait: Decides at each pause how long it may last; None where it is always ``limits.silence``. It is given the
             audio until then and nothing else, so the turns still depend on the media alone.
+        crosstalk: Finds the channels that only repeat another one, which are then not listened to; None where there
+            is no other.
     """
 
     def __init__(
@@ -193,7 +203,9 @@ class AudioSegmenter:
         limits: Limits,
         activity: Activity | None,
         wait: EndpointSilence | None = None,
+        crosstalk: Crosstalk | None = None,
     ) -> None:
+        self._crosstalk = crosstalk
         self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
         self._opened = 0
@@ -230,14 +242,30 @@ class AudioSegmenter:
         while behind := [
             (channel.count, index) for index, channel in enumerate(self._channels) if channel.waiting > 0 or not over
         ]:
-            count, index = min(behind)
+            count, _ = min(behind)
+            row = [index for at, index in behind if at == count]
             if self._pauses and self._pauses[0] <= count:
                 del self._pauses[0]
                 yield from self._end()
-            elif self._channels[index].waiting > 0:
-                yield from self._records(index, self._channels[index].step())
+            elif all(self._channels[index].waiting > 0 for index in row):
+                for index, frame in zip(row, self._listen(row), strict=True):
+                    yield from self._records(index, self._channels[index].step(frame))
+                while self._crosstalk and self._crosstalk.news:
+                    yield self._crosstalk.news.pop()
             else:
                 return
+
+    def _listen(self, row: list[int]) -> list[SpeechFrame]:
+        """The next frame of each of these channels; what only repeats another channel is not voiced."""
+        frames = [self._channels[index].listen() for index in row]
+        if not self._crosstalk:
+            return frames
+        samples = np.zeros((len(self._channels), FRAME_SAMPLES), np.float32)
+        voiced = np.zeros(len(self._channels), bool)
+        for index, frame in zip(row, frames, strict=True):
+            samples[index], voiced[index] = self._channels[index].next(), frame.voiced
+        repeats = self._crosstalk.feed(samples, voiced)
+        return [frame._replace(voiced=frame.voiced and not repeats[i]) for i, frame in zip(row, frames, strict=True)]
 
     def _end(self) -> Iterator[TurnRecord]:
         for index, channel in enumerate(self._channels):
@@ -266,7 +294,7 @@ class AudioSegmenter:
             decided_ns=_ns(ended.decided),
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
-            samples=self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES).copy(),
+            samples=audible(self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
         )
 
 

@@ -84,4 +84,21 @@ class TurnResumed:
     number: int
 
 
-TurnRecord = TurnOpened | TurnPaused | TurnResumed | Turn
+@dataclass(frozen=True, slots=True)
+class ChannelRepeats:
+    """A channel has what another one has; where it does, it is not listened to.
+
+    Attributes:
+        channel: The channel.
+        of: The one that it repeats.
+        level_db: By how much louder.
+        lag_ms: How much later.
+    """
+
+    channel: int
+    of: int
+    level_db: float
+    lag_ms: int
+
+
+TurnRecord = TurnOpened | TurnPaused | TurnResumed | Turn | ChannelRepeats

@@ -82,6 +82,33 @@ def test_a_look_that_fails_is_a_finding(monkeypatch):
     assert found(check.examine(Config()), "versions").state == "missing"
 
 
+@pytest.mark.parametrize(
+    ("look", "sets", "said"),
+    [
+        ("outbox", ["mqtt.port=0"], "undelivered events cannot be kept there (Not a directory)"),
+        ("broker", ["mqtt.url=mqtt://example.org"], "transcripts could be read on the way"),
+        ("broker", ["mqtt.url=mqtt://localhost:1", "mqtt.credentials_file=none"], "none"),
+        ("sinks", ["sinks.jsonl={}"], 'takes path = "FILE"'),
+        ("metrics", ["metrics.port={taken}"], "is taken, so metrics cannot be served"),
+    ],
+)
+def test_what_keeps_a_session_from_beginning_is_missing(tmp_path, monkeypatch, look, sets, said):
+    (tmp_path / "state").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = str(server.getsockname()[1])
+        finding = found(check.examine(load(None, {}, [one.replace("{taken}", taken) for one in sets])), look)
+    assert finding.state == "missing"
+    assert said in finding.found
+
+
+def test_the_outbox_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (finding,) = check.outbox(Config().mqtt)
+    assert finding.state == "ok"
+    assert list((tmp_path / "emotion-tracker" / "outbox").iterdir()) == []
+
+
 @pytest.mark.models
 def test_from_the_command_line(tmp_path):
     done = tracker("check", "--json", "--set", "mqtt.enabled=false", folder=tmp_path)

@@ -1,10 +1,10 @@
 """The whole program on real sound, with real models and a real broker."""
 
+import os
 import signal
 import time
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -199,7 +199,7 @@ def test_no_words_are_made_of_nothing(name, tmp_path):
     assert [event.type for event in done.events] == ["session.started", "session.ended"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_asked_to_stop_it_finishes_what_it_heard(number, tmp_path):
     program = Tracker("run", str(telephone()), "--json", "--mqtt", "off", *KEPT, "--record", "kept", folder=tmp_path)
     program.until("turn.started")
@@ -287,15 +287,23 @@ def test_a_full_disk_costs_the_recording_and_nothing_else(tmp_path):
         time.sleep(0.01)
     (session / "start.json.part").symlink_to("/dev/full")
     done = program.finish()
-    assert done.code == 0
+    assert done.code == 6
     assert isinstance(done.events[-1], SessionEnded)
-    assert "the disk is full; what was recorded is kept" in done.said
+    assert "recorder: start.json in kept cannot be written: the disk is full; what was recorded is kept\n" in done.said
+    assert (
+        "error: kept: the recording is not whole: start.json in kept cannot be written: the disk is full" in done.said
+    )
+    assert len(done.metrics) == 1
 
 
 def test_a_broker_that_is_not_there_is_said_and_waited_for(tmp_path):
-    sound = Path("sound.wav")
-    soundfile.write(tmp_path / sound, np.zeros(1600, np.float32), 16_000)
-    done = tracker("run", str(sound), "--pace", "fast", "--json", "--mqtt", "mqtt://127.0.0.1:1", folder=tmp_path)
+    name = os.fsdecode(b"entrevue_\xe9t\xe9.wav")  # is not UTF-8
+    with (tmp_path / name).open("wb") as sound:
+        soundfile.write(sound, np.zeros(1600, np.float32), 16_000, format="WAV")
+    where = ("--mqtt", "mqtt://127.0.0.1:1", "--record", f"{name}.kept")
+    done = tracker("run", name, "--pace", "fast", "--json", *where, folder=tmp_path)
     assert (done.code, done.last.outcome) == (0, "completed")
+    assert done.events[0].source == "entrevue_\ufffdt\ufffd.wav"
+    assert list(read_session(tmp_path / f"{name}.kept").events) == done.events
     assert "cannot be reached (Connection refused); trying again, messages are kept" in done.said
     assert "6 could not be delivered; the next run, or tracker sessions flush, delivers them" in done.said

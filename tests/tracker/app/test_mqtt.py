@@ -1,5 +1,9 @@
 """Publishing as the settings put it together, without a broker."""
 
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -11,6 +15,10 @@ from tracker.app.mqtt import Broker, LiveSession, external, flush, open_broker, 
 from tracker.config import load
 from tracker.errors import ConfigError, SinkError
 from tracker.metrics.model import SessionMetrics
+from tracker.mqtt.connection import Connection
+from tracker.mqtt.presence import Presence
+from tracker.mqtt.spool import leftover_spools
+from tracker.mqtt.topics import Message
 from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
@@ -83,11 +91,64 @@ async def test_a_session_that_never_began_leaves_nothing(state):
     assert list(state.iterdir()) == []
 
 
+async def test_where_publishing_fails_the_whole_session_is_kept_for_later(state, monkeypatch):
+    @asynccontextmanager
+    async def refuse(presence: Presence, will: Message | None) -> AsyncIterator[Connection]:
+        raise SinkError("another tracker publishes as this one")
+        yield
+
+    monkeypatch.setattr(Presence, "__call__", refuse)
+    said: list[str] = []
+    failed = anyio.Event()
+
+    def report(sentence: str) -> None:
+        said.append(sentence)
+        failed.set() if "another" in sentence else None
+
+    async def events():
+        first, *rest = conversation()
+        yield first
+        await failed.wait()
+        for event in rest:
+            assert leftover_spools(state) == []  # still in use
+            yield event
+
+    with anyio.fail_after(20):
+        async with publishing(load(None, {}, [NOBODY]), report, LiveSession()) as (sink,):
+            await sink.run(events())
+            assert sink.sink.state() == "failed, nothing is published"
+    assert [sentence.rpartition(": ")[2] for sentence in said[1:]] == [
+        "undelivered events are kept; the next run, or tracker sessions flush, delivers them",
+        "another tracker publishes as this one",
+    ]
+    (left,) = leftover_spools(state)
+    assert list(left.unread()) == conversation()
+    left.close(complete=True)
+
+
 async def test_the_oldest_makes_room_and_that_is_said(state):
     await run()
     (old,) = state.iterdir()
     (old / "session" / "more").write_bytes(bytes(2 << 20))
     assert f"the outbox was full; what the run {old.name} had not delivered is gone" in await run("mqtt.outbox_mb=1")
+    assert not old.exists()
+
+
+async def test_what_nobody_has_taken_for_long_is_removed_and_that_is_said(state):
+    await run()
+    (old,) = state.iterdir()
+    files = [path for path in old.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"entry.json", "lock", "events.jsonl", "start.json", "stop.json"}
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
+    os.utime(old / "entry.json", times=(0, time.time() - 29 * 86_400))
+    said = await run()
+    assert old.exists()
+    os.utime(old / "entry.json", times=(0, time.time() - 31 * 86_400))
+    assert old.exists()
+    await run("mqtt.outbox_days=0")
+    assert old.exists()
+    said = await run()
+    assert f"what the run {old.name} had not delivered within 30 days is gone from the outbox" in said
     assert not old.exists()
 
 

@@ -153,6 +153,19 @@ def test_a_difference_is_shown_and_decides_the_exit_code(monkeypatch, capsys, tm
     assert (code, out) == (0, "wordless holds no words: what was said is not compared\nnothing changed\n")
 
 
+def test_a_session_of_which_nothing_was_written_is_no_whole_one(monkeypatch, capsys, tmp_path):
+    (tmp_path / "sessions" / "monday").mkdir(parents=True)
+    assert run(monkeypatch, capsys, "sessions", "verify") == (0, "there is no recorded session in record.folder\n", "")
+    code, _, err = run(monkeypatch, capsys, "sessions", "verify", "sessions/monday")
+    assert (code, err) == (5, "error: sessions/monday: holds no recorded session\n")
+    (tmp_path / "sessions" / "monday" / EVENTS).touch()
+    for place in ("sessions", "sessions/monday"):
+        code, out, _ = run(monkeypatch, capsys, "sessions", "verify", place)
+        assert (code, out) == (5, "sessions/monday: is not a recorded session, there is no start.json in it\n")
+        code, out, _ = run(monkeypatch, capsys, "sessions", "list", place)
+        assert (code, "unreadable" in out) == (0, True)
+
+
 def test_a_session_without_audio_cannot_run_through_the_models(monkeypatch, capsys, tmp_path):
     keep(tmp_path / "session", conversation())
     code, out, err = run(monkeypatch, capsys, "replay", "session", "--through-models")

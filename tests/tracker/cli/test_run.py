@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.command import telephone, tracker, turns
 from tests.support.sessions import conversation
-from tracker.cli.run import together
+from tracker.cli.run import stopped_while_opening, together
 from tracker.errors import SourceError, TrackerError
 from tracker.events import SessionEnded
 from tracker.runtime.control import Control
@@ -83,6 +83,26 @@ async def test_stopping_twice_aborts_every_session():
 async def test_an_only_session_that_fails_says_so_itself():
     with pytest.raises(SourceError, match=r"^call.wav: is empty$"):
         await together({"": Scripted(SourceError("call.wav: is empty")).run}, Control(), lambda _: None)
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+async def test_a_source_that_is_never_opened_does_not_keep_a_session_from_being_stopped(stops, monkeypatch):
+    monkeypatch.setattr("tracker.cli.run.MAY_TAKE_S", 0.01 if stops == 1 else 60)
+    control = Control()
+    for _ in range(stops):
+        control.stop()
+    with anyio.fail_after(20), pytest.raises(SourceError, match=r"^hangs: was not open yet when"):
+        async with stopped_while_opening(control, "hangs"):
+            await anyio.sleep_forever()
+
+
+async def test_a_source_that_was_opened_is_stopped_by_its_session():
+    control = Control()
+    control.stop()
+    async with stopped_while_opening(control, "fine") as opened:
+        opened()
+        control.stop()
+        await anyio.wait_all_tasks_blocked()
 
 
 def told(events, session=None):

@@ -1,5 +1,6 @@
 """How a session goes, in numbers: counted from events and edges, scraped from a real port, sent to a broker."""
 
+import http.client
 import json
 import socket
 import urllib.request
@@ -129,10 +130,30 @@ def test_a_port_that_is_taken_is_refused():
             pass
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("localhost:9464", 200), ("[::1]:1", 200), (None, 200),
+        ("evil.example", 403), ("evil.example:9464", 403), ("localhost.evil.example", 403), ("[", 403), ("", 403),
+    ],
+)  # fmt: skip
+def test_prometheus_is_answered_under_this_machines_names_only(host, status):
+    port = free_port()
+    with serve_metrics(port, {}):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.putrequest("GET", "/metrics", skip_host=True)
+        if host is not None:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, b"tracker_turns" in answer.read()) == (status, status == 200)
+        connection.close()
+
+
 async def test_the_broker_keeps_the_latest():
     values = PublishedMetrics(**dict((await counted()).read()), session="s-1", messages_delivered=9)
     sent = message(Topics("et", "desk"), values)
-    assert (sent.topic, sent.retain, sent.qos) == ("et/desk/metrics", True, 0)
+    assert (sent.topic, sent.retain, sent.qos) == ("et/desk/metrics", True, 1)
     told = json.loads(sent.payload)
     Draft202012Validator(PublishedMetrics.model_json_schema(by_alias=True)).validate(told)
     assert (told["turns"], told["messages_delivered"], told["fallbacks"]) == (3, 9, 2)

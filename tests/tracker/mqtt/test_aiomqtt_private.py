@@ -13,7 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 import tracker
 from tracker.mqtt import aiomqtt_private
-from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, Client
+from tracker.mqtt.aiomqtt_private import CLOSED, NO_ANSWER, PACKET_TOO_LARGE, Client
 
 MOVED = f"aiomqtt {version('aiomqtt')} is not as {aiomqtt_private.__name__} has it: read its Client anew, and the pin"
 
@@ -30,13 +30,20 @@ async def test_the_names_are_where_they_were():
     client = Client("nowhere.example")
     assert getattr(client, "_loop", None) is asyncio.get_running_loop(), f"_loop is gone; {MOVED}"
     assert isinstance(getattr(client, "_disconnected", None), asyncio.Future), f"_disconnected is gone; {MOVED}"
-    callback = client._client.on_socket_register_write
-    assert callback.__func__ is Client._on_socket_register_write, f"paho calls something else; {MOVED}"
+    for name in ("on_socket_register_write", "on_connect", "on_publish", "on_message"):
+        callback = getattr(client._client, name)
+        assert callback.__func__ is getattr(Client, f"_{name}"), f"paho calls something else for {name}; {MOVED}"
+        own, theirs = (inspect.signature(getattr(one, f"_{name}")).parameters for one in (Client, aiomqtt.Client))
+        assert list(own) == list(theirs), f"_{name} takes something else; {MOVED}"
 
 
 def test_the_words_are_what_they_were():
     assert f'"{NO_ANSWER}"' in inspect.getsource(aiomqtt.client), MOVED
     assert str(ReasonCode(PacketTypes.DISCONNECT, CLOSED)) == CLOSED, MOVED
+
+
+def test_a_code_that_mosquitto_uses_has_a_name():
+    assert str(ReasonCode(PacketTypes.PUBACK, identifier=PACKET_TOO_LARGE)) == "Packet too large", MOVED
 
 
 def test_no_other_file_uses_private_names():

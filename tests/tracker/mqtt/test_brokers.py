@@ -13,6 +13,7 @@ from functools import partial
 import aiomqtt
 import anyio
 import pytest
+from paho.mqtt.packettypes import PacketTypes
 
 from tests.support.brokers import Mosquitto, needed, subscribed
 from tests.support.sessions import Script, conversation, given_out
@@ -20,12 +21,13 @@ from tracker.errors import SinkError
 from tracker.events import from_json
 from tracker.mqtt.address import Address
 from tracker.mqtt.broker import embedded_broker
-from tracker.mqtt.client import Connector
+from tracker.mqtt.client import Connector, message_properties, packet_bytes
+from tracker.mqtt.connection import MessageRefused
 from tracker.mqtt.credentials import Login
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import MemoryOutbox
 from tracker.mqtt.sink import Endpoint, MqttSink, SinkOptions
-from tracker.mqtt.topics import Topics, status
+from tracker.mqtt.topics import Message, Topics, status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker]
 
@@ -109,6 +111,96 @@ async def test_what_mqtt_5_has_room_for_arrives(mosquitto):
     assert speaker.MessageExpiryInterval <= 600
 
 
+REFUSING = {
+    "by its list": ("acl_file {folder}/acl", "turn notice listening metrics speaker-1 speaker-2", True),
+    "by the size it names": ("max_packet_size 400", "turn state metrics", True),
+    "by the size it does not name": ("message_size_limit 300", "turn state metrics", True),
+    "by closing the connection": ("max_packet_size 400", "turn state metrics", False),
+}
+
+
+@pytest.mark.parametrize("how", REFUSING)
+async def test_what_a_broker_refuses_is_named_and_the_rest_goes_out(how, tmp_path):
+    setting, expected, mqtt5 = REFUSING[how]
+    topics = set(expected.split())
+    (tmp_path / "acl").write_text("topic write et/+/status\ntopic write et/+/state\ntopic read #\ntopic write ready\n")
+    broker = Mosquitto(tmp_path, settings=f"allow_anonymous true\n{setting.format(folder=tmp_path)}")
+    await broker.start()
+    said: list[str] = []
+    publishing = sink(broker.address, said, drain_s=20.0, mqtt5=mqtt5)
+    try:
+        with anyio.fail_after(60):
+            async with subscribed(broker.address, "et/#") as subscriber:
+                await publishing.run(given_out(conversation()))
+                await subscriber.until("session.ended")
+    finally:
+        broker.stop()
+    got = [event.seq for event in events_of(subscriber.lines)]
+    assert got == ([0, 9] if "list" in how else [1, 3, 5, 7, 8, 9])
+    lost = set(range(10)) - set(got)
+    named = {sentence.partition(" refuses ")[2].partition(" (")[0].rpartition("/")[2] for sentence in said} - {""}
+    assert named == topics
+    assert sum(" refuses " in sentence for sentence in said) == len(topics)
+    assert sum("cannot be reached" in sentence for sentence in said) <= (0 if mqtt5 else len(topics) + 2)
+    assert len(lost) == publishing.undelivered
+    assert "refused" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (Message(70_000 * "x", "", False, "text/plain"), "a packet of 70024 bytes, and it accepts 200"),
+        (Message("me/#", "", False, "text/plain"), "Publish topic cannot contain wildcards"),
+        (Message("me", "\udce9", False, "text/plain"), "surrogates not allowed"),
+    ],
+)
+async def test_what_is_no_message_is_refused_and_the_connection_lasts(message, reason, tmp_path):
+    broker = Mosquitto(tmp_path, settings="allow_anonymous true\nmax_packet_size 200")
+    await broker.start()
+    try:
+        with anyio.fail_after(30):
+            async with Connector(broker.address)(status(TOPICS, online=False)) as connection:
+                with pytest.raises(MessageRefused, match=reason):
+                    await connection.publish(message)
+                await connection.publish(status(TOPICS, online=True))
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("mqtt5", [True, False])
+async def test_the_size_of_a_packet_is_known_before_it_is_sent(mqtt5):
+    connack = bytes([0x20, 3, 0, 0, 0] if mqtt5 else [0x20, 2, 0, 0])
+    sizes: list[int] = []
+
+    async def measure(stream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(connack)
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                packet = b""
+                while True:
+                    packet += await stream.receive()
+                    if packet.endswith(b"end"):
+                        sizes.append(len(packet))
+                        await stream.send(b"\x40\x02" + packet[packet.index(b"a/topic") + 7 :][:2])
+                        packet = b""
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    address = Address("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
+    expected = []
+    with anyio.fail_after(30):
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(listener.serve, measure)
+            async with Connector(address, mqtt5=mqtt5)(status(TOPICS, online=False)) as connection:
+                for length in (0, *range(60, 130), *range(16_300, 16_400)):
+                    message = Message("a/topic", length * "x" + "end", True, "a/b", (("schema", "x"),), expiry_s=9)
+                    properties = message_properties(message, PacketTypes.PUBLISH) if mqtt5 else None
+                    expected.append(packet_bytes(message, properties))
+                    await connection.publish(message)
+            group.cancel_scope.cancel()
+    assert sizes == expected
+
+
 def long_session(turns: int = 150):
     script = Script().start()
     for second in range(turns):
@@ -174,7 +266,8 @@ PUBLISHING = """
 import sys, anyio
 from tests.support.sessions import conversation
 from tracker.mqtt.address import Address
-from tracker.mqtt.client import Connector
+from tracker.mqtt.client import Connector, message_properties, packet_bytes
+from tracker.mqtt.connection import MessageRefused
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.sink import Endpoint, MqttSink
 from tracker.mqtt.outbox import MemoryOutbox

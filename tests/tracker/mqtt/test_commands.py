@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.sessions import conversation, given_out
 from tests.tracker.mqtt.test_sink import TOPICS, ScriptedBroker
+from tracker.events import from_json
 from tracker.mqtt.commands import Commands
 from tracker.mqtt.connection import IncomingMessage
 from tracker.runtime.control import MAX_NOTE_LENGTH, REQUEST_NAMES, Mark, Pause, Rename, Resume, Stop
@@ -31,6 +32,38 @@ def test_commands_are_obeyed_and_answered():
 def test_an_answer_goes_where_the_asker_wants_it():
     (answer,) = Commands(TOPICS, print).handle(command("pause", response_topic="my/inbox", correlation_data=b"\x07"))
     assert (answer.topic, answer.correlation_data) == ("my/inbox", b"\x07")
+
+
+@pytest.mark.parametrize("response_topic", ["me/#", "+", "a/+/b", "", "a\0b", None])
+def test_an_answer_that_cannot_go_where_the_asker_wants_it_goes_where_the_others_do(response_topic):
+    (answer,) = Commands(TOPICS, print).handle(command("pause", response_topic=response_topic, correlation_data=b"7"))
+    assert (answer.topic, answer.correlation_data) == ("et/desk/cmd/reply", b"7")
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_the_broker_refuses_ends_nothing():
+    broker, requests = ScriptedBroker(None), []
+    broker.says = [command("pause", response_topic="their/inbox"), command("resume", response_topic="my/inbox")]
+    broker.refuses = {"their/inbox": "Not authorized"}
+    answered = anyio.Event()
+
+    async def events():
+        await answered.wait()
+        async for event in given_out(conversation()):
+            yield event
+
+    class Watched(Commands):  # type: ignore[misc]
+        def handle(self, message):
+            if message.response_topic == "my/inbox":
+                answered.set()
+            return super().handle(message)
+
+    with anyio.fail_after(20):
+        await broker.sink(handlers=[Watched(TOPICS, requests.append)]).run(events())
+    assert requests == [Pause(), Resume()]
+    assert [from_json(message.payload) for message in broker.events] == conversation()
+    assert "my/inbox" in {message.topic for message in broker.received}
+    assert broker.said == []
 
 
 def test_what_is_no_command_or_an_old_one_is_passed_over():

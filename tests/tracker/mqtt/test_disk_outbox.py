@@ -1,5 +1,7 @@
 """What waits for the broker on the disk: nothing lost, whatever is acknowledged before the process dies."""
 
+import errno
+import os
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -12,15 +14,17 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import Broken, Collect
 from tests.support.sessions import Script, conversation, given_out, sessions
-from tracker.errors import SinkError
+from tests.tracker.mqtt.test_sink import HOME, ScriptedBroker
+from tracker.errors import SessionError, SinkError
 from tracker.events import Event, from_json, to_json, without_words
 from tracker.mqtt.disk_outbox import DiskOutbox
 from tracker.mqtt.messages import EventMessages
-from tracker.mqtt.spool import CURSOR, create_spool, leftover_spools, make_room, size
+from tracker.mqtt.spool import CURSOR, REFUSED, create_spool, leftover_spools, make_room, size
 from tracker.mqtt.topics import Topics
 from tracker.mqtt.write_ahead import WriteAhead
 from tracker.recordings.format import EVENTS
 from tracker.recordings.recorder import Recorder
+from tracker.recordings.replay import read_session
 
 pytestmark = pytest.mark.anyio
 
@@ -60,10 +64,14 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
             outbox.put(event, late=False)
             got += take(outbox, data.draw(st.integers(0, 3)))
         write(spool.session, data.draw(st.sampled_from([[], events[written : written + 1]])))
-        with (spool.session / EVENTS).open("a") as log:
-            log.write(data.draw(st.sampled_from(["", '{"torn'])))
-        kept = (spool.session / EVENTS).read_bytes().count(b"\n")
+        with (spool.session / EVENTS).open("a") as file:
+            file.write(data.draw(st.sampled_from(["", '{"torn'])))
+        log = (spool.session / EVENTS).read_bytes()
+        kept = log.count(b"\n")
         outbox.close(over=False)  # all that a killed process leaves undone is done by the system
+        if not log:
+            assert leftover_spools(root) == []
+            return
         (left,) = leftover_spools(root)
         closing.callback(left.close, complete=False)
         again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages, window)
@@ -72,6 +80,41 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
         assert got + rest == events[:kept]
         again.close(over=True)
         assert list(root.iterdir()) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(sessions(), st.lists(st.lists(st.sampled_from(["accepted", "refused"]), max_size=20), max_size=4), st.booleans())
+def test_what_the_broker_refuses_is_tried_again_by_every_later_run(events, runs, over):
+    got: set[int | None] = {None}
+
+    def deliver(outbox: DiskOutbox, answers) -> None:
+        for answer in answers:
+            if not (message := outbox.head):
+                return
+            if answer == "refused":
+                outbox.set_aside(message)
+            else:
+                outbox.acknowledge(message)
+                got.add(message.seq)
+
+    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
+        spool = create_spool(Path(name), "one", None, BROKER, TOPICS)
+        closing.callback(spool.close, complete=False)
+        write(spool.session, events)
+        outbox = DiskOutbox(spool, EventMessages(TOPICS).compose, window=3)
+        for event in events:
+            outbox.put(event, late=False)
+        deliver(outbox, ["refused", *(runs[0] if runs else ())])
+        outbox.close(over)
+        for answers in [*runs[1:], ["accepted"] * len(events)]:
+            for left in leftover_spools(Path(name)):
+                closing.callback(left.close, complete=False)
+                again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages, window=3)
+                assert len(again) == len({event.seq for event in events} - got)
+                deliver(again, answers)
+                again.close(over=True)
+        assert got == {None, *(event.seq for event in events)}
+        assert list(Path(name).iterdir()) == []
 
 
 async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
@@ -84,6 +127,29 @@ async def test_what_an_earlier_run_left_is_late_and_not_retained(tmp_path):
         assert without_words(from_json(message.payload)) == from_json(message.payload)
         outbox.acknowledge(message)
     outbox.close(over=True)
+
+
+async def test_an_earlier_run_whose_topic_nobody_accepts_holds_up_no_other(tmp_path):
+    broker = ScriptedBroker(None)
+    broker.refuses = {"far-too-long/late": "Publish topic is too long"}
+    for name, node in (("one", "far-too-long"), ("two", "desk")):
+        spool = create_spool(tmp_path, name, None, BROKER, Topics("et", node))
+        write(spool.session, conversation(name))
+        spool.close(complete=False)
+    earlier = [
+        DiskOutbox.of_earlier_run(left, EventMessages(left.topics).late_messages) for left in leftover_spools(tmp_path)
+    ]
+    sink = broker.sink(earlier=earlier)
+    with anyio.fail_after(20):
+        await sink.run(given_out(conversation("three")))
+    events = [from_json(message.payload) for message in broker.events]
+    assert events == conversation("two") + conversation("three")
+    assert [sentence.removeprefix(f"the broker at {HOME} ") for sentence in broker.said] == [
+        "refuses et/far-too-long/late (Publish topic is too long, event 0)",
+        f"10 events of an earlier run were delivered to {HOME}",
+        "refused 10 messages; kept for the next run or tracker sessions flush: 10 of earlier runs",
+    ]
+    assert [left.name for left in tmp_path.iterdir()] == ["one"]
 
 
 def test_an_entry_belongs_to_one_process_and_one_broker(tmp_path):
@@ -108,6 +174,44 @@ def test_a_cursor_that_cannot_be_read_repeats_rather_than_loses(tmp_path):
     outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
     assert take(outbox, 99) == conversation()
     outbox.close(over=True)
+
+
+def test_refusals_that_cannot_be_read_hide_no_others(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    spool.confirm(9)
+    (spool.folder / REFUSED).write_bytes(b"2 refused\n\xff\n\n7\n3 refused\n2 delivered\n4 refu")
+    spool.close(complete=False)
+    (left,) = leftover_spools(tmp_path)
+    outbox = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert [event.seq for event in take(outbox, 99)] == [3, 4, 7]
+    outbox.close(over=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_repeats_rather_than_loses(tmp_path, monkeypatch):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    write(spool.session, conversation())
+    outbox = DiskOutbox(spool, EventMessages(TOPICS).compose)
+    for event in conversation():
+        outbox.put(event, late=False)
+    assert len(take(outbox, 2)) == 2
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        patch.setattr(Path, "open", full)
+        while outbox.head and outbox.head.seq is None:
+            outbox.acknowledge(outbox.head)
+        outbox.set_aside(outbox.head)
+    take(outbox, 99)
+    outbox.close(over=True)
+    (left,) = leftover_spools(tmp_path)
+    again = DiskOutbox.of_earlier_run(left, EventMessages(TOPICS).late_messages)
+    assert take(again, 99) == conversation()[2:]
+    again.close(over=True)
 
 
 def test_a_session_that_was_removed_leaves_nothing_to_deliver(tmp_path):
@@ -154,6 +258,44 @@ async def test_without_the_log_publishing_goes_on(at):
         await WriteAhead(Broken(at), collect, said.append, lambda: None).run(given_out(conversation()))
     assert collect.events == conversation()
     assert said == ["broken: the disk is full; published events are no longer kept on disk"]
+
+
+async def test_without_the_broker_the_log_goes_on(tmp_path):
+    said = []
+    with anyio.fail_after(20):
+        recorder = Recorder(tmp_path / "session", {})
+        await WriteAhead(recorder, Broken(2), said.append, lambda: None).run(given_out(conversation()))
+    assert list(read_session(tmp_path / "session").events) == conversation()
+    assert said == ["mqtt: the disk is full"]
+
+
+def test_the_recording_that_is_delivered_need_not_have_a_unicode_name(tmp_path):
+    session = tmp_path / os.fsdecode(b"gard\xe9")
+    write(session, conversation())
+    create_spool(tmp_path / "outbox", "one", session, BROKER, TOPICS).close(complete=False)
+    (left,) = leftover_spools(tmp_path / "outbox")
+    assert left.session == session
+    assert list(left.unread()) == conversation()
+    left.close(complete=True)
+
+
+def test_a_disk_that_is_full_keeps_no_cursor_and_stops_nothing(tmp_path):
+    spool = create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    (spool.folder / "cursor.part").symlink_to("/dev/full")
+    spool.confirm(3)
+    assert spool.confirmed == 3
+    assert not (spool.folder / "cursor").exists()
+
+
+def test_a_folder_that_cannot_be_locked_is_refused_and_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr("tracker.mqtt.spool.FileLock.acquire", refuse_lock)
+    with pytest.raises(SessionError, match=r"cannot be kept there \(No locks available\); set mqtt\.outbox_mb = 0"):
+        create_spool(tmp_path, "one", None, BROKER, TOPICS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def refuse_lock(*_: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 async def test_a_log_that_has_reached_its_bound_is_left_behind(tmp_path):

@@ -12,9 +12,10 @@ from tracker.errors import SinkError
 from tracker.events import Preview, TurnEnded, from_json, preview_from_json
 from tracker.mqtt.address import Address, parse_url, refuse_plain
 from tracker.mqtt.backoff import FIRST_S, LONGEST_S, delays_s
-from tracker.mqtt.connection import ConnectionLost, IncomingMessage
+from tracker.mqtt.connection import ConnectionLost, IncomingMessage, MessageRefused
 from tracker.mqtt.messages import EventMessages
 from tracker.mqtt.outbox import MemoryOutbox
+from tracker.mqtt.refusals import Refusals
 from tracker.mqtt.sink import Endpoint, MqttSink, SinkOptions
 from tracker.mqtt.topics import Message, Topics, slug, status
 from tracker.runtime.edges import Edge
@@ -38,10 +39,12 @@ class ScriptedBroker:
         self.said: list[str] = []
         self.says: list[IncomingMessage] = []
         self.waited: list[float] = []
+        self.refuses: dict[str, str] = {}  # why, by the end of the topic or by what the payload contains
+        self.closes_at = ""  # what the payload contains at which it closes the connection
         self.up = anyio.Event()
 
     @asynccontextmanager
-    async def connect(self, will: Message) -> AsyncIterator["ScriptedBroker"]:
+    async def connect(self, will: Message | None) -> AsyncIterator["ScriptedBroker"]:
         await anyio.lowlevel.checkpoint()
         fate = self._fates.pop(0) if len(self._fates) > 1 else self._fates[0]
         if isinstance(fate, str):
@@ -51,15 +54,23 @@ class ScriptedBroker:
         try:
             yield self
         finally:
-            self.received.append(will)
+            self.received += [will] if will else []
 
     async def publish(self, message: Message) -> None:
         await anyio.lowlevel.checkpoint()
+        for part, why in self.refuses.items():
+            if message.topic.endswith(part) or part in message.payload:
+                raise MessageRefused(why)
+        if self.closes_at and self.closes_at in message.payload:
+            raise ConnectionLost("it closed the connection")
         self.received.append(message)
         if message.qos and next(self._acknowledges, None) is None:
             raise ConnectionLost("the network is down")
 
-    async def receive(self, subscriptions, on_message) -> None:
+    async def subscribe(self, filters) -> dict[str, str]:
+        return {topic: "Not authorized" for topic in filters if topic in self.refuses}
+
+    async def receive(self, on_message) -> None:
         for message in self.says:
             await on_message(message)
         await anyio.sleep_forever()
@@ -68,11 +79,11 @@ class ScriptedBroker:
         self.waited.append(seconds)
         await anyio.lowlevel.checkpoint()
 
-    def sink(self, keep: int = 1000, handlers=(), **other) -> MqttSink:
+    def sink(self, keep: int = 1000, handlers=(), earlier=(), **other) -> MqttSink:
         options = SinkOptions(**{"rand": lambda: 0.0, "sleep": self.wait} | other)
         outbox = MemoryOutbox(keep, EventMessages(TOPICS, "You are heard.").compose)
         endpoint = Endpoint(HOME, self.connect, TOPICS)
-        return MqttSink(endpoint, outbox, self.said.append, handlers=handlers, options=options)
+        return MqttSink(endpoint, outbox, self.said.append, earlier=earlier, handlers=handlers, options=options)
 
     @property
     def events(self) -> list[Message]:
@@ -125,10 +136,78 @@ FATES = st.lists(st.one_of(st.just("refused"), st.integers(-1, 4)), max_size=5)
 def test_whatever_the_connection_does_everything_arrives_in_order(events, fates):
     taken = 0  # each lost connection loses a message, so there must be one left to lose
     fates = [fate for fate in fates if isinstance(fate, str) or (taken := taken + max(fate, 0)) < len(events)]
+    lost = 0  # three in a row would be the message's fault
+    fates = [fate for fate in fates if isinstance(fate, str) or (lost := lost + 1) <= 2]
     broker = ScriptedBroker(*fates, None)
     anyio.run(publish, broker, events)
     assert [from_json(message.payload) for message in broker.events] == events
     assert broker.received[-1] == status(TOPICS, online=False)
+
+
+async def test_what_is_refused_is_named_once_counted_and_set_aside():
+    broker = ScriptedBroker(None)
+    broker.refuses = {"et/desk/turn": "Not authorized", "et/desk/status": "Not authorized"}
+    sink = broker.sink()
+    with anyio.fail_after(20):
+        await sink.run(given_out(conversation()))
+    assert broker.said == [
+        "the broker at mqtt://127.0.0.1:1883 refuses et/desk/status (Not authorized)",
+        "the broker at mqtt://127.0.0.1:1883 refuses et/desk/turn (Not authorized, event 1)",
+        "the broker at mqtt://127.0.0.1:1883 refused 9 messages; lost: events 1-8",
+    ]
+    assert [from_json(message.payload).seq for message in broker.events] == [0, 9]
+    assert (sink.metrics.messages_refused, sink.metrics.messages_waiting, sink.undelivered) == (9, 0, 8)
+    assert sink.state() == "connected, 9 refused"
+
+
+async def test_subscriptions_that_are_refused_are_named():
+    class Obeys:
+        subscriptions = ("et/desk/cmd/stop", "et/desk/cmd/pause")
+
+    broker = ScriptedBroker(None)
+    broker.refuses = {"et/desk/cmd/stop": "Not authorized"}
+    with anyio.fail_after(20):
+        await broker.sink(handlers=[Obeys()]).run(given_out(conversation()))
+    assert broker.said == ["the broker at mqtt://127.0.0.1:1883 refuses et/desk/cmd/stop (Not authorized)"]
+
+
+async def test_a_message_at_which_the_broker_closes_the_connection_stops_no_other():
+    broker = ScriptedBroker(None)
+    broker.closes_at = "didn't know you were there"
+    with anyio.fail_after(20):
+        await broker.sink().run(given_out(conversation()))
+    assert [from_json(message.payload).seq for message in broker.events] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    lost = "the connection was lost 3 times while it was sent"
+    assert [sentence.removeprefix(f"the broker at {HOME} ") for sentence in broker.said] == [
+        "cannot be reached (it closed the connection); trying again, messages are kept",
+        "is back; 12 kept messages follow",
+        f"refuses et/desk/turn ({lost}, event 4)",
+        "refused 1 message; lost: events 4",
+    ]
+    assert broker.waited == [0.5, 1.0, 2.0]
+
+
+async def test_metrics_at_which_the_broker_closes_the_connection_stop_nothing():
+    broker = ScriptedBroker(None)
+    broker.closes_at = "messages_delivered"
+    with anyio.fail_after(20):
+        await broker.sink().run(given_out(conversation()))
+    assert [from_json(message.payload) for message in broker.events] == conversation()
+
+
+@given(st.lists(st.integers(0, 12), unique=True, min_size=1, max_size=8).map(sorted))
+def test_refused_events_are_told_as_ranges(numbers):
+    refusals = Refusals()
+    refusals.events += numbers
+    parts = refusals.summary(kept=True).partition("events ")[2].split(", ")
+    ends = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in parts)]
+    assert [number for first, last in ends for number in range(first, last + 1)] == numbers
+
+
+def test_of_very_many_ranges_the_first_are_told():
+    refusals = Refusals()
+    refusals.events += range(0, 100, 2)
+    assert refusals.summary(kept=False).endswith("lost: events 0, 2, 4, 6, 8, 10, 12, 14, ...")
 
 
 async def test_what_a_turn_comes_to_so_far_is_told_where_there_is_time_and_never_kept():
@@ -200,6 +279,32 @@ async def test_waits_grow_and_the_end_of_the_session_cuts_them_short():
         await broker.sink(9, sleep=wait).run(events())
     assert broker.waited == [0.5, 1.0, 2.0, 0.5]
     assert len(broker.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("fates", "waits"),
+    [
+        ([4, "no", "no", 4, "no"], [0.5, 1.0, 2.0, 0.5, 1.0]),  # those that delivered something begin anew
+        (["no", -1, "no", 0, "no"], [0.5, 1.0, 2.0, 4.0, 8.0]),  # those that were open alone do not
+    ],
+)
+async def test_a_connection_that_delivers_nothing_lets_waits_grow(fates, waits):
+    broker = ScriptedBroker(*fates, None)
+    back = anyio.Event()
+
+    async def events():
+        for event in conversation():
+            yield event
+        await back.wait()
+
+    async def wait(seconds: float) -> None:
+        await broker.wait(seconds)
+        if len(broker.waited) == len(waits):
+            back.set()
+
+    with anyio.fail_after(20):
+        await broker.sink(sleep=wait).run(events())
+    assert broker.waited == waits
 
 
 async def test_what_cannot_be_delivered_is_counted():

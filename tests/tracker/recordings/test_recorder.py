@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -18,8 +19,11 @@ from hypothesis import strategies as st
 from tests.support.sessions import conversation, given_out, sessions
 from tracker.errors import SessionError, SinkError
 from tracker.events import to_json
+from tracker.recordings.exports.write import export_session
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
+from tracker.recordings.report.write import write_report
+from tracker.recordings.retention import find_sessions, verify
 from tracker.recordings.tracks import alignment
 from tracker.sources.files import FileSource
 from tracker.sources.media import AudioChunk
@@ -61,12 +65,56 @@ async def test_a_session_is_a_folder_of_plain_files(tmp_path):
     assert stop["audio"] == [{"channel": 0, "file": "audio-0.flac", "samples": 640, "silence": 0}]
 
 
-async def test_of_two_sessions_that_found_a_folder_empty_only_one_is_recorded_there(tmp_path):
-    events, both = conversation(), [Recorder(tmp_path, {}), Recorder(tmp_path, {})]
-    await both[0].run(given_out(events))
-    with pytest.raises(SinkError, match=r"events\.jsonl in .* cannot be written: File exists"):
-        await both[1].run(given_out(conversation("s-2")))
-    assert list(read_session(tmp_path).events) == events
+async def test_of_two_sessions_that_begin_at_the_same_time_only_one_is_recorded_in_a_folder(tmp_path):
+    first = Recorder(tmp_path, {})
+    with pytest.raises(SessionError, match="is not empty; name a new folder"):
+        Recorder(tmp_path, {})
+    await first.run(given_out(conversation()))
+    assert list(read_session(tmp_path).events) == conversation()
+
+
+async def test_two_sessions_that_both_found_a_folder_empty_do_not_share_it(tmp_path, monkeypatch):
+    Recorder(tmp_path, {})._log.close()
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(()))
+    first = Recorder(tmp_path, {})
+    with pytest.raises(SessionError, match="is not empty; name a new folder"):
+        Recorder(tmp_path, {})
+    await first.run(given_out(conversation()))
+
+
+def test_a_session_that_never_begins_leaves_its_folder_as_it_was(tmp_path):
+    recorder = Recorder(tmp_path, {})
+    assert os.listdir(tmp_path) == ["events.jsonl"]
+    del recorder
+    assert os.listdir(tmp_path) == []
+
+
+def fsync_fails(monkeypatch, number: int) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+async def test_a_file_system_that_cannot_sync_is_good_enough(tmp_path, monkeypatch, number):
+    fsync_fails(monkeypatch, number)
+    recorder = await record(tmp_path, conversation())
+    assert recorder.fault == ""
+    assert read_session(tmp_path).stop
+
+
+async def test_a_disk_that_fails_to_sync_is_said(tmp_path, monkeypatch):
+    fsync_fails(monkeypatch, errno.EIO)
+    recorder = Recorder(tmp_path, {})
+    with pytest.raises(SinkError, match="Input/output error; what was recorded is kept") as failed:
+        await recorder.run(given_out(conversation()))
+    assert recorder.fault == str(failed.value)
+
+
+async def test_a_recording_without_an_end_is_not_whole(tmp_path):
+    recorder = await record(tmp_path, conversation()[:-1])
+    assert recorder.fault == "its end could not be written in time"
 
 
 @settings(deadline=None, max_examples=25)
@@ -103,6 +151,22 @@ def test_a_samples_place_in_the_file_is_its_media_time(gaps_and_lengths, channel
         assert np.array_equal(samples, expected)
 
 
+async def test_folders_and_settings_need_not_be_unicode(tmp_path):
+    name = os.fsdecode(b"gard\xe9")
+    recorder = Recorder(tmp_path / name, {"session": {"notice": name}})
+    await recorder.record_audio(given_out([ramp(0, 32_000)]))
+    await recorder.run(given_out(conversation()))
+    session = read_session(tmp_path / name)
+    assert session.start.config == {"session": {"notice": "gard\ufffd"}}
+    (found,) = find_sessions(tmp_path)
+    assert verify(found) == []
+    for kind in ("eaf", "vtt"):
+        export_session(tmp_path / name, kind, tmp_path / f"{name}.{kind}")
+    assert "./gard%E9/audio-0.flac" in (tmp_path / f"{name}.eaf").read_text()
+    write_report(tmp_path / name, tmp_path / f"{name}.html", None, audio=True)
+    assert "data:audio/" in (tmp_path / f"{name}.html").read_text()
+
+
 async def test_a_channel_without_a_sample_has_no_file(tmp_path):
     await record(tmp_path, conversation(), [ramp(0, 0), ramp(0, 1, channel=1)])
     assert [track.file for track in read_session(tmp_path).stop.audio] == ["audio-1.flac"]
@@ -131,8 +195,8 @@ async def test_a_folder_that_holds_something_is_refused(tmp_path):
 
 
 async def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("tracker.recordings.recorder._claim", lambda _: io.FileIO("/dev/full", "a"))
     recorder = Recorder(tmp_path, {})
-    monkeypatch.setattr("tracker.recordings.recorder._open", lambda _: io.FileIO("/dev/full", "a"))
     with pytest.raises(SinkError, match=r"events.jsonl in .* cannot be written: the disk is full; what was recorded"):
         await recorder.run(given_out(conversation()))
     assert (tmp_path / "start.json").is_file()
@@ -146,6 +210,7 @@ async def test_a_full_disk_under_the_audio_leaves_the_events_whole(tmp_path, mon
         await recorder.record_audio(given_out(_onto_full_disk(tmp_path)))
     await recorder.run(given_out(events))
     assert list(read_session(tmp_path).events) == events
+    assert "the disk is full" in recorder.fault
 
 
 class _Full:

@@ -1,4 +1,5 @@
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from tests.support.sessions import Script, conversation, given_out, sessions
 from tracker.errors import SessionError
 from tracker.events import Event, to_json
 from tracker.recordings.recorder import Recorder
-from tracker.recordings.replay import moment_ns, parse_events, read_session, replay
+from tracker.recordings.replay import moment_ns, parse_events, publish, read_session, replay
 from tracker.runtime.clock import NS_PER_S
 
 pytestmark = pytest.mark.anyio
@@ -138,3 +139,20 @@ async def test_gaps_in_the_numbers_are_accepted():
     events = Script().start().end(1)
     log = to_json(events[0]) + "\n" + to_json(events[1].model_copy(update={"seq": 7})) + "\n"
     assert len(parse_events(log.encode(), "s-1", "log")[0]) == 2
+
+
+async def test_a_replay_ends_where_every_sink_has_ended():
+    class Gone:
+        name = "gone"
+
+        async def run(self, events):
+            async for _ in events:
+                return
+
+    async def endless():
+        while True:
+            await anyio.lowlevel.checkpoint()
+            yield conversation()[0]
+
+    with anyio.fail_after(20):
+        await publish(endless(), [Gone()], lambda _: None, anyio.Event())

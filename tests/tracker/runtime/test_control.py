@@ -141,6 +141,17 @@ async def test_while_paused_nothing_is_heard_and_it_can_be_ended():
     assert last.media_ns <= 7 * 20 * NS_PER_MS
 
 
+def test_a_request_that_would_be_lost_is_refused_and_stopping_never_is():
+    control = Control()
+    for _ in range(control.requests.capacity):
+        control.request(Mark("this one is kept"))
+    with pytest.raises(RequestError, match=r"^busy, 100 requests wait; try again$"):
+        control.request(Mark("this one is not"))
+    control.request(Stop())
+    assert control.drained.is_set()
+    assert (control.requests.depth, control.requests.dropped) == (100, 0)
+
+
 async def test_a_marked_moment():
     events = await session(
         {4: lambda control: control.request(Mark()), 30: lambda control: control.request(Mark("look here"))}

@@ -1,12 +1,16 @@
 import io
+import os
 import subprocess
 import sys
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from tests.support.sessions import conversation, given_out
+from tracker.errors import SinkError
 from tracker.events import to_json
-from tracker.sinks.jsonl import JsonLines
+from tracker.sinks.jsonl import FileLines, JsonLines
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +70,27 @@ async def test_a_full_disk_is_said_once():
     said = done.stderr.strip().splitlines()
     assert said[-1] == "tracker.errors.SinkError: the JSON lines cannot be written: No space left on device"
     assert done.returncode == 1
+
+
+async def test_a_pipe_is_written_once_somebody_reads_it_and_holds_up_nothing(tmp_path):
+    events, pipe = conversation(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(FileLines(pipe).run, given_out(events))
+            await anyio.sleep(0)  # the event loop goes on
+            read = await anyio.to_thread.run_sync(pipe.read_text)
+    assert read == "".join(to_json(event) + "\n" for event in events)
+
+
+async def test_a_pipe_that_nobody_reads_can_be_given_up(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with anyio.move_on_after(0.01) as scope:
+        await FileLines(tmp_path / "pipe").run(given_out(conversation()))
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("name", ["no/file", "."])
+async def test_a_file_that_cannot_be_opened_is_said(tmp_path, name):
+    with pytest.raises(SinkError, match="cannot be written: "):
+        await FileLines(tmp_path / name).run(given_out(conversation()))

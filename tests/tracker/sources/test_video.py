@@ -1,20 +1,25 @@
 """Video from files, recordings and cameras, on real ones."""
 
+import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import anyio
+import av
 import numpy as np
 import pytest
 
+from tests.support import TOP
 from tests.support.faces import STEP_NS, face, frame_faces, frames
 from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
 from tests.support.sound import until
 from tracker.app.video import file_video
+from tracker.config import load
 from tracker.errors import SourceError
 from tracker.observe.video.buffer import FrameBuffer
 from tracker.observe.video.recorder import RecordingReader
@@ -27,7 +32,7 @@ from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VideoWriter, as_recorded_frame, recorded_frames
-from tracker.sources.video import CameraName, NoVideo, VideoFrame, parse_camera
+from tracker.sources.video import MOST_PIXELS, CameraName, NoVideo, VideoFrame, parse_camera
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()
@@ -86,11 +91,52 @@ def test_what_has_a_picture(flash, tmp_path):
     assert list(file_frames(str(damaged), 5.0)) == []  # its index was at its end
 
 
+def test_a_picture_that_nothing_can_decode_is_none(flash, tmp_path):
+    path = tmp_path / "unknown.mkv"
+    ffmpeg("-i", str(flash), "-c:v", "mjpeg", "-c:a", "copy", str(path))
+    assert has_video(str(path))
+    path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_MJPEX"))
+    assert not has_video(str(path))
+    assert list(file_frames(str(path), 5.0)) == []
+    FileSource(str(path)).check()
+
+
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
     assert file_video(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
     assert file_video(sound) == NoVideo("no picture")
+
+
+def test_pictures_that_are_too_large_are_passed_over_and_said(flash, monkeypatch, caplog):
+    picture = next(file_frames(str(flash), 5.0)).image
+    monkeypatch.setattr("tracker.sources.decode.MOST_PIXELS", picture.shape[0] * picture.shape[1] - 1)
+    assert list(file_frames(str(flash), 5.0)) == []
+    assert caplog.messages == ["pictures were passed over: they are damaged, or larger than 36 megapixels"]
+
+
+_TOO_LARGE = """
+import numpy as np
+from tracker.sources.opencv import load_opencv
+from tracker.sources.recorded_video import decode_jpeg, encode_jpeg
+cv2 = load_opencv()
+assert 6000 * 5900 < MOST_PIXELS < 6000 * 6000
+for width, refused in ((5900, False), (6000, True)):
+    picture = np.zeros((6000, width, 3), np.uint8)
+    assert (decode_jpeg(encode_jpeg(picture, cv2), cv2) is None) == refused
+"""
+
+
+def test_a_recorded_picture_that_is_too_large_is_none():
+    """In a process of its own: OpenCV reads its limit as it is loaded."""
+    lines = f"MOST_PIXELS = {MOST_PIXELS}{_TOO_LARGE}"
+    subprocess.run([sys.executable, "-c", lines], check=True, env=os.environ | {"PYTHONPATH": str(TOP)})
+
+
+@pytest.mark.parametrize("text", ["/dev/video", "/dev/video0/../../etc/passwd", "/dev/videos.m3u8", "/dev/video0 "])
+def test_a_camera_of_this_machine_has_a_number(text):
+    with pytest.raises(ValueError, match="must be"):
+        parse_camera(text)
 
 
 @pytest.mark.parametrize("text", ["file:///etc/passwd", "camera", "-1", "/etc/passwd", "ftp://h/v", "concat:a|b"])
@@ -102,6 +148,22 @@ def test_no_other_thing_is_opened_as_a_camera(text):
 def test_a_cameras_login_is_not_shown():
     assert str(parse_camera("rtsp://me:secret@cam.example/live")) == "rtsp://cam.example/live"
     assert str(parse_camera("http://cam.example/a@b")) == "http://cam.example/a@b"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://cam.example/live?token=secret", "http://cam.example/live?..."),
+        ("http://me:secret@cam.example?token=secret", "http://cam.example?..."),
+        ("rtsp://cam.example/live#secret", "rtsp://cam.example/live?..."),
+        ("http://cam.example/live?mail=secret@cam.example", "http://..."),
+        ("rtsp://me:?secret@cam.example/live", "rtsp://..."),
+        ("rtsp://me:#secret@cam.example/live", "rtsp://..."),
+    ],
+)
+def test_no_secret_of_a_camera_is_shown(url, shown):
+    assert str(parse_camera(url)) == shown
+    assert load(None, {}, [f"video.source={url}"]).model_dump(mode="json")["video"]["source"] == shown
 
 
 def noise(count: int) -> list[VideoFrame]:
@@ -277,3 +339,38 @@ async def test_watching_says_how_it_goes():
     state = watcher.state()
     assert (state.source, state.on, state.dropped) == ("camera 0", False, 0)
     assert list(frames(2))[1].at_ns == STEP_NS
+
+
+TURNED = {  # the display matrix's a, b, c, d: what is seen of an F
+    "as it is": ((1, 0, 0, 1), lambda image: image),
+    "to the left": ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+    "upside down": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "to the right": ((0, 1, -1, 0), lambda image: np.rot90(image, 3)),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down and mirrored": ((1, 0, 0, -1), np.flipud),
+}
+
+
+@pytest.mark.parametrize("how", TURNED)
+def test_a_telephones_video_is_seen_as_it_was_held(how, tmp_path):
+    (a, b, c, d), seen = TURNED[how]
+    letter = np.zeros((48, 64, 3), np.uint8)
+    letter[8:40, 8:20] = letter[8:16, 8:56] = 255
+    path = tmp_path / "telephone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(letter, "bgr24")))
+        container.mux(stream.encode())
+    written, turned = (
+        (np.array([a, b, 0, c, d, 0, 0, 0, 1 << 14]) << 16).astype(">i4").tobytes()
+        for a, b, c, d in ((1, 0, 0, 1), (a, b, c, d))
+    )
+    media = path.read_bytes()
+    at = media.index(written, media.index(b"tkhd"))  # of the track, not of the whole file
+    path.write_bytes(media[:at] + turned + media[at + len(turned) :])
+    image = next(file_frames(str(path), 5)).image
+    expected = seen(letter)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 12

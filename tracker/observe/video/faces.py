@@ -18,7 +18,16 @@ from jaxtyping import Float32
 from adapters.contract import MELD_LABELS, Absent, Features
 from adapters.features.visual import CHANNELS, SPEC
 from tracker.observe.video.buffer import FrameBuffer
-from tracker.observe.video.records import ExpressionChange, FaceChoice, FrameFaces, SpeakerFace, TrackedFace, TurnVideo
+from tracker.observe.video.records import (
+    STILL,
+    ExpressionChange,
+    FaceChoice,
+    FrameFaces,
+    SpeakerFace,
+    TrackedFace,
+    TurnVideo,
+)
+from tracker.observe.video.stillness import STILL_NS
 from tracker.runtime.clock import ns_to_samples
 from tracker.runtime.memo import Memo
 from tracker.sources.media import RATE_HZ
@@ -118,6 +127,18 @@ def reason_for_no_face(frames: Sequence[FrameFaces], otherwise: str) -> str:
     return next((reason for reason in _REASONS if reason in reasons), otherwise)
 
 
+def moving(frames: Sequence[FrameFaces]) -> list[FrameFaces]:
+    """The frames of a turn without those of a picture that does not change."""
+    if not any(frame.stillness is None or frame.stillness.moves for frame in frames):
+        return []
+    last_ns = {frame.stillness.since_ns: frame.at_ns for frame in frames if frame.stillness}
+    return [
+        frame
+        for frame in frames
+        if frame.stillness is None or last_ns[frame.stillness.since_ns] - frame.stillness.since_ns < STILL_NS
+    ]
+
+
 def course(times_ns: Sequence[int], values: Float32[np.ndarray, "time dim"]) -> tuple[ExpressionChange, ...]:
     """How an expression changed, averaged over neighbouring frames.
 
@@ -178,9 +199,11 @@ class FaceObserver:
         self._buffer.done(turn)
 
     def _choose(self, query: _Query) -> TurnVideo:
-        frames, faces = query.frames, by_track(query.frames)
+        frames = moving(query.frames)
+        faces = by_track(frames)
         if not faces:
-            return TurnVideo(Absent(reason_for_no_face(frames, self._absent_reason)))
+            still = by_track(query.frames)
+            return TurnVideo(Absent(STILL if still else reason_for_no_face(query.frames, self._absent_reason)))
         choice = choose_face(frames, query.turn, query.odds)
         times_ns = [frames[index].at_ns for index, _ in faces[choice.track]]
         values = np.stack([face.features for _, face in faces[choice.track]])

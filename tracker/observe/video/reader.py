@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from tracker.observe.video.records import Box, FaceDetection, FrameFaces, NoFace, TrackedFace, overlap
+from tracker.observe.video.stillness import CELLS, StillnessMeter
 from tracker.observe.video.tracks import FaceTracker
 from tracker.sources.video import Image, OpenCV, VideoFrame
 
@@ -158,6 +159,7 @@ class FaceReader:
         self._cv2 = cv2
         self._min_face_px = min_face_px
         self._tracker = FaceTracker()
+        self._stillness = StillnessMeter()
         self._missed = 0
         self._crops: dict[int, Crop] = {}  # of the frame before, by track
 
@@ -175,7 +177,9 @@ class FaceReader:
         )
         self._crops = dict(zip(tracks, crops, strict=True))
         boxes = tuple(face.box for face in found)
-        return FrameFaces(frame.at_ns, faces, None if faces else _no_face(frame.image, found), boxes)
+        cells = self._cv2.resize(frame.image, (CELLS, CELLS), interpolation=self._cv2.INTER_AREA)
+        stillness = self._stillness.feed(cells.mean(2, dtype=np.float32), frame.at_ns)
+        return FrameFaces(frame.at_ns, faces, None if faces else _no_face(frame.image, found), boxes, stillness)
 
     def _find(self, image: Image) -> list[FaceDetection]:
         found = self._detect(image, _WIDTH)

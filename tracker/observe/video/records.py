@@ -11,6 +11,8 @@ from jaxtyping import Float32
 from adapters.contract import Absent, Features
 
 NoFace = Literal["no face", "face too small", "too dark", "camera off"]
+STILL = "still picture"
+"""Why a turn has no face where all it shows is a picture that does not change."""
 ChosenBy = Literal["only", "mouth", "speaker", "size"]
 
 
@@ -75,6 +77,19 @@ class TrackedFace:
     features: Float32[np.ndarray, " dim"]
 
 
+@dataclass(frozen=True, slots=True)
+class Stillness:
+    """How long a picture has not changed.
+
+    Attributes:
+        since_ns: Media time of the first picture like it.
+        moves: Whether pictures have changed all the time until it; False where that is not known yet.
+    """
+
+    since_ns: int
+    moves: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameFaces:
     """The faces of one frame.
@@ -84,12 +99,14 @@ class FrameFaces:
         faces: Those that are large enough, the largest first.
         no_face: Why there are none; None where there are some.
         boxes: Of every detected face, those too small included.
+        stillness: Of the picture; None where it was not measured.
     """
 
     at_ns: int
     faces: tuple[TrackedFace, ...]
     no_face: NoFace | None
     boxes: tuple[Box, ...] = ()
+    stillness: Stillness | None = None
 
 
 @dataclass(frozen=True, slots=True)

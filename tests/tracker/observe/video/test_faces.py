@@ -1,5 +1,7 @@
 """What is decided about faces: pure, on made-up ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from tracker.observe.video.faces import (
 )
 from tracker.observe.video.reader import POINTS, similarity
 from tracker.observe.video.records import Box, FaceChoice, overlap
+from tracker.observe.video.stillness import CELLS, StillnessMeter
 from tracker.observe.video.tracks import FaceTracker
 
 boxes = st.builds(Box, *[st.floats(0, 1000)] * 2, *[st.floats(20, 300)] * 2)
@@ -157,3 +160,47 @@ async def test_looking_ahead_changes_nothing():
         assert (a.face.choice.track, [step.label for step in a.face.course]) == (2, ["anger"])
     nothing = no_faces("camera off")
     assert nothing.observe(turn(0, 3), "Speaker 1", await nothing.frames(turn(0, 3))).features == Absent("camera off")
+
+
+def stillness_of(values, step_ns=STEP_NS):
+    meter = StillnessMeter()
+    return [meter.feed(np.full((CELLS, CELLS), value, np.float32), i * step_ns) for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "moves"),
+    [
+        ([100] * 30, 0),  # a photograph
+        ([100, 104, 98, 101] * 8, 0),  # the noise of its coding
+        ([0] * 15 + [90] * 15 + [200] * 15, 0),  # slides
+        (range(0, 240, 8), 28),  # a face: moves from the second change on
+        ([*range(0, 80, 8), *[80] * 20, *range(88, 168, 8)], 8 + 10 + 8),  # it freezes: known after two seconds
+    ],
+)
+def test_a_picture_moves_once_it_has_changed_twice_within_two_seconds(pictures, moves):
+    assert sum(one.moves for one in stillness_of(pictures)) == pytest.approx(moves, abs=2)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("pictures", "seen", "reason"),
+    [
+        ([100] * 25, 0, "still picture"),
+        ([0] * 12 + [90] * 13, 0, "still picture"),
+        (range(0, 200, 8), 25, ""),
+        ([*range(0, 80, 8), *[80] * 15], 10, ""),  # the frozen part is left out from its first picture on
+    ],
+)
+async def test_a_picture_that_does_not_change_is_no_face(pictures, seen, reason):
+    buffer = FrameBuffer(None)
+    for index, stillness in enumerate(stillness_of(pictures)):
+        await buffer.put(replace(frame_faces(index, face()), stillness=stillness))
+    buffer.end()
+    observer = FaceObserver(buffer, "no picture")
+    spoken = turn(0, 24)
+    video = observer.observe(spoken, "Speaker 1", await observer.frames(spoken))
+    if reason:
+        assert video.features == Absent(reason)
+    else:
+        assert video.face
+        assert video.face.frames == seen

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import soundfile
+
+from tests.support.command import telephone
+from tracker.turns.voice import FRAME_SAMPLES, Loudness, VoiceDetector, audible
+
+
+def gains(*frames: tuple[float, bool]) -> list[float]:
+    loudness = Loudness()
+    return [loudness.gain(peak, voiced) for peak, voiced in frames]
+
+
+def test_sound_that_has_been_quiet_for_a_second_is_amplified():
+    assert gains(*[(0.001, False)] * 60) == pytest.approx([1] * 50 + [30] * 10)
+
+
+@pytest.mark.parametrize("frame", [(0.2, False), (0.01, True), (0.0, False)])
+def test_loud_enough_or_silent_sound_is_not(frame):
+    assert set(gains(*[frame] * 200)) == {1}
+
+
+def test_what_was_loud_and_no_voice_is_forgotten_in_seconds_and_a_voice_never():
+    after = [(0.001, False)] * 3000
+    assert gains((0.5, False), *after)[-1] == pytest.approx(30)
+    assert set(gains((0.5, True), *after)) == {1}
+
+
+def test_nothing_is_amplified_beyond_the_noise_of_16_bits():
+    assert gains(*[(1e-5, False)] * 60)[-1] == 100
+
+
+def test_a_turn_is_amplified_where_it_could_not_be_understood():
+    turn = np.array([0.5, -0.25], np.float32)
+    np.testing.assert_array_equal(audible(turn), turn)
+    np.testing.assert_allclose(audible(turn / 500), [0.03, -0.015], rtol=1e-6)
+    assert len(audible(turn[:0])) == 0
+
+
+def voiced(samples: np.ndarray) -> int:
+    detector = VoiceDetector(2, 0.5)
+    in_16_bits = (np.rint(samples * 32768) / 32768).astype(np.float32)
+    return sum(detector.frame(frame).voiced for frame in in_16_bits.reshape(-1, FRAME_SAMPLES))
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("down_db", [0, 44, 50])
+def test_a_voice_is_found_however_quiet_it_is(down_db):
+    call, _ = soundfile.read(telephone(), frames=12 * 16_000, dtype="float32")
+    assert voiced(call * 10 ** (-down_db / 20)) == pytest.approx(voiced(call), rel=0.1)
+
+
+@pytest.mark.parametrize("level", [0.01, 1e-3, 1e-4])
+def test_noise_is_no_voice_however_much_it_is_amplified(level):
+    assert voiced(level * np.random.default_rng(0).uniform(-1, 1, 5 * 16_000)) == 0
