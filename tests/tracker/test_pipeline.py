@@ -58,7 +58,7 @@ async def test_a_session_from_the_first_sample_to_its_outcome():
     assert [from_json(to_json(event)) for event in events] == events
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["judged", "deaf", "silent", "failed"]), max_size=8))
 def test_published_and_skipped_are_the_turns_started(fates):
     async def main() -> None:

@@ -231,7 +231,7 @@ patterns = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(patterns, st.lists(st.booleans(), min_size=1, max_size=8))
 def test_the_events_are_the_same_with_and_without(pattern, has_time):
     async def events(speculate: bool) -> list[str]:

@@ -39,7 +39,7 @@ def test_twice_as_loud_is_six_decibels() -> None:
     assert louder == pytest.approx(6.02, abs=0.01)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 2 * RATE), st.sampled_from([0.0, 1e-4, 1.0]))
 def test_any_sound_has_finite_prosody(length: int, level: float) -> None:
     samples = (level * np.random.default_rng(length).normal(size=length)).astype(np.float32)

@@ -43,7 +43,7 @@ def text_of(screen: Screen, width=80, height=24, glyphs=UNICODE) -> str:
 overs = st.sampled_from(["", "help", "detail", "rename", "mark"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sessions(), st.integers(1, 220), st.integers(1, 70), overs, st.sampled_from(["", "live", "replay", "watch"]))
 def test_every_drawing_fills_the_terminal_exactly(events, width, height, over, keys):
     screen = Screen(seen(events), Status(levels_db=(-12.0,)), Choices(overlay=over), "A machine listens.", keys)

@@ -119,7 +119,7 @@ def test_before_the_session_and_after_a_failed_one():
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sessions(), st.integers(40, 200), st.integers(8, 60))
 def test_the_picture_fits_the_terminal_and_ends_with_the_latest_turn(events, width, height):
     view = seen(events[:-1])

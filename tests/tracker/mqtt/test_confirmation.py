@@ -96,7 +96,7 @@ def test_what_waited_for_a_slow_subscriber_has_arrived_once_it_answers():
     assert confirm(3) == 1
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 400), st.sampled_from([5, 20, 100]), st.integers(0, 300))
 def test_after_a_kill_at_any_moment_little_is_repeated_although_something_is_always_inflight(
     killed_at, every_ms, answered_ms

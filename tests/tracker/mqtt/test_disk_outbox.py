@@ -48,7 +48,7 @@ def take(outbox: DiskOutbox, count: int) -> list[Event]:
     return got
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sessions(), st.data())
 def test_a_crash_at_any_moment_loses_nothing(events, data):
     window = data.draw(st.integers(1, 5))
@@ -82,7 +82,7 @@ def test_a_crash_at_any_moment_loses_nothing(events, data):
         assert list(root.iterdir()) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sessions(), st.lists(st.lists(st.sampled_from(["accepted", "refused"]), max_size=20), max_size=4), st.booleans())
 def test_what_the_broker_refuses_is_tried_again_by_every_later_run(events, runs, over):
     got: set[int | None] = {None}

@@ -131,7 +131,7 @@ async def test_a_session_on_its_topics():
 FATES = st.lists(st.one_of(st.just("refused"), st.integers(-1, 4)), max_size=5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sessions(), FATES)
 def test_whatever_the_connection_does_everything_arrives_in_order(events, fates):
     taken = 0  # each lost connection loses a message, so there must be one left to lose

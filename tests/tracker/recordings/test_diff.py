@@ -1,6 +1,6 @@
 import json
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.sessions import Script, bare, conversation, sessions
@@ -8,7 +8,7 @@ from tracker.events import TurnEnded, TurnSkipped
 from tracker.recordings.diff import _near_in_time, align, compare, overlap
 from tracker.recordings.diff_text import lines, to_plain
 
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+calm = settings(max_examples=50)
 
 OTHER = {
     "speaker": "Speaker 9",

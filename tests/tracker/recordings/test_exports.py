@@ -59,7 +59,7 @@ def ms_of(time):
     return ((time.hours * 60 + time.minutes) * 60 + time.seconds) * 1000 + time.milliseconds
 
 
-a_while = settings(deadline=None, max_examples=50)
+a_while = settings(max_examples=50)
 any_session = sessions() | st.just(hostile())
 
 

@@ -117,7 +117,7 @@ async def test_a_recording_without_an_end_is_not_whole(tmp_path):
     assert recorder.fault == "its end could not be written in time"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sessions())
 def test_what_is_recorded_is_what_is_read(events):
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def test_what_is_recorded_is_what_is_read(events):
     assert session.stop.outcome == events[-1].outcome
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(1, 5000)), max_size=8), st.integers(1, 2))
 def test_a_samples_place_in_the_file_is_its_media_time(gaps_and_lengths, channels):
     chunks, at = [], 0

@@ -7,7 +7,7 @@ import anyio
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import INFO, LIMITS, Collect, FakeClock, FakeSource, header, outlets, stamp, steps
@@ -34,7 +34,7 @@ ACTIONS = {
     "rename": lambda control: control.request(Rename("Speaker 1", "Ada")),
     "stop": lambda control: control.stop(),
 }
-calm = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+calm = settings(max_examples=40)
 
 
 def recorded(events, channels=1, audio=()) -> RecordedSession:

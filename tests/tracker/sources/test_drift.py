@@ -17,7 +17,7 @@ def heard(ppm: float, seconds: int, late_ms: list[float]) -> tuple[MediaClock, i
     return clock, began
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-300, 300), st.integers(60, 300), st.lists(st.floats(2, 90), min_size=3, max_size=40), st.randoms())
 def test_drift_and_offset_are_found_under_any_delays(ppm, seconds, late_ms, random):
     late_ms = [2.0, *late_ms]

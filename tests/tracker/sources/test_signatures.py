@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.recordings import CODECS, tone, write
@@ -29,7 +29,6 @@ def test_streams_of_frames_are_known_without_a_header(tmp_path, extension, rate_
     assert not is_media(first_bytes(data[1:]))
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 2**32), st.sampled_from([0, 1, 2, 30, 1000, 20000]), st.sampled_from([-1, -257, -1025, -3841, 71])
 )

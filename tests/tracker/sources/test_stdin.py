@@ -7,7 +7,7 @@ import anyio
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.recordings import CODECS, hear, joined, pitch, tone, write
@@ -42,7 +42,6 @@ def pipe():
         yield reader, writer
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(1, 3000),
     lengths=st.lists(st.integers(1, 999), max_size=20),

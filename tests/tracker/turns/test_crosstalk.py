@@ -122,7 +122,7 @@ def test_one_speaks_up_while_the_other_side_leaks_in():
     assert turns[0].end_ns / 1e9 == pytest.approx(8.0, abs=1.1)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.lists(st.integers(60, 5000), min_size=1, max_size=8), st.sampled_from([12, 20]))
 def test_any_chunking_finds_the_same_repetitions(sizes, db):
     sides = leaking(conversation((0, 0.5, 1.5), (1, 2.2, 1.5), seconds=4.5), db, 60)

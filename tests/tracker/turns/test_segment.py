@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.sources.media import AudioChunk
@@ -68,7 +68,6 @@ patterns = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(patterns, st.lists(st.integers(60, 5000), min_size=1, max_size=30), st.booleans(), st.booleans())
 def test_any_chunking_gives_the_same_turns(pattern, sizes, with_changes, adaptive):
     samples = media(pattern)
@@ -78,7 +77,6 @@ def test_any_chunking_gives_the_same_turns(pattern, sizes, with_changes, adaptiv
     same(whole, pieces)
 
 
-@settings(deadline=None)
 @given(patterns)
 def test_a_turn_carries_its_own_samples_and_every_opening_is_followed_by_its_turn(pattern):
     samples = media(pattern)
@@ -92,7 +90,6 @@ def test_a_turn_carries_its_own_samples_and_every_opening_is_followed_by_its_tur
         np.testing.assert_array_equal(turn.samples, samples[begin:end])
 
 
-@settings(deadline=None)
 @given(patterns, st.booleans(), st.booleans())
 def test_a_turn_that_pauses_for_good_is_what_its_pause_said(pattern, with_changes, adaptive):
     samples = media(pattern)
@@ -169,7 +166,6 @@ def test_silence_is_not_kept():
     assert len(kept.cut(0, 10**9)) <= (LIMITS.window + LIMITS.pre_roll + 50) * FRAME
 
 
-@settings(deadline=None)
 @given(patterns)
 def test_nobody_looks_for_another_speaker_where_nothing_was_said_since_the_last_look(pattern):
     samples = media(pattern)

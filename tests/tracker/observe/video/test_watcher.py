@@ -33,7 +33,7 @@ class Reads:
         self.closed += 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(0, 60))
 def test_a_recordings_turn_sees_all_its_pictures_however_the_sound_comes(pieces, count):
     """Sound in pieces of so many steps, a turn for each piece: whatever runs first, every turn sees the same."""
