@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-from adapters.errors import AdapterError, extra_needed
+from adapters.errors import AdapterError, extra_needed, without_controls
 
 COMMANDS = {
     "train": ("adapters.training.train:main", "Train an adapter by a recipe."),
@@ -42,7 +42,7 @@ def run(name: str, words: list[str], program: str) -> None:
 
     Raises:
         AdapterError: What it needs is not installed, or the user can mend what went wrong.
-        SystemExit: The command has ended.
+        typer.Exit: The command has ended with an exit code.
     """
     module, _, function = COMMANDS[name][0].partition(":")
     try:
@@ -51,7 +51,9 @@ def run(name: str, words: list[str], program: str) -> None:
         raise AdapterError(extra_needed(program, "train", error)) from error
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    app(words, prog_name=program)
+    code = app(words, prog_name=program, standalone_mode=False)
+    if code:
+        raise typer.Exit(code)
 
 
 def _add(app: typer.Typer, name: str) -> None:
@@ -59,7 +61,7 @@ def _add(app: typer.Typer, name: str) -> None:
         try:
             run(name, context.args, context.command_path)
         except AdapterError as error:
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"error: {' '.join(without_controls(str(error)).split())}", err=True)
             raise typer.Exit(1) from error
 
     app.command(name.split()[-1], help=COMMANDS[name][1], context_settings=_PASS_ON)(command)

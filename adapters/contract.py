@@ -80,6 +80,10 @@ SURPRISE = Polarity(negative=614 / 1205, positive=591 / 1205)
 """By the sentiment of MELD's 1205 training utterances that are labelled surprise."""
 
 
+MOST_LABELS = 200
+"""In one label set."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSet:
     """The classes of one emotion vocabulary, in the order of every probability vector.
@@ -90,7 +94,8 @@ class LabelSet:
         polarity: The sentiment of each class.
 
     Raises:
-        ValueError: There are no labels, two are the same, or there are not as many polarities.
+        ValueError: There are no labels, or more than `MOST_LABELS`, or two are the same, or there are not as many
+            polarities.
     """
 
     name: str
@@ -99,6 +104,8 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         """Refuse what could not be published."""
+        if len(self.labels) > MOST_LABELS:
+            raise ValueError(f"there may be {MOST_LABELS} labels at most, not {len(self.labels)}")
         if not self.labels or len(set(self.labels)) != len(self.labels) or len(self.polarity) != len(self.labels):
             raise ValueError(f"different labels with one polarity each are needed, not {self.labels}, {self.polarity}")
 

@@ -10,6 +10,11 @@ def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
 
 
+def without_controls(text: str) -> str:
+    """Text in one line: a space for each character that could change the terminal, and what is printed on it."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def extra_needed(what: str, extra: str, error: ImportError) -> str:
     """A sentence about a package that is not installed.
 

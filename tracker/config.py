@@ -83,6 +83,7 @@ class InputConfig(_Section):
     device: str = ""
     block_ms: Annotated[int, Field(ge=5, le=1000)] = 20
     channels: Literal["mix", "separate"] = "mix"
+    track: Annotated[int, Field(ge=0, le=1000)] = 0
     pace: Literal["realtime", "fast"] = "realtime"
 
 
@@ -315,11 +316,21 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
         sets: ``section.key=value`` overrides, stronger than either.
 
     Raises:
-        ConfigError: A recorded setting or an override is unknown or bad.
+        ConfigError: A recorded setting or an override is unknown or bad, or the recording names an adapter elsewhere
+            that the current settings do not name: it may be a stranger's.
     """
     values = current.model_dump()
     values |= {section: recorded[section] for section in DECIDING if section in recorded}
-    return _layered(values, _from_command_line(sets))
+    config, trusted = _layered(values, _from_command_line(sets)), current.recognise.adapter
+    if (adapter := config.recognise.adapter) != trusted and not _PLAIN_NAME.fullmatch(adapter):
+        raise ConfigError(
+            f"recognise.adapter: the recording was judged with {adapter!r}; to load that, "
+            f"add --set recognise.adapter={adapter}, or name another one"
+        )
+    return config
+
+
+_PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 _Override = tuple[str, str, str, str]
@@ -371,7 +382,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
@@ -379,7 +390,7 @@ def _value(text: str) -> Any:
     """A value as TOML, or the text as it is where it is not TOML."""
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return read["value"] if len(read) == 1 else text
 

@@ -96,7 +96,7 @@ def first_of(error: Exception) -> Exception:
 
 def sentence_of(error: BaseException) -> str:
     """One line about an error, for an event or a message; our own errors speak for themselves."""
-    first_line = str(error).strip().partition("\n")[0]
     if isinstance(error, TrackerError):
-        return first_line
+        return " ".join(str(error).splitlines())  # a line break may come from a name in it
+    first_line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

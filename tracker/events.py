@@ -26,10 +26,24 @@ SCHEMA = "emotion-tracker/1"
 
 Text = Annotated[str, AfterValidator(as_unicode)]
 """From outside: a file's name, a setting, a message."""
+INT64_MAX = 2**63 - 1
+
+
+def _real_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+# Limits beyond any real session: what reads events counts with them, and need not check them again.
 Probability = Annotated[float, Field(ge=0, le=1)]
-MediaNs = Annotated[int, Field(ge=0, description="Nanoseconds of media since the session's start.")]
+Count = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Ordinal = Annotated[int, Field(ge=1, le=INT64_MAX)]
+Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
+MediaNs = Annotated[int, Field(ge=0, le=INT64_MAX, description="Nanoseconds of media since the session's start.")]
 WallTime = Annotated[
-    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds.")
+    str,
+    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC, milliseconds."),
+    AfterValidator(_real_time),
 ]
 SkipReason = Literal["no_speech", "model_failed", "aborted"]
 Outcome = Literal["completed", "stopped", "aborted", "failed"]
@@ -39,8 +53,8 @@ class _Published(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     schema_: Literal["emotion-tracker/1"] = Field(default="emotion-tracker/1", alias="schema")
-    session: str = Field(min_length=1, description="Session id, unique in the world.")
-    seq: int = Field(ge=0, description="Counts the session's events from 0.")
+    session: str = Field(min_length=1, max_length=200, description="Session id, unique in the world.")
+    seq: Count = Field(description="Counts the session's events from 0.")
 
 
 class SessionStarted(_Published):
@@ -50,7 +64,7 @@ class SessionStarted(_Published):
     time: WallTime
     source: Text = Field(description="mic, stdin, or the file's name.")
     live: bool = Field(description="Whether the source is live and may have gaps.")
-    channels: int = Field(ge=1, description="Audio channels that are followed; more than 1 means one per speaker.")
+    channels: Ordinal = Field(description="Audio channels that are followed; more than 1 means one per speaker.")
     labels: list[str] = Field(description="The emotions, in the order of `probabilities`.")
     polarity: dict[str, dict[Sentiment, Probability]] = Field(
         description="How often each emotion goes with each sentiment; shares of 0 are left out."
@@ -65,8 +79,8 @@ class TurnStarted(_Published):
     """A speaker has begun a turn."""
 
     type: Literal["turn.started"] = "turn.started"
-    turn: int = Field(ge=1, description="Counts the session's turns from 1.")
-    channel: int = Field(ge=0)
+    turn: Ordinal = Field(description="Counts the session's turns from 1.")
+    channel: Count
     start_ns: MediaNs
     start_time: WallTime
 
@@ -76,12 +90,12 @@ class Latency(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    endpoint: float = Field(ge=0, description="From the end of speech to the decision that the turn is over.")
-    observe: float = Field(ge=0, description="Transcript, voice features and speaker, run together.")
-    transcribe: float = Field(ge=0)
-    speaker: float = Field(ge=0)
-    recognise: float = Field(ge=0, description="Frozen LLM and adapter.")
-    total: float = Field(ge=0, description="From the decision that the turn is over to this event.")
+    endpoint: Milliseconds = Field(description="From the end of speech to the decision that the turn is over.")
+    observe: Milliseconds = Field(description="Transcript, voice features and speaker, run together.")
+    transcribe: Milliseconds
+    speaker: Milliseconds
+    recognise: Milliseconds = Field(description="Frozen LLM and adapter.")
+    total: Milliseconds = Field(description="From the decision that the turn is over to this event.")
 
 
 class Expression(BaseModel):
@@ -98,7 +112,7 @@ class Faces(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    face: int = Field(ge=1, description="Its number in the session.")
+    face: Ordinal = Field(description="Its number in the session.")
     chosen_by: Literal["only", "mouth", "speaker", "size"] = Field(
         description="It was the only one; its mouth moved with the voice; it was this speaker's before; the largest."
     )
@@ -106,8 +120,8 @@ class Faces(BaseModel):
         description="Its share of the evidence; for an only face, the share of the pictures that it is in, less where "
         "it was rather another speaker's before."
     )
-    count: int = Field(ge=1, description="How many faces there were.")
-    pictures: int = Field(ge=1, description="How many pictures it was read in.")
+    count: Ordinal = Field(description="How many faces there were.")
+    pictures: Ordinal = Field(description="How many pictures it was read in.")
     course: list[Expression] = Field(description="Its expression, listed whenever it changes.")
 
 
@@ -115,8 +129,8 @@ class TurnEnded(_Published):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
     type: Literal["turn.ended"] = "turn.ended"
-    turn: int = Field(ge=1)
-    channel: int = Field(ge=0)
+    turn: Ordinal
+    channel: Count
     speaker: str = Field(description="The speaker's id in this session; a new name does not change it.")
     speaker_name: str | None = Field(default=None, description="The name that a user gave the speaker before.")
     start_ns: MediaNs
@@ -141,8 +155,8 @@ class TurnSkipped(_Published):
     """A turn that was started and could not be judged."""
 
     type: Literal["turn.skipped"] = "turn.skipped"
-    turn: int = Field(ge=1)
-    channel: int = Field(ge=0)
+    turn: Ordinal
+    channel: Count
     start_ns: MediaNs
     end_ns: MediaNs
     start_time: WallTime
@@ -165,7 +179,7 @@ class ListeningResumed(_Published):
     type: Literal["listening.resumed"] = "listening.resumed"
     at_ns: MediaNs
     time: WallTime
-    paused_ms: float = Field(ge=0, description="How long the session was paused.")
+    paused_ms: Milliseconds = Field(description="How long the session was paused.")
 
 
 class MomentMarked(_Published):
@@ -195,10 +209,10 @@ class SessionEnded(_Published):
     outcome: Outcome
     error: Text | None = Field(description="Why the session failed, in one sentence.")
     media_ns: MediaNs = Field(description="Length of the media.")
-    turns_started: int = Field(ge=0)
-    turns_ended: int = Field(ge=0)
-    turns_skipped: int = Field(ge=0)
-    dropped: dict[str, int] = Field(description="Items dropped, by edge; only edges that dropped.")
+    turns_started: Count
+    turns_ended: Count
+    turns_skipped: Count
+    dropped: dict[str, Count] = Field(description="Items dropped, by edge; only edges that dropped.")
 
 
 class Preview(_Published):
@@ -208,8 +222,8 @@ class Preview(_Published):
     """
 
     type: Literal["turn.partial"] = "turn.partial"
-    turn: int = Field(ge=1)
-    channel: int = Field(ge=0)
+    turn: Ordinal
+    channel: Count
     speaker: str = Field(description="The speaker so far; the end of the turn may decide otherwise.")
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech paused, in media time.")

@@ -262,6 +262,7 @@ class _Path:
 
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
+            self._pass_on_remarks()
             async for chunk in chunks:
                 if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
                     await self._steering.listening()

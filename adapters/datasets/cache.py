@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from adapters.assets import cache_root
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, without_controls
 
 _BOUND = "EMOTION_TRACKER_TRAINING_CACHE_GIB"
 _ABANDONED = 3600.0  # seconds
@@ -85,5 +85,5 @@ def main(clear: Annotated[bool, typer.Option("--clear", help="Delete all that tr
         typer.echo(f"freed {clean_up(bound=0) / 2**20:.0f} MiB in {training_folder()}")
         return
     for path, stat in sorted(_files()):
-        typer.echo(f"{stat.st_size / 2**20:9.1f} MiB  {path.name}")
+        typer.echo(without_controls(f"{stat.st_size / 2**20:9.1f} MiB  {path.name}"))
     typer.echo(f"in {training_folder()}; delete all of it with --clear")

@@ -161,7 +161,7 @@ def read_recipe(path: Path) -> Recipe:
     if not path.is_file():
         raise AdapterError(f"no recipe at {path}: those that ship are in {RECIPES}")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AdapterError(f"{path} is no TOML: {error}") from error
     try:

@@ -22,7 +22,7 @@ from torch import Tensor
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, without_controls
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.features.visual import FaceEncoder
@@ -258,7 +258,7 @@ def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], enc
         folder = out / f"seed-{seed}"
         done = finished(folder, recipe, seed)
         if done is not None:
-            typer.echo(f"seed {seed} is done and kept: {folder}", err=True)
+            typer.echo(without_controls(f"seed {seed} is done and kept: {folder}"), err=True)
         abouts[seed] = done or train(recipe, data, folder, seed, encoders)
     summary = summarise(abouts)
     write_summary(out, summary)

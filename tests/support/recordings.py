@@ -19,6 +19,9 @@ CODECS = {
     "mp4": "aac",
     "mkv": "pcm_f32le",
     "ts": "mp2",
+    "aac": "aac",
+    "mp2": "mp2",
+    "aiff": "pcm_s16be",
 }
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 

@@ -145,7 +145,10 @@ def test_secrets_are_no_settings():
     assert load(FILE, environ) == Config()
 
 
-@pytest.mark.parametrize(("text", "says"), [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "cannot be read"), ("a = ", "not TOML"), ("\udcff", "not TOML"), ("a = " + "[" * 9000, "not TOML")],
+)
 def test_a_file_that_is_no_configuration_is_named(tmp_path, text, says):
     path = tmp_path / "my.toml"
     if text is not None:
@@ -183,6 +186,16 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
     assert load_again(now, {}) == now
     with pytest.raises(ConfigError, match=r"turns\.vad_mode: .*; turns\.later: there is no such setting"):
         load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})
+
+
+@pytest.mark.parametrize("adapter", ["hf:owner/name", "/home/me/adapter", "../adapter", "a/b", "a\\b", ""])
+def test_a_recording_chooses_no_adapter_elsewhere(adapter):
+    recorded = {"recognise": {"adapter": adapter}}
+    with pytest.raises(ConfigError, match=r"recognise\.adapter: .* --set recognise\.adapter="):
+        load_again(Config(), recorded)
+    named = load(None, {}, [f"recognise.adapter={adapter}"])
+    assert load_again(named, recorded).recognise.adapter == adapter
+    assert load_again(Config(), recorded, ["recognise.adapter=default"]).recognise.adapter == "default"
 
 
 def test_a_cameras_password_is_not_written_down():

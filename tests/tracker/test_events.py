@@ -1,3 +1,4 @@
+import json
 import os
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,7 +12,7 @@ from adapters.contract import MELD_LABELS, EmotionScores
 from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
 from tests.support.sessions import conversation
 from tracker import pipeline
-from tracker.events import SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json
+from tracker.events import Latency, SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."
@@ -31,8 +32,6 @@ async def session():
 async def test_every_event_fits_the_published_schema(session):
     schema = jsonschema.Draft202012Validator(json_schema())
     schema.check_schema(schema.schema)
-    import json
-
     for event in session:
         schema.validate(json.loads(to_json(event)))
         assert from_json(to_json(event)) == event
@@ -50,6 +49,31 @@ async def test_unknown_fields_and_kinds_are_refused(session):
         from_json(line[:-1] + ', "more": 1}')
     with pytest.raises(pydantic.ValidationError):
         from_json(line.replace("emotion-tracker/1", "emotion-tracker/2"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("session.started", "time", "2026-99-02T03:04:05.000Z"),
+        ("session.started", "session", "s" * 201),
+        ("session.started", "channels", 2**63),
+        ("turn.started", "start_ns", 2**63),
+        ("turn.ended", "turn", 10**400),
+        ("turn.ended", "channel", 2**63),
+        ("turn.ended", "end_time", "0000-01-02T03:04:05.000Z"),
+        ("turn.ended", "confidence", float("nan")),
+        ("turn.ended", "latency_ms", dict.fromkeys(Latency.model_fields, 1e308)),
+        ("turn.ended", "latency_ms", dict.fromkeys(Latency.model_fields, float("inf"))),
+        ("session.ended", "turns_ended", 2**63),
+        ("session.ended", "dropped", {"edge": -1}),
+    ],
+)
+async def test_what_no_session_has_is_refused(session, kind, field, value):
+    event = next(event for event in session if event.type == kind)
+    line = json.dumps(json.loads(to_json(event)) | {field: value})
+    with pytest.raises(pydantic.ValidationError, match=field):
+        from_json(line)
 
 
 def distribution(**weights: float) -> EmotionScores:

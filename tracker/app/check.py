@@ -23,6 +23,7 @@ from rich.text import Text
 from adapters.contract import AdapterError
 from tracker.config import Config, MqttConfig
 from tracker.errors import TrackerError, sentence_of
+from tracker.sinks.text import printable
 
 State = Literal["ok", "note", "missing"]
 
@@ -280,9 +281,9 @@ def show(findings: list[Finding], console: Console) -> None:
     signs = {"ok": ("ok     ", "green"), "note": ("note   ", "yellow"), "missing": ("MISSING", "bold red")}
     for finding in findings:
         sign, style = signs[finding.state]
-        line = Text.assemble((sign, style), f" {finding.what}: {finding.found}")
+        line = Text.assemble((sign, style), f" {finding.what}: {printable(finding.found)}")
         if finding.do:
-            line.append(f"\n        to do: {finding.do}", "bold")
+            line.append(f"\n        to do: {printable(finding.do)}", "bold")
         console.print(line, soft_wrap=True, highlight=False)
 
 

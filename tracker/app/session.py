@@ -88,6 +88,7 @@ def prepare(planned: SessionPlan, options: SourceOptions) -> Prepared:
         options,
         channels=config.input.channels,
         block_ms=config.input.block_ms,
+        track=config.input.track,
         pace=config.input.pace,
         device=config.input.device,
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import anyio
 from rich.table import Table
+from rich.text import Text
 
 from tracker.api import load_models
 from tracker.app import models as app_models
@@ -26,6 +27,7 @@ from tracker.errors import TrackerError
 from tracker.pipeline import Steps
 from tracker.runtime.clock import SystemClock
 from tracker.runtime.memory import rss_mb
+from tracker.sinks.text import printable
 from tracker.sources.files import FileSource
 from tracker.sources.media import Source
 from tracker.sources.pacing import PacedSource
@@ -67,8 +69,9 @@ def source_maker(argument: str, config: Config) -> Callable[[], Source]:
     """
     if argument == SILENCE:
         return lambda: SilentSource(_SILENCE_S)
-    FileSource(argument).check()
-    return lambda: FileSource(argument, config.input.channels, config.input.block_ms)
+    FileSource(argument, track=config.input.track).check()
+    chosen = config.input
+    return lambda: FileSource(argument, chosen.channels, chosen.block_ms, track=chosen.track)
 
 
 def bench(
@@ -192,7 +195,8 @@ _ONLY = (
 def table(found: dict[str, Any]) -> Table:
     """The figures as a table; a ratio says how many times less than the baseline."""
     at_once = f", {found['at_once']} at once" if found["at_once"] > 1 else ""
-    made = Table(title=f"{', '.join(found['sources'])}{at_once}: median of {found['runs']} runs", title_justify="left")
+    heading = f"{printable(', '.join(found['sources']))}{at_once}: median of {found['runs']} runs"
+    made = Table(title=Text(heading, "table.title"), title_justify="left")
     made.add_column("")
     for heading in ("tracker", "baseline", "ratio"):
         made.add_column(heading, justify="right")

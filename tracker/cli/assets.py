@@ -8,18 +8,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from adapters.contract import cache_root
 from tracker import config
 from tracker.assets.fetch import Progress as Told
 from tracker.assets.manifest import load_manifest
 from tracker.assets.store import Store, damaged
+from tracker.cli.say import say, say_table
 from tracker.errors import AssetError
 
 app = typer.Typer(help="Models and samples: list them, pull them, verify them.", no_args_is_help=True)
-
-_TABLE_WIDTH = 150  # whole lines; a narrower terminal wraps them
 
 Names = Annotated[list[str] | None, typer.Argument(help="Assets; all of them where none is named.")]
 Again = Annotated[bool, typer.Option("--again", help="Pull them even if they are in the cache, and replace them.")]
@@ -28,20 +26,19 @@ Again = Annotated[bool, typer.Option("--again", help="Pull them even if they are
 @app.command("list")
 def list_assets() -> None:
     """Show every asset, its size and licence, and whether it is in the cache."""
-    store, table = _store(), Table(box=None, pad_edge=False)
-    for heading in ("asset", "size", "cached", "licence", "what for"):
-        table.add_column(heading, no_wrap=True)
-    for name, asset in load_manifest().assets.items():
-        cached = "yes" if store.present(name) else "no"
-        table.add_row(name, _megabytes(asset.size), cached, asset.licence, asset.use)
-    Console(width=_TABLE_WIDTH).print(table)
+    store = _store()
+    rows = [
+        (name, _megabytes(asset.size), "yes" if store.present(name) else "no", asset.licence, asset.use)
+        for name, asset in load_manifest().assets.items()
+    ]
+    say_table(("asset", "size", "cached", "licence", "what for"), rows, width=150)
 
 
 @app.command()
 def pull(names: Names = None, again: Again = False) -> None:
     """Fetch what is missing, and check every file against its hash."""
     if not pull_assets(_store(), names or list(load_manifest().assets), again=again):
-        typer.echo(f"nothing to pull, all are in {cache_root()}")
+        say(f"nothing to pull, all are in {cache_root()}")
 
 
 @app.command()
@@ -52,7 +49,7 @@ def verify(names: Names = None) -> None:
     faults = {name: found for name in checked if (found := store.verify(name))}
     if faults:
         raise AssetError(damaged(faults))
-    typer.echo("every file is what it should be")
+    say("every file is what it should be")
 
 
 def pull_assets(store: Store, names: list[str], *, again: bool = False) -> list[str]:

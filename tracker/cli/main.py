@@ -4,25 +4,60 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
+from typer.core import TyperGroup
 
 from adapters.contract import AdapterError
+from adapters.errors import without_controls
 from tracker import config as settings
 from tracker.cli import assets as assets
 from tracker.cli import sessions
+from tracker.cli.say import say, say_json, say_table
 from tracker.errors import ConfigError, SinkError, TrackerError, sentence_of
 from tracker.events import SessionEnded
 from tracker.runtime.streams import STANDARD_OUTPUT, let_go
 
+_UsageError: Any = typer.BadParameter.__base__  # of click, or of typer's own copy of it
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """What is wrong with the words of a command line, which typer prints, as it may be printed."""
+    try:
+        yield
+    except _UsageError as error:
+        error.message = "\n".join(map(without_controls, error.message.split("\n")))
+        raise
+
+
+class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _printable_usage():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any) -> Any:
+        with _printable_usage():
+            return super().invoke(*args)
+
+
+class _PrintableLog(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(without_controls, super().format(record).split("\n")))
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Who spoke, what was said, and which emotion it carried: one event for every turn of a live conversation.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,14 +87,17 @@ def options(
     """Options of every command."""
     if debug:
         handler = RichHandler(console=Console(stderr=True), show_path=False)
-        logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(name)s: %(message)s")
+        handler.setFormatter(_PrintableLog("%(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 @app.command()
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="mic, mic:NAME, - (raw PCM on standard input), or media files."),
+        typer.Argument(
+            metavar="SOURCE...", help="mic, mic:NAME, - (a media file or raw PCM on standard input), or media files."
+        ),
     ],
     pace: Pace = None,
     channels: Channels = None,
@@ -101,7 +139,7 @@ def demo(
     folder = Path("sessions") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     sample = store.folder("telephone-sample") / "sample.wav"
     ended = listen([str(sample)], chosen, RunOptions(json, folder, plain=_debugging()))
-    typer.echo(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
+    say(f"recorded in {folder}; to see it again: tracker replay {folder}", err=True)
     _end(*ended)
 
 
@@ -147,7 +185,7 @@ def diff(
     """Show what changed between two sessions, turn by turn; the exit code is 0 only where nothing did."""
     from tracker.recordings.diff_text import print_diff
 
-    if print_diff(a, b, tolerance, json, typer.echo):
+    if print_diff(a, b, tolerance, json, say_json if json else say):
         raise typer.Exit(1)
 
 
@@ -196,7 +234,7 @@ def check(
     from tracker.app import check
 
     findings = check.examine(_settings(config, sets, {}, None))
-    typer.echo(check.to_json(findings)) if json else check.show(findings, Console())
+    say_json(check.to_json(findings)) if json else check.show(findings, Console())
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
@@ -221,11 +259,15 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A recorded session.")],
     format: Annotated[str | None, typer.Option(help="vtt, srt, rttm, csv, parquet, emotionml or eaf.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file; its extension tells the format. - prints it.")] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="CSV: begin with the mark by which Excel knows UTF-8.")] = False,
+    guard: Annotated[
+        bool, typer.Option("--guard-formulas", help="CSV: an apostrophe before text that would be a formula.")
+    ] = False,
 ) -> None:
     """Write a recorded session in the format of another program."""
     from tracker.recordings.exports.write import export_session
 
-    export_session(folder, format, out)
+    export_session(folder, format, out, bom=bom, guard=guard)
 
 
 @app.command()
@@ -237,22 +279,19 @@ def devices() -> None:
         _print_microphones()
     finally:
         for path, name in list_cameras():
-            typer.echo(f"camera {path.removeprefix('/dev/video')}  {name} ({path})")
+            say(f"camera {path.removeprefix('/dev/video')}  {name} ({path})")
 
 
 def _print_microphones() -> None:
     from tracker.sources.devices import list_devices
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("index", "name", "system", "channels", "rate", ""):
-        table.add_column(heading, no_wrap=True)
-    found = list_devices()
-    for device in found:
+    rows = []
+    for device in list_devices():
         rate, default = f"{device.default_rate_hz} Hz", "default" if device.is_default else ""
-        table.add_row(str(device.index), device.name, device.host_api, str(device.channels), rate, default)
-    if not found:
+        rows.append((str(device.index), device.name, device.host_api, str(device.channels), rate, default))
+    if not rows:
         raise TrackerError("no microphone was found; connect one, or give tracker run a media file")
-    Console(width=150).print(table)
+    say_table(("index", "name", "system", "channels", "rate", ""), rows, width=150)
 
 
 @app.command()
@@ -266,11 +305,11 @@ def schema(
         from tracker.app.mqtt import topics_of
         from tracker.mqtt.asyncapi import dumps_asyncapi
 
-        typer.echo(dumps_asyncapi(topics_of(settings.load(config, sets=sets or []).mqtt)))
+        say_json(dumps_asyncapi(topics_of(settings.load(config, sets=sets or []).mqtt)))
     else:
         from tracker.events import dumps_schema
 
-        typer.echo(dumps_schema())
+        say_json(dumps_schema())
 
 
 @app.command(context_settings=_HANDED_OVER)
@@ -306,12 +345,18 @@ def main() -> None:
 
 def _exit(error: Exception, hint: str = "") -> None:
     if _debugging():
+        sys.excepthook = _print_traceback
         raise error
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     said = str(error) if isinstance(error, AdapterError) else sentence_of(error)
-    print(f"error: {said}{hint}", file=sys.stderr)
+    say(f"error: {said}{hint}", err=True)
     sys.exit(error.exit_code if isinstance(error, TrackerError) else 1)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    for line in "".join(traceback.format_exception(kind, error, trace)).splitlines():
+        say(line, err=True)
 
 
 def _hand_over(name: str, words: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
@@ -19,6 +18,7 @@ from tracker.app.session import Prepared, check, prepare
 from tracker.assets.store import Store
 from tracker.cli.assets import pull_assets
 from tracker.cli.outputs import RunOptions, shown, terminal_of
+from tracker.cli.say import say_json
 from tracker.config import Config, load_again
 from tracker.dashboard.terminal import Terminal
 from tracker.errors import ConfigError, SourceError, TrackerError, first_of, needs_extra, sentence_of
@@ -82,7 +82,7 @@ def run_again(folder: Path, config: Config, options: RunOptions, sets: Sequence[
     rerun = read_rerun(folder)
     start = rerun.recorded.start
     config = load_again(config, start.config, sets)
-    if config.input.channels != start.config.get("input", {}).get("channels", config.input.channels):
+    if config.input.channels != start.setting("input", "channels", config.input.channels):
         raise ConfigError("input.channels: the recording holds its channels as they were, mixed or separate")
     source: Source = RecordedSource(start.source, rerun.audio, start.channels, config.input.block_ms)
     if pace == "realtime":
@@ -153,7 +153,7 @@ def run_all(sessions: Mapping[str, Prepared], config: Config, options: RunOption
         return anyio.run(with_signals, run_each, terminal.say)
     finally:
         if options.json and summaries:
-            print(*summaries, sep="\n", file=sys.stderr)
+            say_json("\n".join(summaries), err=True)
 
 
 async def together(

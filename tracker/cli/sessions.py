@@ -9,10 +9,9 @@ from typing import Annotated
 
 import anyio
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tracker import config as settings
+from tracker.cli.say import say, say_table
 from tracker.errors import SessionError, SinkError
 from tracker.events import MomentMarked, TurnEnded
 from tracker.recordings.retention import Retention, StoredSession, expired_kinds, find_sessions, prune, verify
@@ -27,16 +26,14 @@ Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value
 @app.command("list")
 def list_sessions(place: Place = None, config: File = None, sets: Sets = None) -> None:
     """List recorded sessions."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("folder", "began", "source", "turns", "ended", "size", "removed"):
-        table.add_column(heading, no_wrap=True)
+    rows = []
     for found in _find(place, config, sets):
         start = found.session.start if found.session else None
         turns = sum(isinstance(event, TurnEnded) for event in found.session.events) if found.session else 0
         began, source = (start.started_at, start.source) if start else ("", "")
         removed = ", ".join(found.pruned)
-        table.add_row(str(found.folder), began, source, str(turns), found.state, _bytes(found.size), removed)
-    Console(width=200, highlight=False).print(table)
+        rows.append((str(found.folder), began, source, str(turns), found.state, _bytes(found.size), removed))
+    say_table(("folder", "began", "source", "turns", "ended", "size", "removed"), rows, width=200)
 
 
 @app.command()
@@ -47,7 +44,6 @@ def show(folder: Annotated[Path, typer.Argument(help="A recorded session.")]) ->
         raise SessionError(found.fault)
     start, stop = found.session.start, found.session.stop
     turns = [event for event in found.session.events if isinstance(event, TurnEnded)]
-    say = Console(highlight=False, soft_wrap=True, markup=False).print
     say(f"session   {start.session}")
     say(f"began     {start.started_at}, {start.source}, {start.software}")
     if start.purpose:
@@ -71,14 +67,14 @@ def verify_sessions(place: Place = None, config: File = None, sets: Sets = None)
     if not every and place:
         raise SessionError(f"{place}: holds no recorded session")
     if not every:
-        typer.echo("there is no recorded session in record.folder")
+        say("there is no recorded session in record.folder")
     for found in every:
         faults = verify(found)
         wrong += bool(faults)
         for fault in faults:
-            typer.echo(f"{found.folder}: {fault}" if found.session else fault)
+            say(f"{found.folder}: {fault}" if found.session else fault)
         if not faults and found.session:
-            typer.echo(f"{found.folder}: {found.state}, {len(found.session.events)} events, whole")
+            say(f"{found.folder}: {found.state}, {len(found.session.events)} events, whole")
     if wrong:
         raise SessionError(f"{wrong} of the sessions are damaged")
 
@@ -94,21 +90,26 @@ def prune_sessions(
     keep = settings.load(config, sets=sets or []).record
     retention = Retention(keep.audio_days, keep.video_days, keep.features_days, keep.text_days, keep.events_days)
     if retention == Retention():
-        typer.echo(
+        say(
             "everything is kept for ever; to change that, set record.audio_days, record.video_days, "
             "record.features_days, record.text_days or record.events_days"
         )
         return
+    failed = 0
     for found in _find(place, config, sets):
         kinds = expired_kinds(found, retention, datetime.now(UTC))
         try:
             if not dry_run:
                 prune(found, kinds)
-        except OSError as error:
-            raise SessionError(f"{found.folder}: cannot be pruned ({error.strerror})") from error
+        except (OSError, RecursionError) as error:  # the others are pruned all the same
+            failed += 1
+            say(f"{found.folder}: cannot be pruned ({getattr(error, 'strerror', None) or error})")
+            continue
         if kinds:
             what = "all of it" if kinds == ["events"] else ", ".join(kinds)
-            typer.echo(f"{found.folder}: {what} {'would be' if dry_run else 'is'} removed")
+            say(f"{found.folder}: {what} {'would be' if dry_run else 'is'} removed")
+    if failed:
+        raise SessionError(f"{failed} of the sessions could not be pruned")
 
 
 @app.command()
@@ -123,7 +124,7 @@ def flush(
 
     over = [f"mqtt.url={mqtt}"] if mqtt else []
     chosen = settings.load(config, sets=[*(sets or []), *over])
-    if left := anyio.run(deliver, chosen, lambda sentence: typer.echo(sentence, err=True), wait):
+    if left := anyio.run(deliver, chosen, lambda sentence: say(sentence, err=True), wait):
         raise SinkError(f"{left} messages are still to be delivered")
 
 

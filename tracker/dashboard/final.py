@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.dashboard.blocks import bar
+from tracker.dashboard.painter import printable_segments
 from tracker.dashboard.view import Row, View
 from tracker.sinks.palette import ASCII, UNICODE, Glyphs, emotion_colour, speaker_colour
-from tracker.sinks.text import clock_time, header, outcome
+from tracker.sinks.text import clock_time, header, outcome, printable
 
 _BAR = 8
 
@@ -42,7 +43,7 @@ class FinalScreen:
         room = None if self.height is None else max(1, self.height - len(top) - len(bottom))
         lines = [*top, *_conversation(console, options, self.view, glyphs, room), *bottom]
         for line in lines[: self.height]:
-            yield from line
+            yield from printable_segments(line)
             yield Segment.line()
 
 
@@ -98,9 +99,11 @@ def _cells(row: Row, view: View, glyphs: Glyphs) -> Sequence[Text]:
 def _head(view: View, notice: str, glyphs: Glyphs) -> list[Text]:
     if not view.started:
         return [Text(f"starting {glyphs.more}", "bold")]
-    models = glyphs.dot.join(f"{part} {name}" for part, name in view.started.models.items())
+    models = glyphs.dot.join(f"{printable(part)} {printable(name)}" for part, name in view.started.models.items())
     lines = [
-        Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{view.started.software}", "dim"), no_wrap=True),
+        Text.assemble(
+            (header(view.started), "bold"), (f"{glyphs.dot}{printable(view.started.software)}", "dim"), no_wrap=True
+        ),
         Text(models, "dim", no_wrap=True),
     ]
     if notice:

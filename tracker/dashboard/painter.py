@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.color import ColorSystem
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.control import Control
 from rich.segment import Segment
 from rich.text import Text
 
+from adapters.errors import without_controls
 from tracker.sinks.palette import ASCII, UNICODE, Glyphs
 
 _ALL_EVERY = 40
@@ -20,6 +21,13 @@ _COLOURS = {
     "truecolor": ColorSystem.TRUECOLOR,
     "windows": ColorSystem.WINDOWS,
 }
+
+
+def printable_segments(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """What is drawn, with foreign control characters as spaces."""
+    for one in segments:
+        foreign = not (one.control or one.text == "\n" or one.text.isprintable())
+        yield Segment(without_controls(one.text), one.style) if foreign else one
 
 
 class Painter:
@@ -84,7 +92,7 @@ class Painter:
     def _drawn(self, line: Text, width: int) -> str:
         """A line with its escape sequences."""
         options = self._console.options.update(width=max(1, width), no_wrap=True, overflow="crop", height=None)
-        segments: Iterable[Segment] = self._console.render(line, options)
+        segments: Iterable[Segment] = printable_segments(self._console.render(line, options))
         if self._console.no_color:
             segments = Segment.remove_color(segments)
         colours = _COLOURS.get(self._console.color_system or "")

@@ -27,7 +27,7 @@ def head(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
     if not view.started:
         lines = [justify(Text(f"starting {glyphs.more}", "bold"), state(screen, glyphs), width, glyphs)]
     else:
-        name = Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{view.started.software}", "dim"))
+        name = Text.assemble((header(view.started), "bold"), (f"{glyphs.dot}{printable(view.started.software)}", "dim"))
         if screen.sessions[1] > 1:
             name = Text.assemble((f"[{screen.sessions[0]}/{screen.sessions[1]}] ", "bold"), name)
         lines = [justify(name, state(screen, glyphs), width, glyphs)]
@@ -177,8 +177,8 @@ def machine(status: Status, glyphs: Glyphs) -> Lines:
     lines = [
         Text.assemble("waiting   ", (", ".join(busy) or "nothing", "" if busy else "dim")),
         Text.assemble("dropped   ", (", ".join(lost) or "nothing", "bold red" if lost else "dim")),
-        Text.assemble("broker    ", (status.broker or "off", "dim" if not status.broker else "")),
-        Text.assemble("recorder  ", (status.recorder or "off", "dim" if not status.recorder else "")),
+        Text.assemble("broker    ", (printable(status.broker) or "off", "dim" if not status.broker else "")),
+        Text.assemble("recorder  ", (printable(status.recorder) or "off", "dim" if not status.recorder else "")),
     ]
     if status.video.source:
         lines.insert(2, Text.assemble("video     ", video(status.video)))
@@ -240,4 +240,5 @@ def models(screen: Screen) -> Lines:
     """The model of each part."""
     if not screen.view.started:
         return []
-    return [Text(f"{part:<13}{name}", "dim") for part, name in screen.view.started.models.items()]
+    every = screen.view.started.models.items()
+    return [Text(f"{printable(part):<13}{printable(name)}", "dim") for part, name in every]

@@ -69,10 +69,10 @@ class Terminal:
             self._show(with_note(self._screen.view, sentence))
             return
         try:
-            self.print_line(printable(sentence))
+            self.print_line(sentence)
         except OSError:
             with contextlib.suppress(OSError):
-                print(printable(sentence), file=sys.stderr)
+                print(printable(sentence), file=sys.stderr)  # noqa: T201
 
     def print_line(self, line: str) -> None:
         """Print one line; blocks.
@@ -83,7 +83,7 @@ class Terminal:
         if self._lost:
             raise self._lost
         try:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
         except OSError as error:
             self._lost = error
             let_go(self._console.file)

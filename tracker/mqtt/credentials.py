@@ -49,7 +49,7 @@ def login(file: str, environ: Mapping[str, str] = os.environ) -> Login:
             raise SinkError(
                 f"{path}: others may read the password in it (its mode is {mode & 0o777:04o}); chmod 600 {path}"
             )
-        first = path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+        first = path.read_text("utf-8-sig").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SinkError(f"{path}: the broker's user and password cannot be read there ({why})") from error

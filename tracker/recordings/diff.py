@@ -6,9 +6,11 @@ wall times and latencies are never compared; everything else is, probabilities e
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 from tracker.events import (
@@ -102,12 +104,7 @@ def align(a: Sequence[TurnEvent], b: Sequence[TurnEvent]) -> list[tuple[TurnEven
 
     The pair that overlaps most comes first, as a share of the time that either takes; each turn has one counterpart.
     """
-    pairs = sorted(
-        (-share, abs(i - j), i, j)
-        for i, one in enumerate(a)
-        for j, other in enumerate(b)
-        if one.channel == other.channel and (share := overlap(one, other)) > 0
-    )
+    pairs = sorted((-share, abs(i - j), i, j) for i, j in _near_in_time(a, b) if (share := overlap(a[i], b[j])) > 0)
     of_a: dict[int, int] = {}
     of_b: dict[int, int] = {}
     for _, _, i, j in pairs:
@@ -118,6 +115,20 @@ def align(a: Sequence[TurnEvent], b: Sequence[TurnEvent]) -> list[tuple[TurnEven
     ]
     aligned += [(None, other) for j, other in enumerate(b) if j not in of_b]
     return sorted(aligned, key=_when)
+
+
+def _near_in_time(a: Sequence[TurnEvent], b: Sequence[TurnEvent]) -> Iterator[tuple[int, int]]:
+    """Every pair of one channel that may share time, and few others; takes time by their number, not by all pairs."""
+    by_channel: dict[int, list[int]] = {}
+    for j in sorted(range(len(b)), key=lambda j: b[j].start_ns):
+        by_channel.setdefault(b[j].channel, []).append(j)
+    starts = {channel: [b[j].start_ns for j in those] for channel, those in by_channel.items()}
+    ends = {channel: list(accumulate((_span(b[j])[1] for j in those), max)) for channel, those in by_channel.items()}
+    for i, one in enumerate(a):
+        begin, end = _span(one)
+        if those := by_channel.get(one.channel):
+            first, last = bisect_left(ends[one.channel], begin), bisect_right(starts[one.channel], end)
+            yield from ((i, j) for j in those[first:last])
 
 
 def overlap(one: TurnEvent, other: TurnEvent) -> float:

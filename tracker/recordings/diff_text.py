@@ -47,7 +47,7 @@ def print_diff(a: Path, b: Path, tolerance: float, as_json: bool, say: Callable[
 
 
 def _has_words(folder: Path, session: RecordedSession) -> bool:
-    return session.start.config.get("record", {}).get("text", True) and "text" not in pruned_kinds(folder)
+    return session.start.setting("record", "text", True) and "text" not in pruned_kinds(folder)
 
 
 def lines(difference: Difference) -> Iterator[str]:

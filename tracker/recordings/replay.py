@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from os.path import lexists
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ import anyio
 import anyio.lowlevel
 from pydantic import ValidationError
 
+from adapters.contract import MOST_LABELS
 from tracker.errors import SessionError
 from tracker.events import (
     Event,
@@ -25,11 +28,15 @@ from tracker.events import (
     TurnStarted,
     from_json,
 )
-from tracker.recordings.format import EVENTS, START, STOP, StartFile, StopFile
+from tracker.recordings.format import EVENTS, START, STOP, RecordedFile, StartFile, StopFile
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.edges import Edge
 from tracker.sinks import Sink
 from tracker.sinks.deliver import MAY_TAKE_S, deliver
+
+# Far more than the tracker tells apart, or could publish.
+MOST_SPEAKERS = 256
+MOST_AT_ONCE = 64
 
 _WAITING = 1000  # events that a slow sink may lag behind; then the replay waits for it
 
@@ -60,18 +67,44 @@ def read_session(folder: Path) -> RecordedSession:
         SessionError: It is no recorded session, or a file in it is damaged otherwise than by being cut off; the
             message names the file and the line.
     """
-    if not folder.exists():
+    if not lexists(folder):
         raise SessionError(
             f"{folder}: is not a recorded session, there is no such folder; tracker sessions list shows them"
         )
-    if not (folder / START).is_file():
+    if not lexists(folder / START):
         raise SessionError(f"{folder}: is not a recorded session, there is no {START} in it")
     start = _read(folder / START, StartFile)
-    stop = _read(folder / STOP, StopFile) if (folder / STOP).exists() else None
-    events, torn = parse_events(_bytes(folder / EVENTS), start.session, str(folder / EVENTS))
+    stop = _read(folder / STOP, StopFile) if lexists(folder / STOP) else None
+    events, torn = parse_events(RecordedFile(folder / EVENTS).read(), start.session, str(folder / EVENTS))
     if stop and (torn or stop.events != len(events)):
         raise SessionError(f"{folder / EVENTS}: holds {len(events)} whole events, but {STOP} says {stop.events}")
-    return RecordedSession(start, stop, events, torn)
+    session = RecordedSession(start, stop, events, torn)
+    for fault in _beyond_limits(session):
+        raise SessionError(f"{folder}: {fault}")
+    return session
+
+
+def _beyond_limits(session: RecordedSession) -> Iterator[str]:
+    """What no session that was recorded has."""
+    turns = [event for event in session.events if isinstance(event, TurnEnded)]
+    if len({turn.speaker for turn in turns}) > MOST_SPEAKERS:
+        yield f"{EVENTS}: has more than {MOST_SPEAKERS} speakers"
+    labels = {*session.start.labels, *(label for turn in turns for label in (turn.emotion, *turn.probabilities))}
+    if len(labels) > MOST_LABELS:
+        yield f"{EVENTS}: has more than {MOST_LABELS} emotions"
+    if _most_at_once(session.events) > MOST_AT_ONCE:
+        yield f"{EVENTS}: has more than {MOST_AT_ONCE} turns of one channel at once"
+
+
+def _most_at_once(events: Sequence[Event]) -> int:
+    """The largest number of turns of one channel that share a moment."""
+    ended = [event for event in events if isinstance(event, TurnEnded | TurnSkipped)]
+    over = {event.turn for event in ended}
+    running = [event for event in events if isinstance(event, TurnStarted) and event.turn not in over]
+    starts = [(one.channel, one.start_ns, 1) for one in (*ended, *running)]
+    ends = [(one.channel, max(one.end_ns, one.start_ns + 1), -1) for one in ended]
+    ends += [(one.channel, one.start_ns + 1, -1) for one in running]
+    return max(accumulate(step for _, _, step in sorted(starts + ends)), default=0)
 
 
 def parse_events(log: bytes, session: str, where: str) -> tuple[tuple[Event, ...], bool]:
@@ -178,22 +211,16 @@ async def publish(
         group.cancel_scope.deadline = anyio.current_time() + MAY_TAKE_S
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SessionError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 def _read(path: Path, kind: type[F]) -> F:
     try:
-        return kind.model_validate_json(_bytes(path))
+        return kind.model_validate_json(RecordedFile(path).read())
     except ValidationError as error:
         raise SessionError(f"{path}: {_first_fault(error)}") from error
 
 
 def _first_fault(error: ValidationError) -> str:
-    """The first thing wrong, without the contents."""
+    """The first thing wrong, without the contents; names in it are cut, since they may be of any length."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    return f"{key}: {fault['msg']}" if key else fault["msg"]
+    key = ".".join(str(part)[:100] for part in fault["loc"])
+    said = fault["msg"].removeprefix("Value error, ")[:300]
+    return f"{key}: {said}" if key else said

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import Literal
 
 from tracker.errors import SessionError
 from tracker.events import ListeningPaused, RequestEvent
-from tracker.recordings.format import StartFile, audio_file
+from tracker.recordings.format import STOP, RecordedFile, StartFile, audio_file
 from tracker.recordings.replay import RecordedSession, read_session
 from tracker.runtime.clock import ns_to_samples
 from tracker.sources.media import RATE_HZ
@@ -63,9 +64,10 @@ class Rerun:
         missing = _no_video(start)
         if "faces" not in start.models:
             return NoVideo(missing)
-        blurred = start.config.get("record", {}).get("blur_faces")
         file = folder / VIDEO_FILE
-        return RecordedVideo(str(file), VIDEO_FILE, missing) if file.is_file() and not blurred else NoVideo(NOT_KEPT)
+        if RecordedFile(file).kept and not start.setting("record", "blur_faces"):
+            return RecordedVideo(str(file), VIDEO_FILE, missing)
+        return NoVideo(NOT_KEPT)
 
 
 def read_rerun(folder: Path) -> Rerun:
@@ -80,8 +82,7 @@ def read_rerun(folder: Path) -> Rerun:
 
 def _no_video(start: StartFile) -> str:
     """The reason that turns without video gave."""
-    source = start.config.get("video", {}).get("source")
-    from_file = source == "auto" and start.source not in ("mic", "stdin")
+    from_file = start.setting("video", "source") == "auto" and start.source not in ("mic", "stdin")
     if "faces" in start.models and not from_file:
         return "camera off"
     return "no picture" if from_file else "no camera"
@@ -91,14 +92,17 @@ def audio_files(folder: Path, session: RecordedSession) -> list[tuple[int, Path]
     """The audio of a session: the channel and the file of each part.
 
     Raises:
-        SessionError: There is none, or a file of it is missing.
+        SessionError: There is none, or a file of it is missing, or it is not that of the session's channels.
     """
+    channels = session.start.channels
     if session.stop:
         wanted = [(track.channel, folder / track.file) for track in session.stop.audio]
+        if len({channel for channel, _ in wanted if channel < channels}) < len(wanted):
+            raise SessionError(f"{folder / STOP}: its audio is not that of {channels} different channels")
     else:  # cut off: what there is
-        names = [(channel, folder / audio_file(channel)) for channel in range(session.start.channels)]
-        wanted = [(channel, path) for channel, path in names if path.exists()]
-    missing = [path.name for _, path in wanted if not path.is_file()]
+        names = [(channel, folder / audio_file(channel)) for channel in range(channels)]
+        wanted = [(channel, path) for channel, path in names if lexists(path)]
+    missing = [path.name for _, path in wanted if not RecordedFile(path).kept]
     if missing and len(missing) < len(wanted):
         raise SessionError(f"{folder}: {', '.join(missing)} is missing; without it the session is not the same")
     if missing or not wanted:

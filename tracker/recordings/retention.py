@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from os.path import isdir, lexists
 from pathlib import Path
 from typing import Literal
 
@@ -83,11 +84,11 @@ def find_sessions(place: Path) -> Iterator[StoredSession]:
     Raises:
         SessionError: There is no such folder.
     """
-    if not place.is_dir():
+    if not isdir(place):
         raise SessionError(f"{place}: there is no such folder")
     folders = [place] if _holds_session(place) else sorted(filter(_holds_session, place.iterdir()))
     for folder in folders:
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        size = sum(file.lstat().st_size for file in folder.iterdir() if RecordedFile(file).kept)
         try:
             yield StoredSession(folder, read_session(folder), "", size, pruned_kinds(folder))
         except SessionError as error:
@@ -96,7 +97,7 @@ def find_sessions(place: Path) -> Iterator[StoredSession]:
 
 def _holds_session(folder: Path) -> bool:
     """Whether a session was recorded there, or was about to be."""
-    return any(os.path.exists(folder / name) for name in (START, EVENTS, STOP))
+    return any(lexists(folder / name) for name in (START, EVENTS, STOP))
 
 
 def pruned_kinds(folder: Path) -> tuple[Kind, ...]:
@@ -105,10 +106,10 @@ def pruned_kinds(folder: Path) -> tuple[Kind, ...]:
     Raises:
         SessionError: ``pruned.json`` is damaged.
     """
-    try:
-        return tuple(Pruned.model_validate_json((folder / PRUNED).read_bytes()).kinds)
-    except FileNotFoundError:
+    if not lexists(folder / PRUNED):
         return ()
+    try:
+        return tuple(Pruned.model_validate_json(RecordedFile(folder / PRUNED).read()).kinds)
     except ValidationError as error:
         raise SessionError(f"{folder / PRUNED}: is damaged; remove it if you know what was pruned") from error
 
@@ -149,13 +150,17 @@ def _audio_faults(stored: StoredSession, session: RecordedSession) -> Iterator[s
     files = {*wanted, *(file.name for file in stored.folder.glob(_FILES["audio"]))}
     for name in sorted(files):
         try:
-            info = soundfile.info(os.fsencode(stored.folder / name))
+            with RecordedFile(stored.folder / name).open() as file:
+                info = soundfile.info(file)
+        except SessionError as error:
+            yield str(error).removeprefix(f"{stored.folder}{os.sep}")
+            continue
         except soundfile.LibsndfileError:
-            if session.stop or (stored.folder / name).stat().st_size > _HEADER:
+            if session.stop or (stored.folder / name).lstat().st_size > _HEADER:
                 yield f"{name}: cannot be read"
             continue
-        if info.samplerate != RATE_HZ:
-            yield f"{name}: has {info.samplerate} samples a second, not {RATE_HZ}"
+        if (info.samplerate, info.channels) != (RATE_HZ, 1):
+            yield f"{name}: has {info.channels} channels, {info.samplerate} samples a second, not 1 and {RATE_HZ}"
         if session.stop and info.frames != wanted.get(name):
             yield f"{name}: holds {info.frames} samples, but {STOP} says {wanted.get(name)}"
 
@@ -207,7 +212,7 @@ def prune(stored: StoredSession, kinds: Sequence[Kind]) -> None:
 
 def _touched(folder: Path, now: datetime) -> bool:
     """Whether a file was written within the last hour: it may still be recording."""
-    return now.timestamp() - max(file.stat().st_mtime for file in folder.iterdir()) < 3600
+    return now.timestamp() - max(file.lstat().st_mtime for file in folder.iterdir()) < 3600
 
 
 def _has_words(session: RecordedSession) -> bool:

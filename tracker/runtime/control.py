@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import anyio
 from pydantic import TypeAdapter, ValidationError
 
+from adapters.errors import without_controls
 from tracker.errors import RequestError
 from tracker.runtime.edges import Edge
 
@@ -80,7 +81,7 @@ _RENAME = TypeAdapter(Rename)
 
 
 def _clean(what: str, text: str, limit: int) -> str:
-    text = "".join(character if character.isprintable() else " " for character in text).strip()
+    text = without_controls(text).strip()
     if len(text) > limit:
         raise RequestError(f"the {what} must not exceed {limit} characters; it has {len(text)}")
     return text

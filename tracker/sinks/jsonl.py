@@ -15,6 +15,7 @@ import anyio.to_thread
 from tracker.errors import ConfigError, SinkError
 from tracker.events import Event, Preview, to_json
 from tracker.runtime.streams import let_go
+from tracker.sinks.text import printable_json
 
 
 @final
@@ -54,7 +55,9 @@ class JsonLines:
     async def _write_all(self, items: AsyncIterable[Event | Preview]) -> None:
         async for item in items:
             async with self._line:  # whole lines, in the order in which they came
-                await anyio.to_thread.run_sync(self._write, to_json(item) + "\n", abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(
+                    self._write, printable_json(to_json(item)) + "\n", abandon_on_cancel=True
+                )
 
     def _write(self, line: str) -> None:
         self._stream.write(line)

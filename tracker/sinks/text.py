@@ -1,10 +1,14 @@
 """Events, times and foreign text as people read them.
 
-Whatever comes from outside, such as words, names, notes and errors, passes through `printable` before it is printed.
+Whatever comes from outside, such as words, names, notes and errors, passes through `printable` before it is printed;
+JSON passes through `printable_json`.
 """
 
 from __future__ import annotations
 
+import re
+
+from adapters.errors import without_controls
 from tracker.events import SessionEnded, SessionStarted, TurnEnded, TurnSkipped
 
 
@@ -50,5 +54,16 @@ def clock_time(media_ns: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters, which could change the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text).strip()
+    """Text in one line without control characters, which could change the terminal."""
+    return without_controls(text).strip()
+
+
+def printable_json(line: str) -> str:
+    """A line of JSON with control characters escaped; it stands for the same values."""
+    return line if line.isprintable() else "".join(map(_escaped, line))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())

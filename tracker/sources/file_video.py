@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,12 @@ from av.video.frame import VideoFrame as Decoded
 from av.video.stream import VideoStream
 
 from tracker.runtime.clock import NS_PER_S
-from tracker.sources.decode import open_regular
-from tracker.sources.video import Image, VideoFrame
+from tracker.sources.decode import open_media, open_regular
+from tracker.sources.video import MOST_PIXELS, Image, VideoFrame
 
+log = logging.getLogger(__name__)
+
+_DAMAGED = f"pictures were passed over: they are damaged, or larger than {MOST_PIXELS / 1e6:.0f} megapixels"
 _LONGEST_SIDE = 960  # pixels; larger frames are shrunk while their colours are converted
 
 
@@ -25,7 +29,7 @@ def has_video(path: str) -> bool:
     """
     with open_regular(path) as file:
         try:
-            with av.open(file, "r", metadata_errors="replace") as container:
+            with open_media(file) as container:
                 return _stream(container) is not None
         except (av.FFmpegError, OSError, ValueError):
             return False
@@ -59,8 +63,9 @@ def file_frames(path: str, rate_hz: float) -> Iterator[VideoFrame]:
 def _decoded(path: str) -> Iterator[tuple[int, Decoded]]:
     """Every frame and its media time; those before time 0 belong to it."""
     with open_regular(path) as file:
+        damaged = 0
         try:
-            with av.open(file, "r", metadata_errors="replace") as container:
+            with open_media(file) as container:
                 stream = _stream(container)
                 if stream is None:
                     return
@@ -70,17 +75,21 @@ def _decoded(path: str) -> Iterator[tuple[int, Decoded]]:
                     try:
                         frames = packet.decode()
                     except av.FFmpegError:
+                        damaged += 1
                         continue
                     for frame in frames:
                         if frame.time is not None:
                             yield max(0, round((frame.time - origin_s) * NS_PER_S)), frame
         except (av.FFmpegError, OSError, ValueError):
             return
+        finally:
+            if damaged:
+                log.warning(_DAMAGED, extra={"pictures": damaged})
 
 
 def _stream(container: av.container.InputContainer) -> VideoStream | None:
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
     return None
 

@@ -68,6 +68,7 @@ class SourceOptions:
     Attributes:
         channels: Mix all channels into one, or keep one per speaker.
         block_ms: Length of a chunk.
+        track: Which audio track of a media file, from 1; 0: as `FileSource` chooses.
         pace: ``realtime`` releases recordings and standard input as if they were live.
         device: The configured microphone, by index or part of its name; empty for the system's default.
         stdin: Binary standard input; None for the process's own.
@@ -78,6 +79,7 @@ class SourceOptions:
 
     channels: ChannelMode = "mix"
     block_ms: int = 20
+    track: int = 0
     pace: Pace = "fast"
     device: str = ""
     stdin: BinaryIO | None = None
@@ -107,19 +109,20 @@ def microphone(target: str, options: SourceOptions) -> Source:
 
 
 def standard_input(_target: str, options: SourceOptions) -> Source:
-    """Raw PCM on standard input."""
+    """Raw PCM, or a media file, on standard input."""
     return StdinSource(
         options.stdin or sys.stdin.buffer,
         options.channels,
         options.block_ms,
         rate_hz=options.stdin_rate_hz,
         width=options.stdin_channels,
+        track=options.track,
     )
 
 
 def media_file(target: str, options: SourceOptions) -> Source:
     """A media file."""
-    return FileSource(target, options.channels, options.block_ms)
+    return FileSource(target, options.channels, options.block_ms, track=options.track)
 
 
 def open_source(argument: str, options: SourceOptions, make: Callable[[SourceName, SourceOptions], Source]) -> Source:

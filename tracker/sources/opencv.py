@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tracker.errors import SourceError, needs_extra
-from tracker.sources.video import OpenCV
+from tracker.sources.video import MOST_PIXELS, OpenCV
 
 
 def load_opencv() -> OpenCV:
@@ -18,6 +18,7 @@ def load_opencv() -> OpenCV:
     # OpenCV and its FFmpeg write to the terminal what we report ourselves, or what is not a fault: an absent camera.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     try:
         with needs_extra("video", "video", 'set video.source = ""'):
             import cv2

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tracker.sources.files import FileSource
+from tracker.sources.files import FileSource, side_by_side
 from tracker.sources.media import AudioChunk
 
 
@@ -27,8 +26,7 @@ class RecordedSource:
     def __init__(self, name: str, tracks: Sequence[tuple[int, Path]], channels: int, block_ms: int) -> None:
         self.name = name
         self.channels = channels
-        self._numbers = [number for number, _ in tracks]
-        self._files = [FileSource(str(path), block_ms=block_ms) for _, path in tracks]
+        self._files = {number: FileSource(str(path), block_ms=block_ms, formats="flac") for number, path in tracks}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[AudioChunk]]:
@@ -37,22 +35,10 @@ class RecordedSource:
         Raises:
             SourceError: A file cannot be read (on entering, or while iterating).
         """
-        async with AsyncExitStack() as stack:
-            streams = [await stack.enter_async_context(file.open()) for file in self._files]
-            async with aclosing(self._interleave(streams)) as chunks:
-                yield chunks
+        async with side_by_side(self._files) as chunks:
+            yield chunks
 
     def stop(self) -> None:
         """Deliver nothing more."""
-        for file in self._files:
+        for file in self._files.values():
             file.stop()
-
-    async def _interleave(self, streams: Sequence[AsyncIterator[AudioChunk]]) -> AsyncGenerator[AudioChunk]:
-        left = dict(zip(self._numbers, streams, strict=True))
-        while left:
-            for number in list(left):
-                chunk = await anext(left[number], None)
-                if chunk is None:
-                    del left[number]
-                else:
-                    yield replace(chunk, channel=number)

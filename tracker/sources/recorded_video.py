@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from tracker.runtime.clock import NS_PER_MS
-from tracker.sources.decode import open_regular
+from tracker.sources.decode import open_media, open_regular
 from tracker.sources.video import Image, OpenCV, VideoFrame
 
 VIDEO_FILE = "video.mkv"
@@ -40,8 +40,11 @@ def encode_jpeg(image: Image, cv2: OpenCV) -> bytes:
 
 
 def decode_jpeg(jpeg: bytes, cv2: OpenCV) -> Image:
-    """The image of a JPEG; None, against its type, where it is not a JPEG."""
-    image: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    """The image of a JPEG; None, against its type, where it is not a JPEG, or too large (see `load_opencv`)."""
+    try:
+        image: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None  # type: ignore[return-value]
     return image
 
 
@@ -89,10 +92,12 @@ def recorded_frames(path: str, cv2: OpenCV) -> Iterator[VideoFrame]:
     """
     with open_regular(path) as file:
         try:
-            with av.open(file, "r") as container:
+            with open_media(file, "matroska") as container:
                 for packet in container.demux(video=0):
                     image = decode_jpeg(bytes(packet), cv2) if packet.pts is not None and packet.size else None
-                    if image is not None and packet.pts is not None and packet.time_base is not None:
+                    if image is None or max(image.shape[:2]) > _LONGEST_SIDE:
+                        continue  # no recording of ours has it
+                    if packet.pts is not None and packet.time_base is not None:
                         at_ms = round(packet.pts * packet.time_base * 1000)
                         yield VideoFrame(at_ms * NS_PER_MS, image, bytes(packet))
         except (av.FFmpegError, OSError, ValueError, IndexError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ Image = UInt8[np.ndarray, "height width 3"]
 
 OpenCV = Any
 """The module cv2, which is loaded only where there is video."""
+
+MOST_PIXELS = 8192 * 4352
+"""In a picture: what cameras make at most. Larger ones take gigabytes."""
 
 _URLS = ("http://", "https://", "rtsp://", "rtsps://")
 
@@ -84,7 +88,7 @@ def parse_camera(text: str) -> CameraName:
     """
     if text.isdecimal():
         return CameraName(int(text))
-    if text.startswith((*_URLS, "/dev/video")):
+    if text.startswith(_URLS) or re.fullmatch(r"/dev/video\d+", text):
         return CameraName(text)
     raise ValueError('must be "", "auto", a device\'s index, /dev/videoN, or an http, https, rtsp or rtsps URL')
 

@@ -1,5 +1,6 @@
 """The data sets' readers, on small files written in their formats, broken ones included."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,20 @@ def test_a_file_that_is_no_sound_is_named(tmp_path: Path, name: str, content: by
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AdapterError, match=rf"{name} is damaged or no sound file"):
         sound.read_mono(tmp_path / name)
+
+
+def test_a_pipe_in_a_corpus_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.wav")
+    with pytest.raises(AdapterError, match=r"x\.wav is missing, or no ordinary file"):
+        sound.read_mono(tmp_path / "x.wav")
+
+
+def test_nothing_beside_a_sound_is_opened(tmp_path: Path) -> None:
+    """By its name, libsndfile looks for a resource fork, and would wait for this one."""
+    (tmp_path / "x.wav").write_bytes(b"no sound that anything knows")
+    os.mkfifo(tmp_path / "._x.wav")
+    with pytest.raises(AdapterError, match=r"x\.wav is damaged or no sound file"):
+        sound.read_mono(tmp_path / "x.wav")
 
 
 def test_a_damaged_sound_is_named(tmp_path: Path) -> None:

@@ -227,6 +227,11 @@ def test_a_recipe_in_another_encoding_is_told(tmp_path: Path) -> None:
         read_recipe(tmp_path / "odd.toml")
 
 
+def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text((RECIPES / "default.toml").read_text("utf-8"), "utf-8-sig")
+    assert read_recipe(tmp_path / "marked.toml") == read_recipe(RECIPES / "default.toml")
+
+
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
     path.write_text("asr_words = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")

@@ -19,6 +19,7 @@ from tracker.bench.results import BenchRun, Measurement, TimedEvent, combined, s
 from tracker.bench.soak import SoakSample, SoakSink, growth_percent, lag_ratio, listen
 from tracker.bench.soak import summary as soak_summary
 from tracker.bench.sources import LoopedSource, MediaOrigin, SilentSource, TappedSource
+from tracker.cli.bench import _plain
 from tracker.cli.bench import measure as measure_and_print
 from tracker.config import Config
 from tracker.events import TurnEnded
@@ -184,6 +185,18 @@ def test_the_table_says_how_many_times_less():
     (row,) = (line for line in lines if "per turn, all in" in line)
     assert [cell.strip() for cell in row.split("│")[2:5]] == ["0.4", "2", "5.0"]
     assert any("6 / 1 / 0 / 0" in line for line in lines)
+
+
+def test_the_name_of_a_source_is_no_markup_and_holds_no_control_character():
+    nasty = "\x1b[2J\u202e[/foo]"
+    found = summary([BenchRun(MEASURED, MEASURED, MEASURED, MEASURED)])
+    found |= {"rss_mb": 1.0, "fallbacks": 0, "start_to_listening_s": 1.0, "at_once": 1, "sources": [nasty]}
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table(found))
+    console.print(_plain({"source": nasty}))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert printed.count("[2J [/foo]") == 2
+    assert not {"\x1b", "\u202e"} & set(printed)
 
 
 @pytest.mark.models

@@ -30,6 +30,13 @@ def test_the_environment_is_stronger_than_the_file(tmp_path):
     assert "secret" not in repr(login(str(path), {}))
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "broker"
+    path.write_text("ada:secret\n", "utf-8-sig")
+    path.chmod(0o600)
+    assert login(str(path), {}) == Login("ada", "secret")
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_file_that_others_may_read_is_refused(mode, tmp_path):
     path = tmp_path / "broker"

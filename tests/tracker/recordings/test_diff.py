@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.support.sessions import Script, bare, conversation, sessions
 from tracker.events import TurnEnded, TurnSkipped
-from tracker.recordings.diff import align, compare
+from tracker.recordings.diff import _near_in_time, align, compare, overlap
 from tracker.recordings.diff_text import lines, to_plain
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
@@ -87,6 +87,15 @@ def test_turns_are_aligned_by_time():
     # A turn that was cut in two: its longer part is its counterpart.
     assert pairs(a, talk((0, 2), (3, 5), (6, 7), (7, 10))) == [(1, 1), (2, 2), (3, 4), (None, 3)]
     assert pairs(a, talk((0, 2), channel=1)) == [(1, None), (None, 1), (2, None), (3, None)]
+
+
+@calm
+@given(sessions(), sessions())
+def test_no_two_turns_that_share_time_are_missed(a, b):
+    of_a, of_b = ([event for event in events if isinstance(event, TurnEnded | TurnSkipped)] for events in (a, b))
+    every = [(i, j) for i in range(len(of_a)) for j in range(len(of_b)) if of_a[i].channel == of_b[j].channel]
+    sharing = {(i, j) for i, j in every if overlap(of_a[i], of_b[j])}
+    assert sharing <= set(_near_in_time(of_a, of_b)) <= set(every)
 
 
 def test_what_is_said_of_a_change():

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from pyannote.database.util import load_rttm
 
+from adapters.contract import LabelSet, Polarity
 from tests.pictures.story import story, write_session
 from tests.support import TOP
 from tests.support.command import tracker
@@ -203,6 +204,43 @@ def test_line_breaks_in_a_csv_are_kept_and_nothing_moves_the_cursor():
     events = Script().start().says(0, 1, "A", 'a "b",\r\n\tc\x1b[2J\x00').end(2)
     (row,) = csv.DictReader(io.StringIO(to_csv(spoken(events)), newline=""))
     assert row["text"] == 'a "b",\r\n\tc [2J '
+
+
+def test_no_name_in_a_csv_moves_the_cursor_or_turns_text_around():
+    nasty = "\x1b[2J\x9b31m\u202egnp"
+    labels = LabelSet("nasty", (nasty, "joy"), (Polarity(negative=1.0), Polarity(positive=1.0)))
+    written = to_csv(spoken(Script(labels=labels).start().says(0, 1, nasty, nasty, nasty).end(2), labels=labels.labels))
+    assert not set("\x1b\x9b\u202e") & set(written)
+    (row,) = csv.DictReader(io.StringIO(written, newline=""))
+    assert row[" [2J 31m gnp"] == "0.6"
+    assert (row["speaker"], row["text"]) == (" [2J 31m gnp",) * 2
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＠x"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_spreadsheet_takes_no_text_for_a_formula_where_that_is_asked_for(formula):
+    labels = LabelSet("formulas", (formula, "joy"), (Polarity(negative=1.0), Polarity(positive=1.0)))
+    script = Script(labels=labels).start().says(0, 1, formula, formula, formula, unsure=formula)
+    heard = spoken(script.end(2), labels=labels.labels)
+    (row,) = csv.DictReader(io.StringIO(to_csv(heard), newline=""))
+    assert (row["speaker"], row["text"], row[formula]) == (formula, formula, "0.6")
+    (row,) = csv.DictReader(io.StringIO(to_csv(heard, guard=True), newline=""))
+    assert {row[name] for name in ("speaker", "text", "emotion", "abstained_reason")} == {f"'{formula}"}
+    assert (row[f"'{formula}"], row["joy"], row["start_s"]) == ("0.6", "0.4", "0.0")
+
+
+def test_a_byte_order_mark_is_written_where_it_is_asked_for_and_hides_no_column(tmp_path):
+    write_session(tmp_path / "s", Script().start().says(0, 1, "Zoë", "naïve").end(2), audio=False)
+    export_session(tmp_path / "s", None, tmp_path / "plain.csv")
+    export_session(tmp_path / "s", None, tmp_path / "marked.csv", bom=True)
+    plain_bytes, marked = (tmp_path / "plain.csv").read_bytes(), (tmp_path / "marked.csv").read_bytes()
+    assert marked == b"\xef\xbb\xbf" + plain_bytes
+    assert list(pandas.read_csv(tmp_path / "marked.csv").columns) == [*FIELDS, *LABELS]
+    for asked in ({"bom": True}, {"guard": True}):
+        with pytest.raises(ConfigError, match="are for csv, not vtt"):
+            export_session(tmp_path / "s", "vtt", None, **asked)
 
 
 def test_pandas_reads_the_csv(tmp_path):

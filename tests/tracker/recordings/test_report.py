@@ -6,6 +6,7 @@ from importlib.resources import files
 import pytest
 import soundfile
 
+from adapters.contract import NEGATIVE, POSITIVE, LabelSet
 from tests.pictures.story import story, write_session
 from tests.support.command import tracker
 from tests.support.sessions import Script, conversation
@@ -20,8 +21,10 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$\\frac{1}$
 
 
 def hostile():
-    script = Script().start(f"{HOSTILE}.wav").says(0, 2, HOSTILE, HOSTILE, "joy").says(2.5, 4, "B", "b", "anger")
-    script.says(5, 7, HOSTILE, HOSTILE, unsure=HOSTILE).marks(7, HOSTILE).renames(7, "B", HOSTILE)
+    labels = LabelSet.of("hostile", {HOSTILE: POSITIVE, "anger": NEGATIVE})
+    script = Script(labels=labels).start(f"{HOSTILE}.wav").says(0, 2, HOSTILE, HOSTILE, HOSTILE)
+    script.says(2.5, 4, "B", "b", "anger")
+    script.says(5, 7, HOSTILE, HOSTILE, HOSTILE, unsure=HOSTILE).marks(7, HOSTILE).renames(7, "B", HOSTILE)
     script.skips(8, 9, HOSTILE)
     return script.end(10, error=HOSTILE)
 

@@ -117,6 +117,15 @@ async def test_words_that_shall_not_be_kept_never_come_to_the_disk(tmp_path):
     assert faults(tmp_path / "one") == []
 
 
+async def test_one_that_cannot_be_pruned_stops_no_other(session):
+    top, audio = session.parent.parent, ("sessions", "prune", "--set", "record.audio_days=1")
+    await record(session.parent / "a", conversation())
+    (session.parent / "a" / "audio-0.flac").mkdir()
+    done = tracker(*audio, folder=top)
+    assert (done.code, done.said) == (5, "error: 1 of the sessions could not be pruned\n")
+    assert done.out == "sessions/a: cannot be pruned (Is a directory)\nsessions/one: audio is removed\n"
+
+
 def test_where_there_is_nothing(tmp_path):
     assert list(find_sessions(tmp_path)) == []
     with pytest.raises(SessionError, match="there is no such folder"):

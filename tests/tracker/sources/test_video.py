@@ -1,6 +1,8 @@
 """Video from files, recordings and cameras, on real ones."""
 
+import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.support import TOP
 from tests.support.faces import STEP_NS, face, frame_faces, frames
 from tests.support.fakes import FakeClock
 from tests.support.mjpeg import MjpegCamera, jpegs
@@ -28,7 +31,7 @@ from tracker.sources.files import FileSource
 from tracker.sources.media import RATE_HZ
 from tracker.sources.opencv import load_opencv
 from tracker.sources.recorded_video import VideoWriter, as_recorded_frame, recorded_frames
-from tracker.sources.video import CameraName, NoVideo, VideoFrame, parse_camera
+from tracker.sources.video import MOST_PIXELS, CameraName, NoVideo, VideoFrame, parse_camera
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be loaded (Debian: apt install libgl1)", exc_type=ImportError)
 load_opencv()
@@ -87,11 +90,52 @@ def test_what_has_a_picture(flash, tmp_path):
     assert list(file_frames(str(damaged), 5.0)) == []  # its index was at its end
 
 
+def test_a_picture_that_nothing_can_decode_is_none(flash, tmp_path):
+    path = tmp_path / "unknown.mkv"
+    ffmpeg("-i", str(flash), "-c:v", "mjpeg", "-c:a", "copy", str(path))
+    assert has_video(str(path))
+    path.write_bytes(path.read_bytes().replace(b"V_MJPEG", b"V_MJPEX"))
+    assert not has_video(str(path))
+    assert list(file_frames(str(path), 5.0)) == []
+    FileSource(str(path)).check()
+
+
 def test_what_a_session_looks_at(flash, tmp_path):
     ffmpeg("-i", str(flash), "-vn", str(tmp_path / "sound.wav"))
     sound = str(tmp_path / "sound.wav")
     assert file_video(str(flash)).name == "flash.mp4"  # type: ignore[union-attr]
     assert file_video(sound) == NoVideo("no picture")
+
+
+def test_pictures_that_are_too_large_are_passed_over_and_said(flash, monkeypatch, caplog):
+    picture = next(file_frames(str(flash), 5.0)).image
+    monkeypatch.setattr("tracker.sources.decode.MOST_PIXELS", picture.shape[0] * picture.shape[1] - 1)
+    assert list(file_frames(str(flash), 5.0)) == []
+    assert caplog.messages == ["pictures were passed over: they are damaged, or larger than 36 megapixels"]
+
+
+_TOO_LARGE = """
+import numpy as np
+from tracker.sources.opencv import load_opencv
+from tracker.sources.recorded_video import decode_jpeg, encode_jpeg
+cv2 = load_opencv()
+assert 6000 * 5900 < MOST_PIXELS < 6000 * 6000
+for width, refused in ((5900, False), (6000, True)):
+    picture = np.zeros((6000, width, 3), np.uint8)
+    assert (decode_jpeg(encode_jpeg(picture, cv2), cv2) is None) == refused
+"""
+
+
+def test_a_recorded_picture_that_is_too_large_is_none():
+    """In a process of its own: OpenCV reads its limit as it is loaded."""
+    lines = f"MOST_PIXELS = {MOST_PIXELS}{_TOO_LARGE}"
+    subprocess.run([sys.executable, "-c", lines], check=True, env=os.environ | {"PYTHONPATH": str(TOP)})
+
+
+@pytest.mark.parametrize("text", ["/dev/video", "/dev/video0/../../etc/passwd", "/dev/videos.m3u8", "/dev/video0 "])
+def test_a_camera_of_this_machine_has_a_number(text):
+    with pytest.raises(ValueError, match="must be"):
+        parse_camera(text)
 
 
 @pytest.mark.parametrize("text", ["file:///etc/passwd", "camera", "-1", "/etc/passwd", "ftp://h/v", "concat:a|b"])

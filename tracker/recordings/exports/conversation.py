@@ -12,8 +12,11 @@ from tracker.runtime.clock import NS_PER_MS
 
 K = TypeVar("K")
 
+BIDI = "\u202a-\u202e\u2066-\u2069"
+"""Characters that turn the direction of what follows them, also beyond the text that they are in."""
+
 # Control characters, line and paragraph separators, surrogates, and what XML 1.0 (section 2.2) forbids.
-_NO_TEXT = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
+_NO_TEXT = re.compile(f"[\\s\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI}\ud800-\udfff\ufffe\uffff]+")
 
 
 @dataclass(frozen=True, slots=True)

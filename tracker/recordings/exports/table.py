@@ -1,6 +1,7 @@
 """A row per turn, with a column per emotion; and the rows as CSV (RFC 4180).
 
-A spreadsheet may take a cell that begins with ``=`` for a formula; there, import the columns as text.
+A spreadsheet takes text that begins with ``=``, ``+``, ``-`` or ``@`` for a formula; `to_csv` can guard against that
+(https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import csv
 import io
 import re
 
-from tracker.recordings.exports.conversation import Conversation, NamedTurn, distinct
+from tracker.recordings.exports.conversation import BIDI, Conversation, NamedTurn, distinct
 from tracker.runtime.clock import NS_PER_S
 
 FIELDS = (
@@ -17,7 +18,9 @@ FIELDS = (
     "language", "emotion", "confidence", "abstained", "abstained_reason", "sentiment", "ended_by",
 )  # fmt: skip
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not those that RFC 4180 can quote, nor tabs
+# Not those that RFC 4180 can quote, nor tabs.
+_CONTROLS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029{BIDI}\ud800-\udfff]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones count, too
 
 Value = str | int | float | bool | None
 
@@ -39,21 +42,31 @@ def rows(conversation: Conversation) -> list[dict[str, Value]]:
     ]
 
 
-def to_csv(conversation: Conversation) -> str:
-    """The whole file; None is an empty cell, a control character a space, line breaks in the words are kept."""
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, columns(conversation), lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({column: _cell(value) for column, value in row.items()} for row in rows(conversation))
+def to_csv(conversation: Conversation, *, bom: bool = False, guard: bool = False) -> str:
+    """The whole file; None is an empty cell, a control character a space, line breaks in the words are kept.
+
+    Args:
+        conversation: The turns.
+        bom: Begin with a byte order mark, without which Excel does not read UTF-8.
+        guard: Put an apostrophe before text that a spreadsheet would take for a formula.
+    """
+
+    def cell(value: Value) -> Value:
+        if not isinstance(value, str):
+            return value
+        text = _CONTROLS.sub(" ", value)
+        return f"'{text}" if guard and text.startswith(_FORMULA) else text
+
+    out = io.StringIO("\ufeff" if bom else "", newline="")
+    out.seek(0, io.SEEK_END)
+    writer, names = csv.writer(out, lineterminator="\r\n"), columns(conversation)
+    writer.writerow(map(cell, names))
+    writer.writerows([cell(row[name]) for name in names] for row in rows(conversation))
     return out.getvalue()
 
 
-def _cell(value: Value) -> Value:
-    return _CONTROLS.sub(" ", value) if isinstance(value, str) else value
-
-
 def _emotions(conversation: Conversation) -> dict[str, str]:
-    return distinct(conversation.labels, str, taken=FIELDS)
+    return distinct(conversation.labels, lambda label: _CONTROLS.sub(" ", label), taken=FIELDS)
 
 
 def _fields(turn: NamedTurn) -> dict[str, Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from tracker.recordings.exports.rttm import rttm
 from tracker.recordings.exports.srt import srt
 from tracker.recordings.exports.table import to_csv
 from tracker.recordings.exports.vtt import vtt
-from tracker.recordings.format import audio_file
+from tracker.recordings.format import RecordedFile, audio_file
 from tracker.recordings.replay import read_session
 
 FORMATS: dict[str, Callable[[Conversation], str | bytes]] = {
@@ -32,16 +33,19 @@ FORMATS: dict[str, Callable[[Conversation], str | bytes]] = {
 _STDOUT = Path("-")
 
 
-def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
+def export_session(folder: Path, kind: str | None, out: Path | None, *, bom: bool = False, guard: bool = False) -> None:
     """Write a session in another format.
 
     Args:
         folder: The recorded session.
         kind: One of `FORMATS`; None takes the file's extension.
         out: The file; None or ``-`` is standard output.
+        bom: As `to_csv`.
+        guard: As `to_csv`.
 
     Raises:
-        ConfigError: The format is unknown, or cannot be guessed, or is no text and goes to standard output.
+        ConfigError: The format is unknown, or cannot be guessed, or is no text and goes to standard output; or what
+            only CSV has is asked of another one.
         SessionError: The session cannot be read, or the file cannot be written.
         TrackerError: pyarrow is missing.
         OSError: Standard output cannot be written.
@@ -54,7 +58,10 @@ def export_session(folder: Path, kind: str | None, out: Path | None) -> None:
         raise ConfigError(f"tracker export: {name!r} is no format; there are {', '.join(FORMATS)} (--format)")
     if name == "parquet" and to_stdout:
         raise ConfigError("tracker export: parquet is no text; name a file with --out")
-    written = FORMATS[name](_read(folder, Path.cwd() if out is None or to_stdout else out.parent))
+    if (bom or guard) and name != "csv":
+        raise ConfigError(f"tracker export: --bom and --guard-formulas are for csv, not {name}")
+    write = partial(to_csv, bom=bom, guard=guard) if name == "csv" else FORMATS[name]
+    written = write(_read(folder, Path.cwd() if out is None or to_stdout else out.parent))
     contents = written.encode() if isinstance(written, str) else written
     if out is None or to_stdout:
         sys.stdout.buffer.write(contents)
@@ -70,7 +77,7 @@ def _read(folder: Path, relative_to: Path) -> Conversation:
     session = read_session(folder)
     start = session.start
     found = {channel: folder / audio_file(channel) for channel in range(start.channels)}
-    audio = {channel: _url(path, relative_to) for channel, path in found.items() if path.is_file()}
+    audio = {channel: _url(path, relative_to) for channel, path in found.items() if RecordedFile(path).kept}
     return conversation(session.events, start.source, start.started_at, start.labels, audio)
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-import os
+from os.path import lexists
 from pathlib import Path
 
 import soundfile
 
 from tracker.errors import SessionError
-from tracker.recordings.format import audio_file
+from tracker.recordings.format import RecordedFile, audio_file
 from tracker.runtime.clock import ns_to_samples
+from tracker.sources.media import RATE_HZ
 
 _PAD_NS = 150_000_000
+_LONGEST_NS = 60_000_000_000  # twice what a turn may last
 
 
 class Clips:
@@ -34,20 +36,22 @@ class Clips:
             SessionError: The audio is damaged.
         """
         path = self._folder / audio_file(channel)
-        if not path.exists():
+        if not lexists(path):
             return None
         try:
-            with soundfile.SoundFile(os.fsencode(path)) as file:
-                first = ns_to_samples(max(0, start_ns - _PAD_NS), file.samplerate)
-                last = min(file.frames, ns_to_samples(end_ns + _PAD_NS, file.samplerate))
+            with RecordedFile(path).open() as recorded, soundfile.SoundFile(recorded) as file:
+                if (file.samplerate, file.channels) != (RATE_HZ, 1):
+                    raise SessionError(f"{path}: is not 16 kHz, one channel; --no-audio leaves it out")
+                first = ns_to_samples(max(0, start_ns - _PAD_NS), RATE_HZ)
+                end_ns = min(end_ns, start_ns + _LONGEST_NS)
+                last = min(file.frames, ns_to_samples(end_ns + _PAD_NS, RATE_HZ))
                 if first >= last:
                     return None
                 file.seek(first)
                 samples = file.read(last - first, dtype="float32")
-                rate_hz = file.samplerate
         except soundfile.LibsndfileError as error:
             raise SessionError(f"{path}: cannot be read ({error.error_string}); --no-audio leaves it out") from error
         out = io.BytesIO()
         kind, subtype, mime = ("MP3", None, "audio/mpeg") if self._mp3 else ("WAV", "PCM_16", "audio/wav")
-        soundfile.write(out, samples, rate_hz, format=kind, subtype=subtype)
+        soundfile.write(out, samples, RATE_HZ, format=kind, subtype=subtype)
         return f"data:{mime};base64,{base64.b64encode(out.getvalue()).decode()}"
