@@ -152,7 +152,6 @@ async def run(
         await publisher.start(info.header(source))
 
         path = _Path(source, steps(source.channels), publisher, audio, clock, gauges, outlets.report)
-        path.pass_on_remarks()
         events = [sink.events for sink in sinks]
         gauges.attach(source, [*path.edges, audio] if outlets.record_audio else path.edges, events)
         async with anyio.create_task_group() as steering:
@@ -263,6 +262,7 @@ class _Path:
 
     async def _listen(self, chunks: AsyncIterator[AudioChunk]) -> None:
         try:
+            self._pass_on_remarks()
             async for chunk in chunks:
                 if chunk.end_ns > self._steering.heard_ns:  # what was heard of one channel is heard of all
                     await self._steering.listening()
@@ -270,7 +270,7 @@ class _Path:
                 self._steering.heard_ns = max(self._steering.heard_ns, chunk.end_ns)
                 self._gauges.measure(chunk)
                 self._say(self._sound.hear(chunk))
-                self.pass_on_remarks()
+                self._pass_on_remarks()
                 self._steps.watcher.audio_reached(chunk.end_ns)
                 await self._audio.offer(chunk)
                 await self._chunks.send(chunk)
@@ -350,7 +350,7 @@ class _Path:
                 self._in_hand -= 1
                 self._gauges.turn_published(record.turn)
 
-    def pass_on_remarks(self) -> None:
+    def _pass_on_remarks(self) -> None:
         """Say what the source has found out since it was opened."""
         if isinstance(self._source, Remarking):
             new = self._source.remarks[self._remarks :]
