@@ -60,15 +60,18 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the copy goes: OUT/meld.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    threads: Annotated[int, typer.Option(help="Threads of the recogniser.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of tiny.en's encoder.")] = 1,
+    model: Annotated[str, typer.Option(help="The recogniser, an asset; adapters are trained on tiny.en's errors.")] = (
+        SPEECH_ENCODER
+    ),
+    beam: Annotated[int, typer.Option(help="Hypotheses that it keeps.")] = 1,
 ) -> None:
     """Make the copy."""
     with needs_extra("train", "counting word errors"):
         import jiwer
 
-    whisper = asset_folder(SPEECH_ENCODER)
-    encoder = SpeechEncoder(whisper, threads=threads)
-    transcribe = Transcriber(whisper, "en", TextGate(), encoder)
+    encoder = SpeechEncoder(threads=threads) if model == SPEECH_ENCODER else None
+    transcribe = Transcriber(asset_folder(model), "en", TextGate(), encoder, beam=beam)
     name = f"{split}_sent_emo.csv"
     with (data / "meld" / name).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -77,7 +80,7 @@ def main(
     for row in progress(rows, "speaking and listening"):
         text = clean(row["Utterance"])
         samples = speak(text, row["Speaker"])
-        row["Utterance"] = transcribe(samples, encoder.encode(samples)).text or "-"
+        row["Utterance"] = transcribe(samples, encoder.encode(samples) if encoder else None).text or "-"
         said.append(plain(text))
         heard.append(plain(row["Utterance"]))
     (out / "meld").mkdir(parents=True, exist_ok=True)
