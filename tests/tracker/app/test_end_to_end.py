@@ -191,11 +191,20 @@ def sounds():
     }
 
 
-@pytest.mark.parametrize("name", sounds())
-def test_no_words_are_made_of_nothing(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("silence", "nothing but silence was heard"),
+        ("noise", "no speech was found in the sound"),
+        ("ten milliseconds", "no speech was found in the sound"),
+    ],
+)
+def test_no_words_are_made_of_nothing(name, said, tmp_path):
     soundfile.write(tmp_path / "sound.wav", sounds()[name], 16_000)
     done = tracker("run", "sound.wav", *OFFLINE, folder=tmp_path)
-    assert (done.code, done.said) == (0, "")
+    assert done.code == 0
+    assert done.said.startswith(f"sound.wav: {said}")
+    assert done.said.count("\n") == 1
     assert [event.type for event in done.events] == ["session.started", "session.ended"]
 
 
