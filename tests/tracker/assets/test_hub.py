@@ -20,7 +20,7 @@ def asset(files: dict[str, bytes] = FILES) -> Asset:
     )
     hub = {"repository": "toys/toy", "revision": REVISION}
     return Asset.model_validate(
-        {"version": "1", "use": "tests", "licence": "MIT", "wheel": "toy", "hub": hub, "files": listed}
+        {"version": "1", "use": "tests", "licence": "MIT", "wheels": ["toy"], "hub": hub, "files": listed}
     )
 
 
