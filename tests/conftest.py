@@ -1,6 +1,7 @@
 """Fixtures that all tests share, and the rule that CI skips nothing that it was told to require."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from hypothesis import HealthCheck, settings
 # How long an example takes depends on what else the machine does.
 settings.register_profile("tracker", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tracker")
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, also for what the tests start
 
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 

@@ -155,9 +155,9 @@ class TurnsConfig(_Section):
 class TranscribeConfig(_Section):
     """How words are recognised."""
 
-    model: str = "whisper-base"
+    model: str = "whisper-tiny.en"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    beam: Annotated[int, Field(ge=1, le=10)] = 5
+    beam: Annotated[int, Field(ge=1, le=10)] = 1
     device: Device = "auto"
     no_speech_above: Share = 0.6
     logprob_below: Annotated[float, Field(le=0)] = -1.0
