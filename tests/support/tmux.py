@@ -78,7 +78,8 @@ class Tmux:
         return self._tmux("display-message", "-p", "-t", "t", "#{alternate_on}").strip() == "1"
 
     def _tmux(self, *arguments: str) -> str:
-        environment = {name: value for name, value in os.environ.items() if name != "TMUX"} | {"LC_ALL": "C.UTF-8"}
+        kept = {name: value for name, value in os.environ.items() if name not in ("TMUX", "COLUMNS", "LINES")}
+        environment = kept | {"LC_ALL": "C.UTF-8"}
         done = subprocess.run(
             ["tmux", "-L", self._socket, *arguments], check=True, capture_output=True, text=True, env=environment
         )
