@@ -10,7 +10,7 @@ demo: assets
 	@$(BIN)/tracker demo
 
 test: assets
-	@$(BIN)/python -m pytest --cov=tracker --cov=adapters --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov=tracker --cov=adapters --cov-report=term:skip-covered
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
