@@ -66,6 +66,6 @@ def wrap(text: str, width: int) -> tuple[str, ...]:
             continue
         if line:
             lines.append(line)
-        *whole, line = chop_cells(word, width) or [""]
+        *whole, line = [word] if cell_len(word) <= width else chop_cells(word, width)  # which drops what has no width
         lines += whole
     return (*lines, line)

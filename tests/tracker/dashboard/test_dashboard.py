@@ -3,7 +3,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -138,6 +138,9 @@ def test_a_scrolled_conversation_ends_at_the_selected_turn():
 
 
 @given(st.text(max_size=80), st.integers(1, 40))
+@example("0 \x1f", 1)
+@example("0 \u0301", 1)
+@example("\u0301abc \u0301\u0301", 1)
 def test_wrapping_keeps_every_character_and_the_width(text, width):
     lines = wrap(text, width)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
