@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint docs-check assets constraints clean
 
-demo: assets
+demo: $(VENV)/.installed
 	@$(BIN)/tracker demo
 
 test: assets

@@ -25,12 +25,8 @@ def read_mono(path: Path) -> Float32[np.ndarray, " samples"]:
     try:
         with path.open("rb") as file:  # by its name, libsndfile would look for a resource fork beside it
             samples, rate = soundfile.read(file, dtype="float32")
-    except (
-        OSError,
-        soundfile.SoundFileError,
-        TypeError,
-        MemoryError,
-    ) as error:  # also of a .raw and of a length made up
+    # The last two: a .raw, and a length made up.
+    except (OSError, soundfile.SoundFileError, TypeError, MemoryError) as error:
         raise AdapterError(f"{path} is damaged or no sound file, copy it again or take it out: {error}") from error
     if rate != RATE_HZ or samples.ndim != 1 or len(samples) == 0:
         raise AdapterError(f"{path} has {rate} Hz and shape {samples.shape}: convert it to 16 kHz mono")

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from adapters.contract import AdapterError
 from tracker.config import Config, MqttConfig
-from tracker.errors import TrackerError, sentence_of
+from tracker.errors import AssetError, TrackerError, sentence_of
 from tracker.sinks.text import printable
 
 State = Literal["ok", "note", "missing"]
@@ -122,8 +122,11 @@ def extras() -> Iterator[Finding]:
 def models(config: Config) -> Iterator[Finding]:
     """Whether every model lies undamaged in the cache, or where the settings say."""
     from tracker.app.models import needed_assets
+    from tracker.assets.fetch import from_elsewhere
     from tracker.assets.store import Store
 
+    if from_elsewhere(config.transcribe.model):
+        yield _recogniser(config.transcribe.model)
     store = Store(config.assets.paths)
     always = needed_assets(config, faces=config.video.source not in ("", "auto"))
     for name in needed_assets(config, faces=True):
@@ -137,6 +140,17 @@ def models(config: Config) -> Iterator[Finding]:
         else:
             state: State = "missing" if name in always else "note"
             yield Finding(f"model {name}", state, "not pulled yet", f"tracker assets pull {name}")
+
+
+def _recogniser(model: str) -> Finding:
+    from tracker.assets.fetch import on_hub, whisper_folder
+
+    if on_hub(model):
+        return Finding(f"model {model}", "note", "fetched from the hub, unless its cache has it")
+    try:
+        return Finding(f"model {model}", "ok", f"in {whisper_folder(model)}")
+    except AssetError as error:
+        return Finding(f"model {model}", "missing", str(error), "set transcribe.model to the folder of another one")
 
 
 def microphone(wanted: str) -> Iterator[Finding]:

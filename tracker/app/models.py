@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +100,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
         AssetError: A model is missing and cannot be had, or is damaged.
         AdapterError: The adapter's checkpoint cannot be used.
     """
-    names, store = needed_assets(config, faces), Store(config.assets.paths)
-    with ThreadPoolExecutor() as readers:
-        folders = dict(zip(names, readers.map(store.verified, names), strict=True))
-    folder = folders.__getitem__
+    folder = cache(Store(config.assets.paths).verified)
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
     complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.

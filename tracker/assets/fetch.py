@@ -36,14 +36,19 @@ class FetchError(Exception):
     """One source had nothing to give; the next one may."""
 
 
+def on_hub(model: str) -> bool:
+    """Whether the name of a model is that of a repository on the hub."""
+    return model.startswith(_HUB_PREFIX)
+
+
 def from_elsewhere(model: str) -> bool:
     """Whether the name of a model is that of a folder or of a repository on the hub, and not of an asset."""
-    return model.startswith(_HUB_PREFIX) or "/" in model or "\\" in model
+    return on_hub(model) or "/" in model or "\\" in model
 
 
 def public_name(model: str) -> str:
     """What a model is called in events, which a path of this machine does not belong in."""
-    return model if model.startswith(_HUB_PREFIX) else Path(model).name
+    return model if on_hub(model) else Path(model).name
 
 
 def whisper_folder(model: str) -> Path:
@@ -55,7 +60,7 @@ def whisper_folder(model: str) -> Path:
     Raises:
         AssetError: There is no such folder, or the hub does not give it.
     """
-    if not model.startswith(_HUB_PREFIX):
+    if not on_hub(model):
         folder = Path(model).expanduser()
         if not (folder / "model.bin").is_file():
             raise AssetError(f"transcribe.model: {model} holds no Whisper for CTranslate2 (model.bin, tokenizer.json)")

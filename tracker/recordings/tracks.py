@@ -73,9 +73,8 @@ class AudioTracks:
             return  # a FLAC file without a sample is none
         try:
             if chunk.channel not in self._tracks:
-                path = os.fsencode(
-                    self._folder / audio_file(chunk.channel)
-                )  # soundfile takes no other name than Unicode
+                # soundfile takes no name that is not Unicode, but its bytes.
+                path = os.fsencode(self._folder / audio_file(chunk.channel))
                 self._tracks[chunk.channel] = _Track(soundfile.SoundFile(path, "x", RATE_HZ, 1, "PCM_16"))
             self._tracks[chunk.channel].write(chunk)
         except soundfile.LibsndfileError as error:

@@ -6,6 +6,7 @@ speaks near the microphone); Silero alone, at 0.2 % of one core, does not. A fra
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from importlib.resources import files
 
 import numpy as np
@@ -104,8 +105,14 @@ class VoiceDetector:
     """
 
     def __init__(self, mode: int, speech_gate: float) -> None:
-        self._as_it_is, self._amplified = _Detectors(mode, speech_gate), _Detectors(mode, speech_gate)
+        self._detectors = partial(_Detectors, mode, speech_gate)
+        self._as_it_is = self._detectors()
         self._loudness = Loudness()
+
+    @cached_property
+    def _amplified(self) -> _Detectors:
+        """Only quiet sound needs them."""
+        return self._detectors()
 
     def frame(self, samples: Float32[np.ndarray, " 320"]) -> SpeechFrame:
         """The evidence of the next 20 ms."""

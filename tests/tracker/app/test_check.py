@@ -34,6 +34,15 @@ def test_what_is_missing_comes_with_what_to_do(tmp_path, monkeypatch):
     assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-tiny.en")
 
 
+def test_a_recogniser_in_a_folder_is_looked_for(tmp_path):
+    name = f"{tmp_path}/"
+    chosen = load(None, {}, [f"transcribe.model={name}"])
+    assert found(check.models(chosen), f"model {name}").state == "missing"
+    (tmp_path / "model.bin").touch()
+    assert found(check.models(chosen), f"model {name}").state == "ok"
+    assert found(check.models(load(None, {}, ["transcribe.model=hf:a/b"])), "model hf:a/b").state == "note"
+
+
 def test_a_port_that_is_taken_and_a_broker_that_does_not_answer():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
