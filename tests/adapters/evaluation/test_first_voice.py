@@ -10,7 +10,8 @@ from adapters.evaluation.first_voice import accuracies
 class Judge:
     """Says neutral by the words, anger by words and voice, and notes what a first voice may overrule meanwhile."""
 
-    limits: set[float] = set()
+    def __init__(self):
+        self.limits = set()
 
     def scores(self, turn):
         self.limits.add(recogniser._CLEAR)
@@ -23,7 +24,8 @@ def test_below_the_limit_the_voice_may_overrule():
     turns = [
         (TurnInput(Utterance("Speaker 1", "No."), audio=object()), label) for label in ("neutral", "anger", "anger")
     ]
-    found = accuracies(Judge(), turns)
+    judge = Judge()
+    found = accuracies(judge, turns)
     assert found == {0.0: 1 / 3, 0.6: 1 / 3, 0.7: 2 / 3, 0.8: 2 / 3, 1.1: 2 / 3}
-    assert Judge.limits == {1.1}
+    assert judge.limits == {1.1}
     assert recogniser._CLEAR == before == 0.7
