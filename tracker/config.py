@@ -64,8 +64,8 @@ def _camera(text: str) -> str:
 
 
 def _language(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text):
-        raise ValueError("must be the BCP 47 tag of a language, such as en or en-GB")
+    if text != "auto" and not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", text):
+        raise ValueError("must be auto, or the BCP 47 tag of a language, such as en or en-GB")
     return text
 
 
@@ -158,6 +158,8 @@ class TranscribeConfig(_Section):
     model: str = "whisper-tiny.en"
     language: Annotated[str, AfterValidator(_language)] = "en"
     beam: Annotated[int, Field(ge=1, le=10)] = 1
+    words: bool = False
+    translate: bool = True
     device: Device = "auto"
     no_speech_above: Share = 0.6
     logprob_below: Annotated[float, Field(le=0)] = -1.0

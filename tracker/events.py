@@ -125,6 +125,17 @@ class Faces(BaseModel):
     course: list[Expression] = Field(description="Its expression, listed whenever it changes.")
 
 
+class Word(BaseModel):
+    """One word of a turn, the marks after it included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: Text
+    start_ns: MediaNs
+    end_ns: MediaNs
+    confidence: Probability = Field(description="The recogniser's probability of its tokens, on average.")
+
+
 class TurnEnded(_Published):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
@@ -140,6 +151,12 @@ class TurnEnded(_Published):
     ended_by: EndedBy = Field(description="What ended the turn.")
     text: Text = Field(description="What was said; empty where no words were recognised.")
     language: str = Field(description="BCP 47 tag of `text`.")
+    text_en: Text | None = Field(
+        default=None, description="The recogniser's English translation, where it was judged in place of `text`."
+    )
+    words: list[Word] | None = Field(
+        default=None, description="The words with their times, where `transcribe.words` is set."
+    )
     emotion: str = Field(description="The most probable label, also where the judgement abstained.")
     probabilities: dict[str, Probability]
     confidence: Probability = Field(description="Calibrated probability of `emotion`.")
@@ -260,7 +277,8 @@ def to_json(event: Event | Preview) -> str:
 
 def without_words(event: _E) -> _E:
     """The event without what was said."""
-    return event.model_copy(update={"text": ""}) if "text" in type(event).model_fields else event
+    nothing = {"text": "", "text_en": None, "words": None}
+    return event.model_copy(update={name: nothing[name] for name in nothing if name in type(event).model_fields})
 
 
 def request_of(event: RequestEvent) -> Request:

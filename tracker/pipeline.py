@@ -346,6 +346,8 @@ class _Path:
         async for record in self._judged:
             await self._publisher.publish(record)
             self._without_words += isinstance(record, SilentTurn)
+            if isinstance(record, JudgedTurn | SilentTurn):
+                self._say(self._sound.understood(record.observed.transcript))
             if not isinstance(record, TurnOpened):
                 self._in_hand -= 1
                 self._gauges.turn_published(record.turn)

@@ -29,9 +29,10 @@ from tracker.events import (
     TurnEnded,
     TurnSkipped,
     TurnStarted,
+    Word,
     request_of,
 )
-from tracker.observe.records import FailedTurn
+from tracker.observe.records import FailedTurn, SpokenWord
 from tracker.observe.video.records import SpeakerFace
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
@@ -259,6 +260,8 @@ class Publisher:
             ended_by=turn.ended_by,
             text=observed.transcript.text,
             language=observed.transcript.language,
+            text_en=observed.transcript.text_en,
+            words=_words(observed.transcript.words, turn.start_ns),
             emotion=scores.label,
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
@@ -285,6 +288,14 @@ def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
         every: dict[Sentiment, float] = {"negative": one.negative, "neutral": one.neutral, "positive": one.positive}
         shares[label] = {name: share for name, share in every.items() if share}
     return shares
+
+
+def _words(words: Sequence[SpokenWord], from_ns: int) -> list[Word] | None:
+    """In media time; None where no times were wanted."""
+    return [
+        Word(text=one.text, start_ns=from_ns + one.start_ns, end_ns=from_ns + one.end_ns, confidence=one.confidence)
+        for one in words
+    ] or None
 
 
 def _faces(face: SpeakerFace) -> Faces:

@@ -128,4 +128,4 @@ def publishable(judged: tuple[EmotionScores, DialogueState], labels: LabelSet) -
 
 
 def _utterance(observed: ObservedTurn) -> Utterance:
-    return Utterance(observed.speaker, observed.transcript.text)
+    return Utterance(observed.speaker, observed.transcript.readable)

@@ -106,7 +106,7 @@ class Speculation:
         self._forget(turn.number)
         job = self._job
         if job and job.hit is None and job.turn.number == turn.number:
-            job.hit = turn.span == job.turn.span
+            job.hit = turn.heard == job.turn.heard
             self._count(job)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import anyio.lowlevel
@@ -23,6 +23,7 @@ from tracker.events import (
     TurnEnded,
     TurnSkipped,
     TurnStarted,
+    Word,
 )
 from tracker.publish import polarity_of
 from tracker.runtime.clock import NS_PER_S
@@ -63,6 +64,7 @@ class Script:
     def says(
         self, start_s: float, end_s: float, speaker: str, text: str, emotion: str = "neutral", confidence: float = 0.6,
         unsure: str | None = None, channel: int = 0, turn: int | None = None, name: str | None = None,
+        words: Sequence[tuple[str, float, float]] | None = None,
     ) -> Script:  # fmt: skip
         turn = turn or self.opens(start_s, channel)
         self._ended += 1
@@ -72,6 +74,10 @@ class Script:
                 **self.stamp.header(), **self.stamp.span(round(start_s * NS_PER_S), round(end_s * NS_PER_S)),
                 turn=turn, channel=channel, speaker=speaker, speaker_name=name, ended_by="pause", text=text,
                 language="en",
+                words=None if words is None else [
+                    Word(text=word, start_ns=round(a * NS_PER_S), end_ns=round(b * NS_PER_S), confidence=0.9)
+                    for word, a, b in words
+                ],
                 emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in labels},
                 confidence=confidence, abstained=unsure is not None, abstained_reason=unsure, sentiment="neutral",
                 modalities={"text": "used", "audio": "used", "video": "no camera"},
@@ -156,9 +162,12 @@ def sessions(draw: st.DrawFn) -> list[Event]:
         if draw(st.booleans()):
             script.skips(start, start + length, detail=draw(st.text(max_size=30)))
         else:
+            text = draw(st.text(max_size=60))
             script.says(
-                start, start + length, f"Speaker {draw(st.integers(1, 4))}", draw(st.text(max_size=60)),
+                start, start + length, f"Speaker {draw(st.integers(1, 4))}", text,
                 draw(st.sampled_from(LABELS)), draw(st.floats(0, 1)), draw(st.none() | st.just("too short")),
+                words=[(word, start + draw(seconds), start + draw(seconds)) for word in text.split()] or None
+                if draw(st.booleans()) else None,
             )  # fmt: skip
         now = start if draw(st.booleans()) else start + length
     return script.end(now, outcome=draw(st.sampled_from(["completed", "stopped", "aborted", "failed"])))

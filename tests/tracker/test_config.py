@@ -82,7 +82,7 @@ def test_all_faults_are_reported_together_with_their_keys(tmp_path):
             ["transcribe.language=fr"],
             r"transcribe\.language: whisper-tiny\.en knows English alone, not 'fr'",
         ),
-        (["transcribe.language=french!"], r"transcribe\.language: must be the BCP 47 tag of a language"),
+        (["transcribe.language=french!"], r"transcribe\.language: must be auto, or the BCP 47 tag"),
         (["turns=3"], r"turns=3: a setting is overridden by section\.key=value"),
         (["input.device"], r"input\.device: a setting is overridden by section\.key=value"),
         (["assets.paths.gpt=/models/gpt"], r"assets\.paths\.gpt: there is no such asset"),

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from adapters.contract import MELD_LABELS, EmotionScores
 from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
-from tests.support.sessions import conversation
+from tests.support.sessions import Script, conversation
 from tracker import pipeline
-from tracker.events import Latency, SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json
+from tracker.events import Latency, SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json, without_words
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."
@@ -115,4 +115,12 @@ def test_what_is_no_unicode_is_published_with_replacement_characters():
     assert from_json(to_json(started)) == started
     ended = SessionEnded(**{**last.model_dump(), "error": f"{name}: ends in the middle"})
     assert ended.error == "entrevue_\ufffdt\ufffd.flac: ends in the middle"
+    assert from_json(to_json(ended)) == ended
+
+
+def test_without_words_nothing_of_what_was_said_is_left():
+    *_, ended = Script().start().says(0, 1, "A", "secret", words=[("secret", 0, 1)]).events
+    ended = ended.model_copy(update={"text_en": "secret"})
+    assert "secret" in to_json(ended)
+    assert "secret" not in to_json(without_words(ended))
     assert from_json(to_json(ended)) == ended

@@ -20,9 +20,11 @@ from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
 from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.gate import TextGate
+from tracker.observe.languages import LanguageHabit
 from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechObserver, TurnObserver, VoiceNamer
 from tracker.observe.speakers import SpeakerRegistry
-from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.observe.transcribe import AUTO, Transcriber, code_of
 from tracker.observe.video.reader import FaceReader
 from tracker.pipeline import Steps
 from tracker.purpose import NOT_USED, words_only
@@ -161,7 +163,9 @@ def _load_hearing(config: Config, voice: Path, words: Path) -> tuple[SpeechEncod
     encoder = SpeechEncoder(voice, device=transcribe.device)
     gate = TextGate(transcribe.no_speech_above, transcribe.logprob_below, transcribe.compression_above)
     shared = encoder if words == voice else None
-    transcriber = Transcriber(words, transcribe.language, gate, shared, transcribe.device, transcribe.beam)
+    transcriber = Transcriber(
+        words, transcribe.language, gate, shared, transcribe.device, transcribe.beam, transcribe.translate
+    )
     transcriber(_NOISE, encoder.encode(_NOISE))
     return encoder, transcriber
 
@@ -185,13 +189,17 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
         )
         name = VoiceNamer(models.embed, registry)
     unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
-    listen = SpeechObserver(models.encoder, models.transcriber, config.recognise.min_voice_s, unused)
+    language = code_of(config.transcribe.language)
+    languages = LanguageHabit(None if language == AUTO else language)
+    listen = SpeechObserver(
+        models.encoder, models.transcriber, config.recognise.min_voice_s, unused, languages, config.transcribe.words
+    )
     judge = models.recogniser
     most = min(config.dialogue.max_tokens, judge.max_tokens)
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     video = SessionVideo(NoVideo(unused)) if unused else video
     video_part = video_steps(video, models.new_face_reader, config.video.rate_hz, config.video.offset_ms, clock)
-    observe = TurnObserver(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock)
+    observe = TurnObserver(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock, languages)
     recognise = Recognise(judge, dialogue, clock, shared.llm_lock)
     return Steps(
         segmenter=AudioSegmenter(

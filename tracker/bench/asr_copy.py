@@ -25,7 +25,8 @@ from adapters.datasets.tables import clean
 from adapters.features.acoustic import SpeechEncoder
 from adapters.training.progress import progress
 from tracker.errors import TrackerError, needs_extra
-from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.observe.gate import TextGate
+from tracker.observe.transcribe import Transcriber
 
 RATE_HZ = 16_000
 ACCENTS = ("en-us", "en-gb")

@@ -21,7 +21,8 @@ import soundfile
 from adapters.contract import Features, asset_folder
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
-from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.observe.gate import TextGate
+from tracker.observe.transcribe import Transcriber
 from tracker.turns.segment import Samples
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}

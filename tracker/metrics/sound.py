@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracker.events import SessionEnded
+from tracker.observe.records import Transcript
 from tracker.runtime.clock import NS_PER_S
 from tracker.sources.media import AudioChunk
 from tracker.turns.turn import ChannelRepeats
@@ -26,6 +27,7 @@ class SoundCheck:
         self._live = live
         self._peak = 0.0
         self._told = False
+        self._foreign = False
 
     def hear(self, chunk: AudioChunk) -> str:
         """Take the next chunk of any channel; a sentence once, where all has been very quiet for a while."""
@@ -35,6 +37,16 @@ class SoundCheck:
             return ""
         self._told = True
         return _SILENCE if silent else self._very_quiet()
+
+    def understood(self, transcript: Transcript) -> str:
+        """Take the next turn's words; a sentence once, where they are in another language than was declared."""
+        if self._foreign or not transcript.seems:
+            return ""
+        self._foreign = True
+        return (
+            f'somebody seems to speak "{transcript.seems}", and transcribe.language is "{transcript.language}": such '
+            f'turns are judged without their words. Set transcribe.language = "{transcript.seems}", or "auto"'
+        )
 
     def conclusion(self, ended: SessionEnded, without_words: int) -> str:
         """Why a session has few turns or none, as far as its sound tells; empty where that is no question.

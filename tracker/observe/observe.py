@@ -10,6 +10,7 @@ from adapters.contract import Absent, Features
 from adapters.features.acoustic import SpeechEncoder
 from tracker.errors import first_of, sentence_of
 from tracker.observe.campplus import VoiceEmbedder
+from tracker.observe.languages import LanguageHabit
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.speakers import SpeakerRegistry, Vector, VoiceSample
 from tracker.observe.transcribe import Transcriber
@@ -47,15 +48,25 @@ class SpeechObserver:
         transcriber: Hears the words.
         min_voice_s: Speech, in seconds, below which a voice says nothing reliable about emotion.
         no_voice: Why no voice is judged at all, or None.
+        languages: The languages of the session; None where the declared one is taken for granted.
+        words: Whether the times of words are wanted.
     """
 
     def __init__(
-        self, encoder: SpeechEncoder, transcriber: Transcriber, min_voice_s: float, no_voice: str | None = None
+        self,
+        encoder: SpeechEncoder,
+        transcriber: Transcriber,
+        min_voice_s: float,
+        no_voice: str | None = None,
+        languages: LanguageHabit | None = None,
+        words: bool = False,
     ) -> None:
         self._encoder = encoder
         self._transcriber = transcriber
         self._min_voice_s = min_voice_s
         self._no_voice = no_voice
+        self._choose = languages.choose if languages else None
+        self._words = words
 
     def __call__(self, turn: Turn) -> SpeechResult:
         """The words and voice of a turn."""
@@ -63,7 +74,7 @@ class SpeechObserver:
         if not absent and turn.voiced_ns < self._min_voice_s * NS_PER_S:
             absent = f"voice under {self._min_voice_s:g} s"
         encoded = self._encoder.encode(turn.samples) if self._transcriber.shares or not absent else None
-        transcript = self._transcriber(turn.samples, encoded)
+        transcript = self._transcriber(turn.samples, encoded, turn.after, self._choose, self._words)
         return SpeechResult(transcript, encoded.features if encoded and not absent else Absent(absent or ""))
 
 
@@ -116,6 +127,7 @@ class TurnObserver:
         faces: The speaker's face.
         speech_lock: Shared by the sessions that use the same speech model.
         speaker_lock: Shared by the sessions that use the same voice embedding.
+        languages: Learns the language of each turn, where ``speech`` depends on it.
     """
 
     def __init__(
@@ -126,8 +138,10 @@ class TurnObserver:
         faces: FaceObserver,
         speech_lock: FairLock | None = None,
         speaker_lock: FairLock | None = None,
+        languages: LanguageHabit | None = None,
     ) -> None:
-        self._speech = Memo(speech, key=lambda turn: turn.span)
+        self._languages = languages or LanguageHabit()
+        self._speech = Memo(speech, key=lambda turn: (turn.heard, self._languages.state))
         self._name = name
         self._clock = clock
         self._faces = faces
@@ -137,9 +151,12 @@ class TurnObserver:
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """Observe the next turn; a model that fails costs this turn only."""
         try:
-            return await self._observe(turn, self._name, self._faces.observe)
+            observed = await self._observe(turn, self._name, self._faces.observe)
         finally:
             self._faces.done(turn)
+        if isinstance(observed, ObservedTurn):
+            self._languages.learn(observed.transcript.odds)
+        return observed
 
     async def speculate(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """Observe a turn that may be the next; nothing is learned about the speakers."""

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from adapters.contract import Absent, Features
 from tracker.observe.video.records import SpeakerFace
 from tracker.turns.turn import Turn
+
+
+class SpokenWord(NamedTuple):
+    """One word of a turn, the marks after it included.
+
+    Attributes:
+        text: The word.
+        start_ns: Nanoseconds since the turn's start.
+        end_ns: Likewise.
+        confidence: The decoder's mean probability of its tokens.
+    """
+
+    text: str
+    start_ns: int
+    end_ns: int
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +35,24 @@ class Transcript:
         text: The words; empty where the decoder's output was rejected.
         language: BCP 47 tag.
         why_empty: Why there are no words, or None where there are some.
+        words: The same with their times, where they are wanted.
+        text_en: The decoder's English translation, where the words are in another language.
+        odds: Probability of each language by the sound alone, where it was asked for.
+        seems: The language that it seems to be, where that is not the one to be decoded.
     """
 
     text: str
     language: str
     why_empty: str | None = None
+    words: tuple[SpokenWord, ...] = ()
+    text_en: str | None = None
+    odds: Mapping[str, float] = field(default_factory=dict)
+    seems: str | None = None
+
+    @property
+    def readable(self) -> str:
+        """The words as they are judged: in English where they were translated."""
+        return self.text_en or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ _LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "
 _LEAST_OLD = round(0.25 / STEP_S)
 _SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
 _RECHECK_FRAMES = 300 // FRAME_MS  # ... which is known so much later
+AFTER_FRAMES = 700 // FRAME_MS  # heard beyond a cut
 _SAME_FRAMES = 200 // FRAME_MS  # a change this close to where the turn seemed to end is taken to be there
 
 
@@ -286,6 +287,8 @@ class AudioSegmenter:
                     yield TurnResumed(self._open[index, start])
 
     def _turn(self, index: int, number: int, ended: SegmentEnd) -> Turn:
+        audio = self._channels[index].audio
+        beyond = min(ended.decided, ended.end + AFTER_FRAMES) if ended.by in ("speaker_change", "max_length") else 0
         return Turn(
             number=number,
             channel=index,
@@ -294,7 +297,8 @@ class AudioSegmenter:
             decided_ns=_ns(ended.decided),
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
-            samples=audible(self._channels[index].audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
+            samples=audible(audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
+            after=audio.cut(ended.end * FRAME_SAMPLES, max(beyond, ended.end) * FRAME_SAMPLES),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -39,6 +39,7 @@ class Turn:
         voiced_ns: How much of it is speech.
         samples: The turn's audio, mono, 16 kHz, in [-1, 1].
         decided_at_ns: The monotonic clock when the decision fell, stamped by the pipeline; not media time.
+        after: What was heard right after a turn that was cut short, for whoever must hear the end of its last word.
     """
 
     number: int
@@ -50,11 +51,17 @@ class Turn:
     voiced_ns: int
     samples: Float32[np.ndarray, " samples"]
     decided_at_ns: int = 0
+    after: Float32[np.ndarray, " samples"] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def span(self) -> tuple[int, int, int]:
         """Number, start and end: two turns of the same span hold the same audio."""
         return self.number, self.start_ns, self.end_ns
+
+    @property
+    def heard(self) -> tuple[int, int, int, int]:
+        """The span, and how much was heard after it."""
+        return *self.span, len(self.after)
 
     @property
     def duration_s(self) -> float:

@@ -12,7 +12,8 @@ from tracker.app.models import load_models
 from tracker.config import Config
 from tracker.errors import AssetError, ConfigError
 from tracker.observe.campplus import VoiceEmbedder, filterbank
-from tracker.observe.transcribe import TextGate, Transcriber
+from tracker.observe.gate import TextGate
+from tracker.observe.transcribe import Transcriber
 from tracker.sources.media import AudioChunk
 from tracker.turns.activity import STEP_S, SpeakerActivity
 from tracker.turns.changes import speaker_changes

@@ -4,6 +4,7 @@ import pytest
 from tests.support.sessions import Script
 from tracker.events import SessionEnded
 from tracker.metrics.sound import SoundCheck, repetition
+from tracker.observe.records import Transcript
 from tracker.sources.media import RATE_HZ, AudioChunk
 from tracker.turns.turn import ChannelRepeats
 
@@ -84,3 +85,11 @@ def test_a_repetition_is_told_by_numbers_as_people_count_them():
     assert "channels 1 and 2 are the same" in repetition(ChannelRepeats(1, 0, -0.2, 0))
     told = repetition(ChannelRepeats(0, 1, -12.3, 60))
     assert "channel 2 is also heard in channel 1, quieter and 60 ms later" in told
+
+
+def test_another_language_is_told_once():
+    check = SoundCheck(live=False)
+    assert check.understood(Transcript("Hello.", "en")) == ""
+    sentence = check.understood(Transcript("", "en", "words not understood", seems="de"))
+    assert 'Set transcribe.language = "de", or "auto"' in sentence
+    assert check.understood(Transcript("", "en", "words not understood", seems="de")) == ""

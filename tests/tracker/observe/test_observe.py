@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from adapters.contract import MELD_LABELS, NEUTRAL, Absent, EmotionScores, LabelSet, TurnInput, Utterance
 from tests.support.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
+from tracker.observe.languages import LanguageHabit
 from tracker.observe.observe import ChannelNamer, SpeechResult, TurnObserver
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
 from tracker.observe.video.faces import no_faces
@@ -50,6 +52,39 @@ async def test_a_model_that_fails_costs_its_turn_only(which):
         failed = await observer(turn(number))
         assert isinstance(failed, FailedTurn)
         assert (failed.turn.number, failed.detail) == (number, "RuntimeError: out of memory")
+
+
+async def test_a_turn_is_heard_again_once_the_language_is_another():
+    asked = []
+    languages = LanguageHabit("en")
+
+    def listen(given: Turn) -> SpeechResult:
+        asked.append(languages.choose({"de": 0.9, "en": 0.1}))
+        return SpeechResult(Transcript("hello", "de", odds={"de": 1.0} if given.number == 1 else {}), HEARD.audio)
+
+    observer = TurnObserver(listen, ChannelNamer(), FakeClock(), no_faces("no camera"), languages=languages)
+    for _ in range(2):
+        await observer.speculate(turn())  # nothing is learned: heard once
+    await observer(turn())
+    assert asked == ["en"]
+    await observer.speculate(turn())
+    for _ in range(9):
+        await observer(turn())
+    await observer(turn(2))
+    assert asked[-1] == "de"
+
+
+async def test_what_was_heard_after_a_cut_belongs_to_what_is_remembered():
+    asked = []
+
+    def listen(given: Turn) -> SpeechResult:
+        asked.append(len(given.after))
+        return HEARD
+
+    observer = TurnObserver(listen, ChannelNamer(), FakeClock(), no_faces("no camera"))
+    for after in (0, 0, 320, 320):
+        await observer.speculate(replace(turn(), after=np.zeros(after, np.float32)))
+    assert asked == [0, 320]
 
 
 def test_with_a_channel_each_the_speaker_is_the_channel():

@@ -100,7 +100,7 @@ def test_what_differs_stays_different(texts, taken):
 @a_while
 @given(any_session)
 def test_webvtt_reads_the_cues(events):
-    heard = spoken(events)
+    heard = spoken([event for event in events if not getattr(event, "words", None)])
     read = webvtt.from_string(vtt(heard), strict=True)
     assert [
         (ms_of(cue.start_time), ms_of(cue.end_time), cue.identifier, unescape(cue.voice or ""), unescape(cue.text))
@@ -349,6 +349,15 @@ def test_pympi_reads_the_elan_file(events):
     assert sorted(found) == sorted(
         (turn.start_ms, turn.end_ms, turn.name, turn.text, turn.event.emotion) for turn in heard.turns
     )
+    timed = [
+        (read.get_parameters_for_tier(tier)["PARTICIPANT"], *one)
+        for tier in read.get_tier_names()
+        if read.tiers[tier][2]["LINGUISTIC_TYPE_REF"] == "word"
+        for one in read.get_annotation_data_for_tier(tier)
+    ]
+    assert sorted(timed) == sorted(
+        (turn.name, word.start_ms, word.end_ms, word.text) for turn in heard.turns for word in turn.words
+    )
     slots = list(read.timeslots.values())
     assert slots == sorted(slots)
     (vocabulary,) = read.controlled_vocabularies.values()
@@ -442,3 +451,30 @@ def test_from_the_command_line(tmp_path):
     assert (tmp_path / "s.srt").read_text().startswith("1\n00:00:01,200 --> 00:00:03,000\nAnna [surprise]: Hello?")
     refused = tracker("export", "s", "--out", "s.docx", folder=tmp_path)
     assert (refused.code, len(refused.said.splitlines())) == (2, 1)
+
+
+@a_while
+@given(any_session)
+def test_words_lie_in_their_turn_one_after_the_other(events):
+    for turn in spoken(events).turns:
+        times = [at for word in turn.words for at in (word.start_ms, word.end_ms)]
+        assert times == sorted(times)
+        assert all(word.start_ms < word.end_ms for word in turn.words)
+        assert not times or turn.start_ms <= times[0] <= times[-1] <= turn.end_ms
+
+
+@a_while
+@given(any_session)
+def test_no_word_is_lost_for_want_of_time(events):
+    for turn in spoken(events).turns:
+        kept = [one_line(word.text) for word in turn.event.words or () if one_line(word.text)]
+        assert not turn.words or " ".join(word.text for word in turn.words) == " ".join(kept)
+
+
+def test_webvtt_has_the_time_of_each_word():
+    words = [("Hello", 1.5, 1.8), ("<there>.", 1.8, 2)]
+    heard = spoken(Script().start().says(1.5, 2, "A", "Hello <there>.", words=words).end(2))
+    assert "[neutral]</c> Hello <00:00:01.800>&lt;there&gt;.</v>" in vtt(heard)
+    (cue,) = webvtt.from_string(vtt(heard), strict=True)
+    assert unescape(cue.text) == "[neutral] Hello <there>."
+    assert "there" not in vtt(spoken(map(without_words, Script().start().says(0, 1, "A", "there", words=words).events)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tracker.events import Event, SpeakerRenamed, TurnEnded
 from tracker.runtime.clock import NS_PER_MS
@@ -17,6 +17,14 @@ BIDI = "\u202a-\u202e\u2066-\u2069"
 
 # Control characters, line and paragraph separators, surrogates, and what XML 1.0 (section 2.2) forbids.
 _NO_TEXT = re.compile(f"[\\s\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI}\ud800-\udfff\ufffe\uffff]+")
+
+
+class TimedWord(NamedTuple):
+    """One word: in one line, never empty; media time in milliseconds, the end after the start."""
+
+    text: str
+    start_ms: int
+    end_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,20 @@ class NamedTurn:
     def end_ms(self) -> int:
         """Media time in milliseconds; at least one after the start, since most formats know no empty stretch."""
         return max(_ms(self.event.end_ns), self.start_ms + 1)
+
+    @property
+    def words(self) -> list[TimedWord]:
+        """The words with their times, in order and within the turn, none over the other; empty if not kept."""
+        found: list[TimedWord] = []
+        last = self.start_ms
+        for word in self.event.words or ():
+            text, start = one_line(word.text), max(_ms(word.start_ns), last)
+            if text and start < self.end_ms:
+                last = min(max(_ms(word.end_ns), start + 1), self.end_ms)
+                found.append(TimedWord(text, start, last))
+            elif text and found:  # no time is left for it
+                found[-1] = found[-1]._replace(text=f"{found[-1].text} {text}")
+        return found
 
     @property
     def emotion(self) -> str:

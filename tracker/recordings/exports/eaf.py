@@ -1,13 +1,15 @@
 """ELAN's annotation format 3.0 (https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf).
 
 Three tiers for each speaker: ``words@Anna`` with the times, and ``emotion@Anna`` and ``confidence@Anna`` that hang from
-it (symbolic association). The emotions are a controlled vocabulary. Annotations of a tier may not overlap: where one
-speaker's turns do, the later ones go to a further set of tiers, with the same participant.
+it (symbolic association); where the times of words were kept, ``word@Anna`` has each with its own (included in). The
+emotions are a controlled vocabulary. Annotations of a tier may not overlap: where one speaker's turns do, the later
+ones go to a further set of tiers, with the same participant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from tracker.recordings.exports.conversation import Conversation, NamedTurn, distinct, one_line
@@ -38,10 +40,12 @@ def eaf(conversation: Conversation) -> str:
         media = {"MEDIA_URL": url, "MIME_TYPE": "audio/flac", "RELATIVE_MEDIA_URL": url}
         SubElement(header, "MEDIA_DESCRIPTOR", media)
     last = SubElement(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"})
-    last.text = str(3 * len(conversation.turns))
-    slots = _slots(SubElement(root, "TIME_ORDER"), conversation.turns)
+    order = SubElement(root, "TIME_ORDER")
+    slots = _slots(order, conversation.turns)
+    ids = count(1)
     for (name, _), (place, numbers) in _lanes(conversation.turns).items():
-        root.extend(_tiers(place, name, [(number, conversation.turns[number]) for number in numbers], slots))
+        root.extend(_tiers(place, name, [(number, conversation.turns[number]) for number in numbers], slots, ids))
+    last.text = str(next(ids) - 1)
     _types(root)
     _vocabulary(root, conversation.labels)
     indent(root)
@@ -49,12 +53,19 @@ def eaf(conversation: Conversation) -> str:
 
 
 def _slots(order: Element, turns: Sequence[NamedTurn]) -> dict[tuple[int, int], str]:
-    """Two slots for each turn, in the order of time: by the turn's number, and 0 for its start, 1 for its end."""
-    starts = [(turn.start_ms, number, 0) for number, turn in enumerate(turns)]
-    ends = [(turn.end_ms, number, 1) for number, turn in enumerate(turns)]
+    """Two slots for each turn and word, in the order of time: by the turn's number, and their place in it.
+
+    The turn itself has the places 0 and 1, its first word 2 and 3.
+    """
+    times = [
+        (ms, number, place)
+        for number, turn in enumerate(turns)
+        for nth, span in enumerate([(turn.start_ms, turn.end_ms), *((one.start_ms, one.end_ms) for one in turn.words)])
+        for place, ms in enumerate(span, start=2 * nth)
+    ]
     slots = {}
-    for at, (ms, number, end) in enumerate(sorted(starts + ends), start=1):
-        slots[number, end] = f"ts{at}"
+    for at, (ms, number, place) in enumerate(sorted(times), start=1):
+        slots[number, place] = f"ts{at}"
         SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{at}", "TIME_VALUE": str(ms)})
     return slots
 
@@ -72,16 +83,20 @@ def _lanes(turns: Sequence[NamedTurn]) -> dict[tuple[str, int], tuple[str, list[
 
 
 def _tiers(
-    place: str, name: str, turns: Iterable[tuple[int, NamedTurn]], slots: Mapping[tuple[int, int], str]
+    place: str,
+    name: str,
+    turns: Iterable[tuple[int, NamedTurn]],
+    slots: Mapping[tuple[int, int], str],
+    ids: Iterator[int],
 ) -> list[Element]:
-    words, emotion, confidence = (
+    words, emotion, confidence, each = (
         Element("TIER", {"LINGUISTIC_TYPE_REF": kind, "PARTICIPANT": name, "TIER_ID": f"{kind}@{place}"})
-        for kind in ("words", "emotion", "confidence")
+        for kind in ("words", "emotion", "confidence", "word")
     )
-    for tier in (emotion, confidence):
+    for tier in (emotion, confidence, each):
         tier.set("PARENT_REF", words.attrib["TIER_ID"])
     for number, turn in turns:
-        first, second, third = (f"a{3 * number + nth}" for nth in (1, 2, 3))
+        first, second, third = (f"a{next(ids)}" for _ in range(3))
         ends = {"TIME_SLOT_REF1": slots[number, 0], "TIME_SLOT_REF2": slots[number, 1]}
         sure = f"{turn.event.confidence:.3f}"
         if turn.event.abstained:
@@ -91,7 +106,10 @@ def _tiers(
             emotion, "REF_ANNOTATION", {"ANNOTATION_ID": second, "ANNOTATION_REF": first}, one_line(turn.event.emotion)
         )
         _annotate(confidence, "REF_ANNOTATION", {"ANNOTATION_ID": third, "ANNOTATION_REF": first}, sure)
-    return [words, emotion, confidence]
+        for nth, word in enumerate(turn.words, start=1):
+            times = {"TIME_SLOT_REF1": slots[number, 2 * nth], "TIME_SLOT_REF2": slots[number, 2 * nth + 1]}
+            _annotate(each, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{next(ids)}", **times}, word.text)
+    return [words, emotion, confidence, *([each] if len(each) else [])]
 
 
 def _annotate(tier: Element, kind: str, about: Mapping[str, str], value: str) -> None:
@@ -106,6 +124,8 @@ def _types(root: Element) -> None:
     controlled = {"CONTROLLED_VOCABULARY_REF": _VOCABULARY}
     SubElement(root, "LINGUISTIC_TYPE", {**hangs, **controlled, "LINGUISTIC_TYPE_ID": "emotion"})
     SubElement(root, "LINGUISTIC_TYPE", {**hangs, "LINGUISTIC_TYPE_ID": "confidence"})
+    within = {**shared, "CONSTRAINTS": "Included_In", "TIME_ALIGNABLE": "true"}
+    SubElement(root, "LINGUISTIC_TYPE", {**within, "LINGUISTIC_TYPE_ID": "word"})
     language = {"LANG_DEF": "http://cdb.iso.org/lg/CDB-00130975-001", "LANG_ID": _LANGUAGE}
     SubElement(root, "LANGUAGE", {**language, "LANG_LABEL": "undetermined (und)"})
     for stereotype, description in _STEREOTYPES.items():

@@ -1,0 +1,42 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.observe.records import SpokenWord
+from tracker.observe.words import FRAME_NS, before, timed
+
+MS = 1_000_000
+
+
+def test_marks_belong_to_the_word_before_them():
+    path = [(0, 0), (0, 10), (1, 20), (2, 30), (3, 35), (4, 60)]
+    found = timed([" Hello", ",", " you", "."], [1, 1, 1, 1], [0.9, 0.1, 0.5, 0.2], path, 2000 * MS)
+    assert found == [SpokenWord("Hello,", 0, 400 * MS, 0.9), SpokenWord("you.", 600 * MS, 700 * MS, 0.5)]
+
+
+def test_a_word_of_several_tokens_lasts_through_them():
+    (word,) = timed([" Chicago"], [2], [0.9, 0.7], [(0, 5), (1, 9), (2, 30)], 5000 * MS)
+    assert word == SpokenWord("Chicago", 100 * MS, 600 * MS, 0.8)
+
+
+@given(st.data())
+def test_times_grow_and_no_piece_is_lost(data):
+    pieces = data.draw(st.lists(st.sampled_from([" a", " bee", ",", ".", "!?"]), max_size=8))
+    tokens = [data.draw(st.integers(1, 3)) for _ in pieces]
+    total, end_ns = sum(tokens), data.draw(st.integers(0, 100)) * FRAME_NS
+    path = data.draw(st.lists(st.tuples(st.integers(0, total), st.integers(0, 120)), max_size=30))
+    found = timed(pieces, tokens, [0.5] * total, path, end_ns)
+    assert "".join(word.text for word in found) == "".join(pieces).replace(" ", "")
+    times = [at for word in found for at in (word.start_ns, word.end_ns)]
+    assert times == sorted(times)
+    assert not times or 0 <= times[0] <= times[-1] <= end_ns
+
+
+@given(st.lists(st.integers(0, 100), min_size=2, max_size=12), st.integers(0, 110))
+def test_a_word_belongs_to_one_side_of_a_cut(times, cut):
+    words = [SpokenWord(f"w{i}", a, b, 1.0) for i, (a, b) in enumerate(pairwise(sorted(times)))]
+    kept = before(words, cut)
+    assert [word.text for word in kept] == [word.text for word in words[: len(kept)]]
+    assert all(word.end_ns <= max(cut, word.start_ns) for word in kept)
+    assert all(word.start_ns + word.end_ns > 2 * cut for word in words[len(kept) :])
