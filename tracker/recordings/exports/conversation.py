@@ -58,10 +58,11 @@ class NamedTurn:
         last = self.start_ms
         for word in self.event.words or ():
             text, start = one_line(word.text), max(_ms(word.start_ns), last)
-            if text and start < self.end_ms:
+            if text and (start < self.end_ms or not found):
+                start = min(start, self.end_ms - 1)
                 last = min(max(_ms(word.end_ns), start + 1), self.end_ms)
                 found.append(TimedWord(text, start, last))
-            elif text and found:  # no time is left for it
+            elif text:  # no time is left for it
                 found[-1] = found[-1]._replace(text=f"{found[-1].text} {text}")
         return found
 
