@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _SPOKEN_PER_S = 7.0  # words a second that nobody exceeds
 _LOOPED_PER_S = 3.0  # words a second at which a cry is repeated
+_GUESSED = -1.8  # mean log probability of a token under which words are guesses, as of a laugh: "So."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,13 @@ class Decoded:
     seconds: float
 
     @property
+    def cramped(self) -> bool:
+        """Whether the decoder may have had too little room: short words then come twice."""
+        return self.doubtful or twice(self.text)
+
+    @property
     def doubtful(self) -> bool:
-        """Whether the decoder may have failed for lack of room."""
+        """Whether the decoder may have gone round in circles."""
         return not self.complete or repeats(self.text)
 
     @property
@@ -41,7 +47,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class TextGate:
-    """When decoded words are rejected (the recipe of Radford et al. 2022, section 4.5).
+    """When decoded words are rejected (the recipe of Radford et al. 2022, section 4.5, and guesses).
 
     Attributes:
         no_speech_above: Probability of the no-speech token ...
@@ -50,7 +56,7 @@ class TextGate:
             by itself, no faster than people speak, may.
     """
 
-    no_speech_above: float = 0.6
+    no_speech_above: float = 0.5
     logprob_below: float = -1.0
     compression_above: float = 2.4
 
@@ -60,6 +66,8 @@ class TextGate:
             return "no words recognised"
         if decoded.no_speech > self.no_speech_above and decoded.logprob < self.logprob_below:
             return "no words recognised"
+        if decoded.logprob < _GUESSED:
+            return "words not understood"
         encoded = decoded.text.encode()
         if not decoded.spoken and len(encoded) / len(zlib.compress(encoded)) > self.compression_above:
             return "words not understood"
@@ -72,6 +80,13 @@ def repeats(text: str) -> bool:
     fours = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     stutters = any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False))
     return stutters or len(set(fours)) < len(fours)
+
+
+def twice(text: str) -> bool:
+    """Whether a text is the same words two times: "I see. I see."."""
+    words = _plain(text)
+    half, odd = divmod(len(words), 2)
+    return bool(half) and not odd and words[:half] == words[half:]
 
 
 def unlooped(text: str, seconds: float) -> str:

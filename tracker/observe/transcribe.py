@@ -2,7 +2,8 @@
 
 The decoder reads a short window (see `adapters.features.acoustic`). With too little room after the speech Whisper may
 repeat itself. A transcript that looks like it, or that runs into the token limit, is decoded again with more room after
-the speech, and then from the full 30 s window, whose result is final: people may really say "no, no, no".
+the speech, and then, unless that ended well, from the full 30 s window, whose result is final: people may really say
+"no, no, no".
 
 A turn that is cut where the next voice begins is heard a little beyond the cut, since Whisper guesses at half words;
 the words beyond it are then left to the next turn, by the times at which they were said.
@@ -163,7 +164,7 @@ class Transcriber:
     def _read(self, tokenizer: Tokenizer, output: ctranslate2.StorageView, sound: Samples) -> _Reading:
         """What the decoder makes of a sound, with as much room as it needs."""
         reading = self._decode(tokenizer, output, len(sound))
-        if reading.decoded.doubtful:
+        if reading.decoded.cramped:
             self.fallbacks += 1
             reading = self._decode(tokenizer, self._windows.roomy(sound), len(sound))
         if reading.decoded.doubtful:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.observe.gate import Decoded, TextGate, repeats, unlooped
+from tracker.observe.gate import Decoded, TextGate, repeats, twice, unlooped
 
 GATE = TextGate()
 
@@ -18,8 +18,12 @@ def test_marks_are_no_words(text):
 
 def test_no_speech_counts_only_with_a_doubtful_text():
     assert GATE.rejection(decoded("Thank you.", 0.9, -0.2)) is None
-    assert GATE.rejection(decoded("Thank you.", 0.1, -2.0)) is None
+    assert GATE.rejection(decoded("Thank you.", 0.1, -1.5)) is None
     assert GATE.rejection(decoded("Thank you.", 0.9, -2.0)) == "no words recognised"
+
+
+def test_a_guess_is_not_believed():
+    assert GATE.rejection(decoded("So.", 0.1, -2.2)) == "words not understood"
 
 
 @pytest.mark.parametrize("how", [{"complete": False}, {"seconds": 10.0}])
@@ -37,6 +41,12 @@ def test_what_can_have_been_said_again_and_again_is_believed(text):
 )
 def test_repetition_is_noticed(text):
     assert repeats(text)
+
+
+@pytest.mark.parametrize(("text", "so"), [("I see. I see.", True), ("No, no!", True), ("no no no", False), ("", False)])
+def test_words_that_came_twice_are_noticed(text, so):
+    assert twice(text) == so
+    assert decoded(text).cramped or not so
 
 
 @pytest.mark.parametrize("text", ["", "No, no.", "I know that you know that I know.", "On the one hand, on the other"])

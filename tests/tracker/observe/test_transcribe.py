@@ -68,6 +68,14 @@ def test_what_is_said_again_and_again_is_heard_so_often(base, cry, times):
     assert heard.text.lower().count(cry[:4].lower()) == times
 
 
+@pytest.mark.parametrize("said", ["Stop!", "I see.", "Hi.", "Yes. Yes."])
+def test_a_short_word_is_heard_as_often_as_it_was_said(base, said):
+    if not shutil.which("espeak-ng"):
+        pytest.skip("no espeak-ng: install Debian's espeak-ng")
+    heard = base(speak(said, "Monica")).text
+    assert [word.strip(".,!") for word in heard.lower().split()] == [word.strip(".!") for word in said.lower().split()]
+
+
 def test_another_language_than_the_declared_one_is_not_understood(german, base):
     heard = base(german, choose=LanguageHabit("en").choose)
     assert (heard.text, heard.why_empty, heard.seems) == ("", "words not understood", "de")
