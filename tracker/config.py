@@ -155,9 +155,9 @@ class TurnsConfig(_Section):
 class TranscribeConfig(_Section):
     """How words are recognised."""
 
-    model: str = "whisper-tiny.en"
+    model: str = "whisper-base"
     language: Annotated[str, AfterValidator(_language)] = "en"
-    beam: Annotated[int, Field(ge=1, le=10)] = 1
+    beam: Annotated[int, Field(ge=1, le=10)] = 5
     words: bool = False
     translate: bool = True
     device: Device = "auto"

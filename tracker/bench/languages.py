@@ -36,8 +36,8 @@ def lines(path: Path, count: int) -> list[tuple[str, str]]:
     """So many lines of each emotion, with their emotion: the first that have this one alone, and some words."""
     found: dict[str, list[str]] = {emotion: [] for emotion in EMOTIONS.values()}
     with path.open(encoding="utf-8", newline="") as file:
-        for text, labels in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            kept = found.get(EMOTIONS.get(labels.strip(), ""))
+        for text, *labels in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            kept = found.get(EMOTIONS.get("".join(labels).strip(), ""))
             if kept is not None and len(kept) < count and len(text.split()) in _WORDS:
                 kept.append(text)
     return [(text, emotion) for emotion, texts in found.items() for text in texts]

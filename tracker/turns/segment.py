@@ -33,12 +33,13 @@ Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
 EndpointSilence = Callable[[Samples], int]
 """The silence, in frames, that ends a turn with this audio where its speaker pauses."""
 
-_CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second while there is speech, and where it stops
-_LEAST_NEW = round(0.5 / STEP_S)  # half a second of the new voice alone: what "yes" and "hm" do not last
+_CHECK_FRAMES = 300 // FRAME_MS  # look for a change of speaker so often while there is speech, and where it stops
+_LEAST_NEW = round(0.3 / STEP_S)  # of the new voice alone: what "hm" does not last
 _LEAST_OLD = round(0.25 / STEP_S)
 _SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
 _RECHECK_FRAMES = 300 // FRAME_MS  # ... which is known so much later
-AFTER_FRAMES = 700 // FRAME_MS  # heard beyond a cut
+_AFTER_FRAMES = 300 // FRAME_MS  # heard beyond a cut, for the end of its last word
+_QUIET_FRAMES = 200 // FRAME_MS  # a change is cut at the quietest place so shortly before where it was found
 _SAME_FRAMES = 200 // FRAME_MS  # a change this close to where the turn seemed to end is taken to be there
 
 
@@ -140,15 +141,22 @@ class _Channel:
     def _suspect(self, maybe: list[int]) -> list[Decision]:
         """Where the turn under way ends if the newest voice goes on for long enough."""
         late = [at for at in maybe if at > self.count - _CHECK_FRAMES - _RECHECK_FRAMES]
-        would_be = self._segmenter.would_split(late[-1]) if late else None
-        if would_be is None or self._known(would_be.end) in self._ends:
+        would_be = self._segmenter.would_split(self._known(late[-1])) if late else None
+        if would_be is None or would_be.end in self._ends:
+            return []
+        if self.count < would_be.end + _AFTER_FRAMES:
+            self._recheck = would_be.end + _AFTER_FRAMES
             return []
         self._ends.append(would_be.end)
         self._recheck = self.count + _RECHECK_FRAMES
         return [SegmentPause(would_be)]
 
     def _known(self, at: int) -> int:
-        """A change where it was first found, where speculation may have begun: later checks may move it a little."""
+        """Where a change is cut: between words, and where it was first found, since later checks may move it a little.
+
+        Rather too early than too late: the turn before is heard beyond its end.
+        """
+        at = self._segmenter.quietest(at, _QUIET_FRAMES)
         nearest = min(self._ends, key=lambda end: abs(end - at), default=at)
         return nearest if abs(nearest - at) <= _SAME_FRAMES else at
 
@@ -288,7 +296,7 @@ class AudioSegmenter:
 
     def _turn(self, index: int, number: int, ended: SegmentEnd) -> Turn:
         audio = self._channels[index].audio
-        beyond = min(ended.decided, ended.end + AFTER_FRAMES) if ended.by in ("speaker_change", "max_length") else 0
+        beyond = min(ended.decided, ended.end + _AFTER_FRAMES) if ended.by in ("speaker_change", "max_length") else 0
         return Turn(
             number=number,
             channel=index,
