@@ -161,7 +161,7 @@ class TranscribeConfig(_Section):
     words: bool = False
     translate: bool = True
     device: Device = "auto"
-    no_speech_above: Share = 0.5
+    no_speech_above: Share = 0.6
     logprob_below: Annotated[float, Field(le=0)] = -1.0
     compression_above: Annotated[float, Field(gt=1)] = 2.4
 

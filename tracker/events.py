@@ -149,6 +149,10 @@ class TurnEnded(_Published):
     start_time: WallTime
     end_time: WallTime
     ended_by: EndedBy = Field(description="What ended the turn.")
+    overlap: bool = Field(
+        default=False,
+        description="Whether somebody else spoke at the same time for 0.3 s or more, as far as is known.",
+    )
     text: Text = Field(description="What was said; empty where no words were recognised.")
     language: str = Field(description="BCP 47 tag of `text`.")
     text_en: Text | None = Field(

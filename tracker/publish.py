@@ -42,6 +42,8 @@ from tracker.turns.turn import Turn, TurnOpened
 
 Record = TurnOpened | JudgedTurn | SilentTurn | FailedTurn
 
+_OVERLAP_NS = 300_000_000  # two voices for so long are more than a change of speaker brings with it
+
 
 @dataclass(frozen=True, slots=True)
 class SessionHeader:
@@ -258,6 +260,7 @@ class Publisher:
             speaker=observed.speaker,
             speaker_name=self._names.get(observed.speaker),
             ended_by=turn.ended_by,
+            overlap=turn.overlap_ns >= _OVERLAP_NS,
             text=observed.transcript.text,
             language=observed.transcript.language,
             text_en=observed.transcript.text_en,

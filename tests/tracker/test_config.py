@@ -79,7 +79,7 @@ def test_all_faults_are_reported_together_with_their_keys(tmp_path):
         (["mqtt.node=\udce9"], r"mqtt\.node: must be one level of a topic"),
         (["turns.vad_mode=1", "turns.vad_mode.x=1"], r"turns\.vad_mode\.x=1: vad_mode is not a section"),
         (
-            ["transcribe.language=fr"],
+            ["transcribe.model=whisper-tiny.en", "transcribe.language=fr"],
             r"transcribe\.language: whisper-tiny\.en knows English alone, not 'fr'",
         ),
         (["transcribe.language=french!"], r"transcribe\.language: must be auto, or the BCP 47 tag"),

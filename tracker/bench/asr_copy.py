@@ -62,10 +62,8 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the copy goes: OUT/meld.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     threads: Annotated[int, typer.Option(help="Threads of tiny.en's encoder.")] = 1,
-    model: Annotated[str, typer.Option(help="The recogniser, an asset; adapters are trained on tiny.en's errors.")] = (
-        SPEECH_ENCODER
-    ),
-    beam: Annotated[int, typer.Option(help="Hypotheses that it keeps.")] = 1,
+    model: Annotated[str, typer.Option(help="The recogniser, an asset.")] = "whisper-base",
+    beam: Annotated[int, typer.Option(help="Hypotheses that it keeps.")] = 5,
 ) -> None:
     """Make the copy."""
     with needs_extra("train", "counting word errors"):

@@ -56,7 +56,7 @@ class TextGate:
             by itself, no faster than people speak, may.
     """
 
-    no_speech_above: float = 0.5
+    no_speech_above: float = 0.6
     logprob_below: float = -1.0
     compression_above: float = 2.4
 

@@ -87,6 +87,7 @@ class _Channel:
         self._ends: list[int] = []  # frames at which the turn under way seemed to end
         self._recheck: int | None = None  # the frame count at which that is checked again
         self._spoken = False  # since the last check
+        self._overlapped: list[int] = []  # frames in which two people speak, since the start of the turn under way
 
     @property
     def waiting(self) -> int:
@@ -126,6 +127,10 @@ class _Channel:
         split = self._split(self._activity, start) if self._activity and start is not None else []
         return split + self._segmenter.finish()
 
+    def overlapped(self, start: int, end: int) -> int:
+        """In how many frames two people speak; those after the last check are not known."""
+        return sum(start <= frame < end for frame in self._overlapped)
+
     def forget(self) -> None:
         """Forget audio that no turn can need any more."""
         self.audio.forget(self._segmenter.keep_from * FRAME_SAMPLES)
@@ -133,10 +138,16 @@ class _Channel:
     def _split(self, activity: Activity, start: int) -> list[Decision]:
         begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
         active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
+        self._note_overlap(active.sum(1) > 1, begin, start)
         decisions: list[Decision] = []
         for at in _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin):
             decisions += self._segmenter.split(self._known(at))
         return decisions + self._suspect(_in_frames(speaker_changes(active, _SUSPECT_NEW, _LEAST_OLD), begin))
+
+    def _note_overlap(self, both: Bool[np.ndarray, " frames"], begin: int, start: int) -> None:
+        """Remember in which frames two people speak, as the newest window shows it."""
+        new = sorted(set(_in_frames(np.flatnonzero(both).tolist(), begin)))
+        self._overlapped = [at for at in self._overlapped if start <= at < begin] + new
 
     def _suspect(self, maybe: list[int]) -> list[Decision]:
         """Where the turn under way ends if the newest voice goes on for long enough."""
@@ -305,6 +316,7 @@ class AudioSegmenter:
             decided_ns=_ns(ended.decided),
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
+            overlap_ns=_ns(self._channels[index].overlapped(ended.start, ended.end)),
             samples=audible(audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
             after=audio.cut(ended.end * FRAME_SAMPLES, max(beyond, ended.end) * FRAME_SAMPLES),
         )

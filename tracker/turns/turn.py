@@ -39,6 +39,7 @@ class Turn:
         voiced_ns: How much of it is speech.
         samples: The turn's audio, mono, 16 kHz, in [-1, 1].
         decided_at_ns: The monotonic clock when the decision fell, stamped by the pipeline; not media time.
+        overlap_ns: How much of it two people spoke at once.
         after: What was heard right after a turn that was cut short, for whoever must hear the end of its last word.
     """
 
@@ -51,6 +52,7 @@ class Turn:
     voiced_ns: int
     samples: Float32[np.ndarray, " samples"]
     decided_at_ns: int = 0
+    overlap_ns: int = 0
     after: Float32[np.ndarray, " samples"] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
