@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _SPOKEN_PER_S = 7.0  # words a second that nobody exceeds
 _LOOPED_PER_S = 3.0  # words a second at which a cry is repeated
-_GUESSED = -1.8  # mean log probability of a token under which words are guesses, as of a laugh: "So."
+_GUESSED = -1.8, 0.3  # mean log probability under which, no-speech probability above which words are guesses ("So.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class TextGate:
             return "no words recognised"
         if decoded.no_speech > self.no_speech_above and decoded.logprob < self.logprob_below:
             return "no words recognised"
-        if decoded.logprob < _GUESSED:
+        logprob, no_speech = _GUESSED
+        if decoded.logprob < logprob and decoded.no_speech > no_speech:
             return "words not understood"
         encoded = decoded.text.encode()
         if not decoded.spoken and len(encoded) / len(zlib.compress(encoded)) > self.compression_above:

@@ -23,7 +23,8 @@ def test_no_speech_counts_only_with_a_doubtful_text():
 
 
 def test_a_guess_is_not_believed():
-    assert GATE.rejection(decoded("So.", 0.1, -2.2)) == "words not understood"
+    assert GATE.rejection(decoded("So.", 0.4, -2.2)) == "words not understood"
+    assert GATE.rejection(decoded("Hello?", 0.14, -1.9)) is None
 
 
 @pytest.mark.parametrize("how", [{"complete": False}, {"seconds": 10.0}])
