@@ -57,7 +57,7 @@ class Sources:
         for corpus, what in used:
             fitting, held_out = [text or name for name, text in corpus.splits.items()][:2]
             named[f"{corpus.title}: {fitting} (fitting {what}), {held_out} (calibration)"] = corpus.licence
-        spoken = f"{self.dialogues.title}, spoken by espeak-ng and recognised by Whisper tiny.en (fitting words)"
+        spoken = f"{self.dialogues.title}, spoken by espeak-ng and recognised by Whisper base (fitting words)"
         named |= {spoken: self.dialogues.licence} if asr_words else {}
         return named | (_FACE_NETWORK if self.faces else {})
 

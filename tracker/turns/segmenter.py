@@ -148,14 +148,6 @@ class Segmenter:
             return []
         return self._divide(self._turn, at - self._turn.start, "speaker_change")
 
-    def quietest(self, near: int, reach: int) -> int:
-        """The frame of the turn under way whose surroundings are quietest, at most ``reach`` frames before another."""
-        turn = self._turn
-        if turn is None:
-            return near
-        inside = range(max(turn.start + 1, near - reach), min(self._count, near + 1))
-        return min(inside, key=lambda at: _loudness(turn.frames, at - turn.start, 3), default=near)
-
     def wait(self, silence: int) -> None:
         """Let this pause, and no other, end its turn after so many unvoiced frames, the next frame at the earliest."""
         if self._turn and self._turn.paused:
@@ -237,11 +229,9 @@ class Segmenter:
 def _quietest(frames: list[SpeechFrame]) -> int:
     """The index in the last third whose surroundings are quietest; unvoiced before voiced."""
     earliest = len(frames) * 2 // 3
-    within = range(earliest, len(frames) - _SMOOTH)
-    return min(within, key=lambda at: (frames[at].voiced, _loudness(frames, at, _SMOOTH)))
 
+    def loudness(at: int) -> tuple[bool, float]:
+        around = frames[max(0, at - _SMOOTH // 2) : at + _SMOOTH // 2 + 1]
+        return frames[at].voiced, sum(frame.level_db for frame in around) / len(around)
 
-def _loudness(frames: list[SpeechFrame], at: int, over: int) -> float:
-    """Mean level of so many frames around one, in dB."""
-    around = frames[max(0, at - over // 2) : at + over // 2 + 1]
-    return sum(frame.level_db for frame in around) / len(around)
+    return min(range(earliest, len(frames) - _SMOOTH), key=loudness)

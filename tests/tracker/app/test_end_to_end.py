@@ -271,11 +271,10 @@ def test_a_microphone_hears_the_same_turns(ending, recorded, card, tmp_path):
     assert live.last.error is None or "the microphone was removed or stopped" in live.last.error
     assert live.last.dropped == {}
     heard, wanted = turns(live.events), turns(done.events)
-    # A turn may be cut in two where both speak at once; whatever was one in the file has its end here, too. A change of
-    # speaker is cut at the quietest place of the 0.2 s before it was found, which moves with where the frames begin.
+    # A turn may be cut in two where both speak at once; whatever was one in the file has its end here, too.
     offset = heard[0].end_ns - wanted[0].end_ns
     for turn in wanted[1:-1]:
-        (same,) = [other for other in heard if abs(other.end_ns - offset - turn.end_ns) < 0.4e9]
+        (same,) = [other for other in heard if abs(other.end_ns - offset - turn.end_ns) < 0.2e9]
         assert same.speaker == turn.speaker
     assert len(heard) - len(wanted) in (0, 1, 2)
     assert {turn.speaker for turn in heard} == {"Speaker 1", "Speaker 2"}

@@ -155,12 +155,3 @@ def test_speech_stops_before_a_pause_ends_the_turn(pattern):
             case SegmentEnd(by="pause"):
                 assert stopped
                 assert would_be == decision._replace(decided=would_be.decided)
-
-
-@given(st.lists(st.booleans(), min_size=20, max_size=80), st.integers(0, 100), st.integers(0, 12))
-def test_the_quietest_place_is_in_the_turn_and_not_later(voiced, near, reach):
-    segmenter = Segmenter(LIMITS)
-    for at, voice in enumerate(voiced):
-        segmenter.feed(SpeechFrame(voice, float(at * 7919 % 50)))
-    found, start = segmenter.quietest(near, reach), segmenter.start
-    assert found == near or (start is not None and start < found < len(voiced) and near - reach <= found <= near)
