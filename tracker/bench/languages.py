@@ -22,7 +22,6 @@ import typer
 from adapters.assets import asset_folder
 from adapters.contract import Absent, TurnInput, Utterance
 from adapters.recogniser import load
-from adapters.training.progress import progress
 from tracker.observe.gate import TextGate
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.transcribe import AUTO, Transcriber
@@ -78,7 +77,7 @@ def main(
         pairs = lines(data / "xed" / f"{name}.tsv", count)
         texts, emotions = [text for text, _ in pairs], [emotion for _, emotion in pairs]
         habit, heard = LanguageHabit(), []
-        for text in progress(texts, language):
+        for text in texts:
             heard.append(hear(say(text, language), choose=habit.choose))
             habit.learn(heard[-1].odds)
         told = np.mean([one.language == language for one in heard])

@@ -34,8 +34,8 @@ EndpointSilence = Callable[[Samples], int]
 """The silence, in frames, that ends a turn with this audio where its speaker pauses."""
 
 _CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second while there is speech, and where it stops
-# Half a second of the new voice alone: what "yes" and "hm" do not last. With 0.3 s, and three looks a second, changes of
-# a call are known after 1.4 s at most instead of 3.4, but a shift of 10 ms may find turns that are none.
+# Half a second of the new voice alone: what "yes" and "hm" do not last. With 0.3 s and three looks a second, a call's
+# changes are known after 1.4 s at most, not 3.4, but a shift of 10 ms may find turns that are none.
 _LEAST_NEW = round(0.5 / STEP_S)
 _LEAST_OLD = round(0.25 / STEP_S)
 _SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
