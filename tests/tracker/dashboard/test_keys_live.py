@@ -24,7 +24,7 @@ def test_pause_rename_mark_detail_and_quit(tmp_path):
     with run(tmp_path) as terminal:
         terminal.until("LISTENING", "p pause", within_s=LOADED_S)
         assert terminal.in_alternate_screen()
-        terminal.until("Speaker 1", "Hello?", within_s=LOADED_S)
+        terminal.until("Speaker 1", "Hello", within_s=LOADED_S)
         terminal.press("p")
         paused = terminal.until("PAUSED, nothing is heard")
         terminal.press("r")
