@@ -35,6 +35,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 _MOST_OF_A_TOPIC = 200
+_LEAST_PACE_S = 0.5  # a reading of a long turn takes about as long
 
 
 def _topic(text: str) -> str:
@@ -131,6 +132,7 @@ class TurnsConfig(_Section):
     max_turn_s: Annotated[float, Field(ge=3, le=28)] = 20.0
     speculate: bool = True
     partials: bool = False
+    partial_every_s: Annotated[float, Field(ge=0, le=28)] = 0.0
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -140,6 +142,8 @@ class TurnsConfig(_Section):
         _refuse(
             (self.start_voiced_ms > window, f"start_voiced_ms: must not exceed start_window_ms ({window})"),
             (self.partials and not self.speculate, "partials: need speculate = true"),
+            (0 < self.partial_every_s < _LEAST_PACE_S, f"partial_every_s: must be 0 or at least {_LEAST_PACE_S}"),
+            (self.partial_every_s > 0 and not self.partials, "partial_every_s: needs partials = true"),
             (not adaptive and self.pause_ms > silence, f"pause_ms: must not exceed end_silence_ms ({silence})"),
             # The turn is judged at the pause, so it ends a frame later at the earliest.
             (adaptive and self.pause_ms >= least, f"pause_ms: must be less than adaptive_min_ms ({least})"),
@@ -183,6 +187,8 @@ class SpeakersConfig(_Section):
     max_speakers: Annotated[int, Field(ge=1, le=64)] = 8
     short_turn_s: Annotated[float, Field(ge=0)] = 1.5
     continuity: Share = 0.1
+    enrolled: str = ""
+    enrolled_days: Days = 365
 
 
 class DialogueConfig(_Section):

@@ -8,6 +8,7 @@ depends on the words alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from adapters.contract import Utterance
 
@@ -36,6 +37,12 @@ class Dialogue:
         if utterance.text:
             tokens = self._count(utterance)
             self._utterances = [*self._room_for(tokens), (utterance, tokens)]
+
+    def merge(self, speaker: str, into: str) -> None:
+        """Two speakers are one: what the first has said is the second's."""
+        self._utterances = [
+            (replace(one, speaker=into) if one.speaker == speaker else one, tokens) for one, tokens in self._utterances
+        ]
 
     def _room_for(self, tokens: int) -> Sequence[tuple[Utterance, int]]:
         """All utterances, or the newer half of them if they are too long beside so many tokens."""

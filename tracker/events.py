@@ -1,4 +1,4 @@
-"""What subscribers see: nine kinds of flat, versioned events, the same for every sink and on disk.
+"""What subscribers see: ten kinds of flat, versioned events, the same for every sink and on disk.
 
 A turn's life is ``turn.started`` and then exactly one of ``turn.ended`` and ``turn.skipped``. ``(session, seq)``
 identifies an event; ``seq`` counts from 0 without gaps. Times come twice: media time in nanoseconds since the
@@ -11,6 +11,7 @@ A `Preview` is no event: it shows what a turn under way comes to so far, on a wa
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -143,7 +144,9 @@ class TurnEnded(_Published):
     turn: Ordinal
     channel: Count
     speaker: str = Field(description="The speaker's id in this session; a new name does not change it.")
-    speaker_name: str | None = Field(default=None, description="The name that a user gave the speaker before.")
+    speaker_name: str | None = Field(
+        default=None, description="The name that a user gave the speaker, or under which the voice is enrolled."
+    )
     start_ns: MediaNs
     end_ns: MediaNs = Field(description="Where the speech ended, in media time.")
     start_time: WallTime
@@ -222,6 +225,16 @@ class SpeakerRenamed(_Published):
     name: str = Field(min_length=1, max_length=80)
 
 
+class SpeakerMerged(_Published):
+    """Two speakers turned out to be one: the turns of the first are the second's, also in earlier events."""
+
+    type: Literal["speaker.merged"] = "speaker.merged"
+    at_ns: MediaNs
+    time: WallTime
+    speaker: str = Field(description="The id that is no more.")
+    into: str = Field(description="The id that stays.")
+
+
 class SessionEnded(_Published):
     """The last event: how the session ended, and its counters."""
 
@@ -247,10 +260,11 @@ class Preview(_Published):
     channel: Count
     speaker: str = Field(description="The speaker so far; the end of the turn may decide otherwise.")
     start_ns: MediaNs
-    end_ns: MediaNs = Field(description="Where the speech paused, in media time.")
+    end_ns: MediaNs = Field(description="How far the turn was heard, in media time.")
     start_time: WallTime
     end_time: WallTime
     text: Text = Field(description="What was said so far.")
+    stable: Text = Field(default="", description="The beginning of `text` on which two readings in a row agree.")
     emotion: str
     probabilities: dict[str, Probability]
     confidence: Probability
@@ -265,6 +279,7 @@ Event = (
     | ListeningResumed
     | MomentMarked
     | SpeakerRenamed
+    | SpeakerMerged
     | SessionEnded
 )
 RequestEvent = ListeningPaused | ListeningResumed | MomentMarked | SpeakerRenamed
@@ -281,8 +296,27 @@ def to_json(event: Event | Preview) -> str:
 
 def without_words(event: _E) -> _E:
     """The event without what was said."""
-    nothing = {"text": "", "text_en": None, "words": None}
+    nothing = {"text": "", "stable": "", "text_en": None, "words": None}
     return event.model_copy(update={name: nothing[name] for name in nothing if name in type(event).model_fields})
+
+
+def with_merged_speakers(events: Iterable[Event]) -> list[Event]:
+    """The events of a session, each turn and name with the speaker that it turned out to be of."""
+    events = list(events)
+    into = {event.speaker: event.into for event in events if isinstance(event, SpeakerMerged)}
+
+    def stays(speaker: str) -> str:
+        seen = {speaker}
+        while (speaker := into.get(speaker, speaker)) not in seen:
+            seen.add(speaker)
+        return speaker
+
+    return [
+        event.model_copy(update={"speaker": stays(event.speaker)})
+        if isinstance(event, TurnEnded | SpeakerRenamed) and event.speaker in into
+        else event
+        for event in events
+    ]
 
 
 def request_of(event: RequestEvent) -> Request:

@@ -8,8 +8,9 @@ depends on the media alone, not on how fast the machine is. When the source ends
 or because it was lost), each step finishes what it has and closes its edge: that is how a session drains. The sinks
 outlive the path by one event, the session's outcome, which is known only once the path has ended.
 
-Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`); the
-result reaches sinks that show previews on edges of their own. Requests come in at the side (`tracker.steering`).
+Beside the path, where speech pauses, the same steps work speculatively on what may be a turn (`tracker.speculate`), and
+at a steady pace on a long one, if that is wanted; the result reaches sinks that show previews on edges of their own.
+Requests come in at the side (`tracker.steering`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from tracker.sources.media import RATE_HZ, AudioChunk, Remarking, Source, opened
 from tracker.sources.resample import as_recorded
 from tracker.speculate import Speculation, SpeculativeSteps
 from tracker.steering import Steering
-from tracker.turns.turn import ChannelRepeats, Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
+from tracker.turns.turn import ChannelRepeats, Turn, TurnOpened, TurnPaused, TurnProgress, TurnRecord, TurnResumed
 
 if TYPE_CHECKING:  # brings torch, which takes seconds to import
     from tracker.turns.segment import TurnSegmenter
@@ -309,6 +310,9 @@ class _Path:
         match record:
             case TurnOpened():
                 await self._turns.send(record)
+            case TurnProgress(turn):
+                if self._speculation:
+                    self._speculation.turn_goes_on(turn)
             case TurnPaused(turn):
                 if self._speculation:
                     self._speculation.turn_paused(turn)

@@ -24,6 +24,7 @@ from tracker.events import (
     SessionEnded,
     SessionStarted,
     SkipReason,
+    SpeakerMerged,
     SpeakerRenamed,
     Stamp,
     TurnEnded,
@@ -33,7 +34,9 @@ from tracker.events import (
     request_of,
 )
 from tracker.observe.records import FailedTurn, SpokenWord
+from tracker.observe.speakers import Merge
 from tracker.observe.video.records import SpeakerFace
+from tracker.observe.words import agreed
 from tracker.recognise import JudgedTurn, SilentTurn
 from tracker.runtime.clock import NS_PER_MS, Clock
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
@@ -102,6 +105,8 @@ class Publisher:
         self._requests = deque(requests)
         self._open: dict[int, tuple[TurnOpened, int]] = {}  # with the number of its event
         self._names: dict[str, str] = {}
+        self._merged: dict[str, str] = {}  # who turned out to be whom
+        self._read = (0, "")  # the turn that was shown last, and its words so far
         self._one_at_a_time = anyio.Lock()  # a request may come between two sinks of another event
         self._started = self._ended = self._skipped = 0
 
@@ -148,6 +153,7 @@ class Publisher:
                 case Mark(note):
                     await self._send(MomentMarked(**header, note=note))
                 case Rename(speaker, name):
+                    speaker = self._merged.get(speaker, speaker)
                     self._names[speaker] = name
                     await self._send(SpeakerRenamed(**header, speaker=speaker, name=name))
 
@@ -163,6 +169,9 @@ class Publisher:
         observed, turn, scores = judged.observed, judged.observed.turn, judged.scores
         if turn.number not in self._open:
             return
+        number, before = self._read
+        text = observed.transcript.text
+        self._read = turn.number, text
         preview = Preview(
             **self._stamp.span(turn.start_ns, turn.end_ns),
             session=self._stamp.session,
@@ -170,7 +179,8 @@ class Publisher:
             turn=turn.number,
             channel=turn.channel,
             speaker=observed.speaker,
-            text=observed.transcript.text,
+            text=text,
+            stable=agreed(before, text) if number == turn.number else "",
             emotion=scores.label,
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
@@ -193,12 +203,15 @@ class Publisher:
                     )
                 )
             case JudgedTurn():
+                await self._merge(record.turn, record.observed.merged)
                 self._close(record.observed.turn)
                 self._ended += 1
                 await self._send(self._turn_ended(record))
             case SilentTurn():
+                await self._merge(record.turn, record.observed.merged)
                 await self._skip(record.observed.turn, "no_speech", record.detail)
             case FailedTurn():
+                await self._merge(record.turn, record.merged)
                 await self._skip(record.turn, "model_failed", record.detail)
 
     async def finish(self, outcome: Outcome, error: str | None, media_ns: int, dropped: dict[str, int]) -> SessionEnded:
@@ -232,6 +245,16 @@ class Publisher:
         for sink in self._sinks:
             await sink.events.offer(event)
 
+    async def _merge(self, turn: Turn, merged: Sequence[Merge]) -> None:
+        """Two speakers were found to be one by the end of a turn."""
+        at_ns = turn.end_ns
+        for speaker, into in merged:
+            self._merged = {one: into if who == speaker else who for one, who in self._merged.items()} | {speaker: into}
+            if name := self._names.pop(speaker, None):
+                self._names.setdefault(into, name)
+            header = {**self._stamp.header(), "at_ns": at_ns, "time": self._stamp.wall(at_ns)}
+            await self._send(SpeakerMerged(**header, speaker=speaker, into=into))
+
     def _close(self, turn: Turn) -> None:
         del self._open[turn.number]
 
@@ -258,7 +281,7 @@ class Publisher:
             turn=turn.number,
             channel=turn.channel,
             speaker=observed.speaker,
-            speaker_name=self._names.get(observed.speaker),
+            speaker_name=self._names.get(observed.speaker, observed.person),
             ended_by=turn.ended_by,
             overlap=turn.overlap_ns >= _OVERLAP_NS,
             text=observed.transcript.text,

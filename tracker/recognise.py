@@ -79,6 +79,8 @@ class Recognise:
 
     async def __call__(self, observed: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
         """Judge the next turn; a model that fails costs this turn only."""
+        for merge in observed.merged:
+            self._dialogue.merge(*merge)
         judged = await self._judged(observed)
         if isinstance(judged, SilentTurn):
             return judged
@@ -105,7 +107,7 @@ class Recognise:
         try:
             judged = await self._thread.run(lambda: self._follow((turn, state)), speculative)
         except Exception as error:
-            return FailedTurn(observed.turn, sentence_of(error))
+            return FailedTurn(observed.turn, sentence_of(error), observed.merged)
         scores, state = judged.result
         return JudgedTurn(observed, scores, judged.ms), state
 

@@ -1,8 +1,9 @@
-"""Speculation: working on a turn before it is known to be over, where its speaker pauses.
+"""Speculation: working on a turn before it is known to be over, where its speaker pauses or at a steady pace.
 
 Speculative work changes nothing that later turns depend on, and the steps remember their last result
 (`tracker.runtime.memo`): when the turn ends as it was worked on, they have the result at hand. So a session's events
-are the same with and without it, however much of it a machine has time for. One turn is worked on at a time.
+are the same with and without it, however much of it a machine has time for. One turn is worked on at a time. A turn
+whose speaker goes on is worked on for a preview alone, and only where nothing else is to do.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 
 from tracker.observe.records import FailedTurn, ObservedTurn
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn
 
 Judgement = JudgedTurn | SilentTurn | FailedTurn
+
+_SETTLED_NS = NS_PER_S  # a turn that goes on for so long after it seemed to end did not end there
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class SpeculationCounts:
         begun: Turns that were worked on.
         hits: Those that ended as they were worked on.
         wasted: Those that went on, or ended elsewhere.
-        spent_ms: Milliseconds of work.
+        spent_ms: Milliseconds of work, previews of turns that go on included.
         wasted_ms: Those of the wasted turns.
         left_out: Pauses at which there was no time for it.
         previews: Judgements shown before the turn was over.
@@ -87,15 +90,23 @@ class Speculation:
         self._show = show
         self._paused: Edge[Turn] = Edge("speculation", 1, "latest")
         self._wanted: Turn | None = None
-        self._job: _Job | None = None
+        self._goes_on = False  # the speaker of the wanted turn
+        self._working = False
+        self._job: _Job | None = None  # the latest, unless it was for a preview alone
 
     def turn_paused(self, turn: Turn) -> None:
         """Speech has stopped: the turn may end so."""
         if self._has_time():
-            self._wanted = turn
-            self._paused.send_nowait(turn)
+            self._want(turn)
         else:
             self._counts.left_out += 1
+
+    def turn_goes_on(self, turn: Turn) -> None:
+        """Speech goes on: show what the turn comes to so far, where there is time and no turn that may be over."""
+        wanted, busy = self._wanted, self._working or self._paused.depth > 0
+        settled = wanted is None or self._goes_on or turn.end_ns - wanted.end_ns > _SETTLED_NS
+        if self._steps.previews and settled and not busy and self._has_time():
+            self._want(turn, goes_on=True)
 
     def turn_resumed(self, number: int) -> None:
         """Speech went on: begin no work on that turn. Work that has begun is of use if another speaker went on."""
@@ -120,24 +131,33 @@ class Speculation:
         async for turn in self._paused:
             if turn is self._wanted:
                 self._discard()
-                self._job = job = _Job(turn)
-                begun = self._clock.now_ns()
-                await self._work(job)
-                job.ms = (self._clock.now_ns() - begun) / NS_PER_MS
-                self._counts.begun += 1
-                self._counts.spent_ms += job.ms
-                self._count(job)
+                self._job = job = None if self._goes_on else _Job(turn)
+                begun, self._working = self._clock.now_ns(), True
+                await self._work(turn, job)
+                ms, self._working = (self._clock.now_ns() - begun) / NS_PER_MS, False
+                self._counts.spent_ms += ms
+                if job:
+                    job.ms = ms
+                    self._counts.begun += 1
+                    self._count(job)
 
-    async def _work(self, job: _Job) -> None:
-        turn = job.turn
+    async def _work(self, turn: Turn, job: _Job | None) -> None:
         observed = await self._steps.observe(turn)
-        replaced = self._wanted is not None and self._wanted is not turn
-        if job.hit is not None or replaced or isinstance(observed, FailedTurn):
+        if isinstance(observed, FailedTurn) or self._superseded(turn, job):
             return
         judged = await self._steps.recognise(observed)
         if turn is self._wanted and self._steps.previews and isinstance(judged, JudgedTurn):
             self._counts.previews += 1
             self._show(judged)
+
+    def _superseded(self, turn: Turn, job: _Job | None) -> bool:
+        if job is None:
+            return self._wanted is not turn
+        return job.hit is not None or (self._wanted is not None and self._wanted is not turn)
+
+    def _want(self, turn: Turn, goes_on: bool = False) -> None:
+        self._wanted, self._goes_on = turn, goes_on
+        self._paused.send_nowait(turn)
 
     def _forget(self, number: int) -> None:
         if self._wanted and self._wanted.number == number:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
@@ -13,6 +14,7 @@ from adapters.contract import MELD_LABELS, Absent, EmotionScores
 from tracker.errors import SinkError, SourceError
 from tracker.events import Event, Preview, Stamp
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import Merge
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.recognise import JudgedTurn, SilentTurn
@@ -147,7 +149,7 @@ Fate = str | Exception | Callable[[], Awaitable[None]]
 
 
 class Fates:
-    """Decides what becomes of each turn: ``judged``, ``deaf``, ``silent``, ``failed``, an exception, or a hang."""
+    """What becomes of each turn: ``judged``, ``merged``, ``deaf``, ``silent``, ``failed``, an exception, or a hang."""
 
     def __init__(self, fates: Sequence[Fate]) -> None:
         self._fates = list(fates)
@@ -162,6 +164,8 @@ class Fates:
         if callable(fate):
             await fate()
             await anyio.sleep_forever()
+        if fate == "merged":
+            return replace(observed(turn), merged=(Merge("Speaker 2", "Speaker 1"),))
         return FailedTurn(turn, "RuntimeError: deaf") if fate == "deaf" else observed(turn)
 
     async def recognise(self, seen: ObservedTurn) -> JudgedTurn | SilentTurn | FailedTurn:
@@ -173,13 +177,13 @@ class Fates:
         return JudgedTurn(seen, scores(), 5.0)
 
 
-def steps(fates: Sequence[Fate] = ()) -> Steps:
+def steps(fates: Sequence[Fate] = (), limits: Limits = LIMITS) -> Steps:
     fate = Fates(fates)
 
     def loud_is_voice() -> Callable[[np.ndarray], SpeechFrame]:
         return lambda samples: SpeechFrame(bool(np.mean(samples**2) > 0.1), float(np.mean(samples**2)))
 
-    return Steps(AudioSegmenter(1, loud_is_voice, LIMITS, None), fate.observe, fate.recognise)
+    return Steps(AudioSegmenter(1, loud_is_voice, limits, None), fate.observe, fate.recognise)
 
 
 def header(source: object) -> SessionHeader:

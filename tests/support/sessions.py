@@ -18,6 +18,7 @@ from tracker.events import (
     MomentMarked,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     Stamp,
     TurnEnded,
@@ -115,6 +116,10 @@ class Script:
 
     def renames(self, at_s: float, speaker: str, name: str) -> Script:
         self.events.append(SpeakerRenamed(**self._now(at_s), speaker=speaker, name=name))
+        return self
+
+    def merges(self, at_s: float, speaker: str, into: str) -> Script:
+        self.events.append(SpeakerMerged(**self._now(at_s), speaker=speaker, into=into))
         return self
 
     def end(self, media_s: float, **changed: object) -> list[Event]:

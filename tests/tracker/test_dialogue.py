@@ -37,3 +37,11 @@ def test_a_full_history_loses_its_older_half_at_once():
         lengths.append(len(dialogue.before(utterance)))
         dialogue.add(utterance)
     assert lengths == [0, 1, 2, 3, 4, 2, 3, 4, 2, 3, 4, 2]
+
+
+def test_what_somebody_said_under_two_names_becomes_one_person_s():
+    dialogue = Dialogue(4, 1000, length)
+    for speaker in ("Ann", "Bob", "Cy"):
+        dialogue.add(Utterance(speaker, "so"))
+    dialogue.merge("Cy", "Ann")
+    assert [one.speaker for one in dialogue.before(Utterance("Bob", "no"))] == ["Ann", "Bob", "Ann"]

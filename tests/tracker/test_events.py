@@ -12,7 +12,19 @@ from adapters.contract import MELD_LABELS, EmotionScores
 from tests.support.fakes import INFO, Collect, FakeClock, FakeSource, outlets, steps
 from tests.support.sessions import Script, conversation
 from tracker import pipeline
-from tracker.events import Latency, SessionEnded, SessionStarted, Stamp, from_json, json_schema, to_json, without_words
+from tracker.events import (
+    Latency,
+    SessionEnded,
+    SessionStarted,
+    SpeakerRenamed,
+    Stamp,
+    TurnEnded,
+    from_json,
+    json_schema,
+    to_json,
+    with_merged_speakers,
+    without_words,
+)
 from tracker.runtime.clock import NS_PER_S, ns_to_samples, samples_to_ns, wall_time
 
 TURN = "#####" + "......" + ".."
@@ -21,7 +33,7 @@ TURN = "#####" + "......" + ".."
 @pytest.fixture
 async def session():
     collect = Collect()
-    fates = ["judged", "silent", "failed"]
+    fates = ["merged", "silent", "failed"]
     await pipeline.run(
         FakeSource(TURN * 3), lambda _: steps(fates), outlets(collect), INFO, FakeClock(), pipeline.Control()
     )
@@ -36,7 +48,7 @@ async def test_every_event_fits_the_published_schema(session):
         schema.validate(json.loads(to_json(event)))
         assert from_json(to_json(event)) == event
     assert {event.type for event in session} == {
-        "session.started", "turn.started", "turn.ended", "turn.skipped", "session.ended",
+        "session.started", "turn.started", "speaker.merged", "turn.ended", "turn.skipped", "session.ended",
     }  # fmt: skip
 
 
@@ -124,3 +136,19 @@ def test_without_words_nothing_of_what_was_said_is_left():
     assert "secret" in to_json(ended)
     assert "secret" not in to_json(without_words(ended))
     assert from_json(to_json(ended)) == ended
+
+
+def test_the_turns_of_speakers_who_are_one_are_the_one_s_that_stays():
+    script = Script().start().says(0, 1, "Speaker 1", "a").says(2, 3, "Speaker 2", "b").says(4, 5, "Speaker 3", "c")
+    script.renames(5, "Speaker 3", "Anna").merges(6, "Speaker 3", "Speaker 2").merges(7, "Speaker 2", "Speaker 1")
+    found = with_merged_speakers(script.events)
+    assert {event.speaker for event in found if isinstance(event, TurnEnded | SpeakerRenamed)} == {"Speaker 1"}
+    assert [event.seq for event in found] == [event.seq for event in script.events]
+
+
+@given(st.lists(st.tuples(*[st.sampled_from("abc")] * 2), max_size=6))
+def test_whatever_a_log_says_of_speakers_it_can_be_read(pairs):
+    script = Script().start().says(0, 1, "a", "x").says(2, 3, "b", "y")
+    for speaker, into in pairs:
+        script.merges(4, speaker, into)
+    assert len(with_merged_speakers(script.events)) == len(script.events)

@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import anyio
 import numpy as np
@@ -39,6 +40,7 @@ from tracker.pipeline import Outlets, Steps
 from tracker.recognise import JudgedTurn, Recognise
 from tracker.recordings.recorder import Recorder
 from tracker.recordings.replay import read_session
+from tracker.runtime.clock import NS_PER_S
 from tracker.runtime.control import Control
 from tracker.runtime.memo import Memo
 from tracker.sinks.jsonl import JsonLines
@@ -160,6 +162,54 @@ async def test_without_time_nothing_is_done(worker: Worker):
     assert worker.counts.left_out == 1
 
 
+async def test_a_turn_that_goes_on_is_shown_and_neither_hits_nor_is_wasted(worker: Worker):
+    worker.speculation.turn_goes_on(turn(end=8))
+    await worker.let(go=0)
+    worker.speculation.turn_goes_on(turn(end=9))  # the first is not read yet
+    await worker.let(go=2)
+    worker.speculation.turn_goes_on(turn(end=10))
+    await worker.let(go=2)
+    assert [preview.observed.turn.end_ns for preview in worker.previews] == [8, 10]
+    worker.speculation.turn_ended(turn(end=10))
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted, worker.counts.wasted_ms) == (0, 0, 0, 0.0)
+    assert worker.counts.spent_ms > 0
+
+
+async def test_a_turn_that_may_be_over_comes_before_one_that_goes_on(worker: Worker):
+    worker.speculation.turn_goes_on(turn(end=8))
+    await worker.let(go=0)
+    worker.speculation.turn_paused(turn(end=10))
+    worker.speculation.turn_goes_on(turn(2, end=11))
+    await worker.let(go=3)
+    assert worker.asked == [("observe", 1), ("observe", 1), ("recognise", 1)]
+    worker.speculation.turn_goes_on(turn(2, end=12))  # while the first may still end so
+    await worker.let(go=0)
+    worker.speculation.turn_ended(turn(end=10))
+    assert [preview.observed.turn.end_ns for preview in worker.previews] == [10]
+    assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted) == (1, 1, 0)
+
+
+async def test_a_turn_that_did_not_end_where_it_seemed_to_is_shown_again(worker: Worker):
+    worker.speculation.turn_paused(turn(end=10))
+    await worker.let(go=2)
+    worker.speculation.turn_goes_on(turn(end=NS_PER_S))
+    await worker.let(go=0)
+    worker.speculation.turn_goes_on(turn(end=NS_PER_S + 11))
+    await worker.let(go=2)
+    assert [preview.observed.turn.end_ns for preview in worker.previews] == [10, NS_PER_S + 11]
+    assert (worker.counts.begun, worker.counts.wasted) == (1, 1)
+
+
+@pytest.mark.parametrize("without", ["time", "previews"])
+async def test_without_time_or_anybody_to_see_it_no_turn_is_shown(worker: Worker, without: str):
+    worker.has_time = without != "time"
+    if without == "previews":
+        worker.speculation._steps = SpeculativeSteps(worker.observe, worker.recognise)
+    worker.speculation.turn_goes_on(turn())
+    await worker.let(go=2)
+    assert worker.asked == []
+
+
 def test_once_is_once():
     asked = []
     once = Memo(lambda number: asked.append(number) or -number, key=lambda number: number // 10)
@@ -206,7 +256,7 @@ class Follower:
         return scores(label), hash(told)
 
 
-def real_steps(speculate: bool, previews: bool = False) -> tuple[Steps, Follower]:
+def real_steps(speculate: bool, previews: bool = False, every: int = 0) -> tuple[Steps, Follower]:
     """The steps as they are, on models that are not."""
     clock, registry, follower = FakeClock(), SpeakerRegistry(0.45, 8, 0.05, 0.1), Follower()
 
@@ -221,7 +271,8 @@ def real_steps(speculate: bool, previews: bool = False) -> tuple[Steps, Follower
     observe = TurnObserver(listen, VoiceNamer(embed, registry), clock, no_faces("no camera"))
     recognise = Recognise(follower, Dialogue(4, 1000, lambda utterance: 1), clock)
     speculative = SpeculativeSteps(observe.speculate, recognise.speculate, previews) if speculate else None
-    return Steps(steps().segmenter, observe, recognise, speculative), follower
+    segmenter = replace(LIMITS, progress=every)
+    return Steps(steps(limits=segmenter).segmenter, observe, recognise, speculative), follower
 
 
 ENDED = ["turn.ended", "session.ended"]
@@ -232,10 +283,10 @@ patterns = st.lists(
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(patterns, st.lists(st.booleans(), min_size=1, max_size=8))
-def test_the_events_are_the_same_with_and_without(pattern, has_time):
+@given(patterns, st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 6))
+def test_the_events_are_the_same_with_and_without(pattern, has_time, every):
     async def events(speculate: bool) -> list[str]:
-        made, _ = real_steps(speculate)
+        made, _ = real_steps(speculate, every > 0, every)
         collect, gauges, times = Collect(), Gauges(), iter(has_time * 100)
         gauges.may_speculate = lambda: next(times)
         out = Outlets([collect], None, print, gauges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,7 +23,7 @@ from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.gate import TextGate
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechObserver, TurnObserver, VoiceNamer
-from tracker.observe.speakers import SpeakerRegistry
+from tracker.observe.speakers import EnrolledVoice, SpeakerRegistry
 from tracker.observe.transcribe import AUTO, Transcriber, code_of
 from tracker.observe.video.reader import FaceReader
 from tracker.pipeline import Steps
@@ -170,7 +170,14 @@ def _load_hearing(config: Config, voice: Path, words: Path) -> tuple[SpeechEncod
     return encoder, transcriber
 
 
-def steps(models: Models, config: Config, channels: int, clock: Clock, video: SessionVideo = NO_CAMERA) -> Steps:
+def steps(
+    models: Models,
+    config: Config,
+    channels: int,
+    clock: Clock,
+    video: SessionVideo = NO_CAMERA,
+    enrolled: Sequence[EnrolledVoice] = (),
+) -> Steps:
     """The steps of one new session.
 
     Args:
@@ -179,13 +186,14 @@ def steps(models: Models, config: Config, channels: int, clock: Clock, video: Se
         channels: How many channels the source has; with more than one, each is a speaker of its own.
         clock: Times the steps.
         video: Where the frames come from, and what of them is recorded.
+        enrolled: Voices that are known before it.
     """
     one_voice_each, shared = channels > 1, models.shared
     name: SpeakerNamer = ChannelNamer()
     if not one_voice_each:
         speakers = config.speakers
         registry = SpeakerRegistry(
-            speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity
+            speakers.same_above, speakers.max_speakers, speakers.short_turn_s, speakers.continuity, enrolled
         )
         name = VoiceNamer(models.embed, registry)
     unused = NOT_USED if words_only(config.session.purpose, config.session.exception) else None
@@ -231,6 +239,7 @@ def limits(turns: TurnsConfig) -> Limits:
         pause=turns.pause_ms // FRAME_MS,
         silence=(turns.adaptive_max_ms if turns.endpoint == "adaptive" else turns.end_silence_ms) // FRAME_MS,
         maximum=round(turns.max_turn_s * 1000) // FRAME_MS,
+        progress=round(turns.partial_every_s * 1000) // FRAME_MS if turns.partials else 0,
     )
 
 

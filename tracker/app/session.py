@@ -15,6 +15,7 @@ from tracker.app import plugins
 from tracker.app.mqtt import Broker, LiveSession, publishing
 from tracker.app.plan import SessionPlan
 from tracker.app.video import file_video, session_video
+from tracker.app.voices import known_voices
 from tracker.config import Config
 from tracker.errors import ConfigError
 from tracker.events import SessionEnded, Stamp
@@ -23,6 +24,7 @@ from tracker.metrics.gauges import Gauges, Status
 from tracker.metrics.model import SessionMetrics
 from tracker.mqtt.sink import MqttSink
 from tracker.mqtt.write_ahead import WriteAhead
+from tracker.observe.speakers import EnrolledVoice
 from tracker.pipeline import Outlets, SessionInfo, Steps
 from tracker.publish import SessionHeader
 from tracker.purpose import kept, refuse_undeclared
@@ -55,6 +57,7 @@ class Prepared:
         recorder: Keeps it, or None.
         sinks: Those of the settings' ``[sinks.NAME]`` tables.
         rerun: The recorded session that is run again, or None.
+        enrolled: Voices that are known before it.
     """
 
     source: Source
@@ -63,6 +66,7 @@ class Prepared:
     recorder: Recorder | None = None
     sinks: Sequence[Sink] = ()
     rerun: Rerun | None = None
+    enrolled: Sequence[EnrolledVoice] = ()
 
     @property
     def has_video(self) -> bool:
@@ -111,7 +115,8 @@ def check(prepared: Prepared, record: Path | None) -> Prepared:
         source.check()
     if isinstance(video, CameraVideo):
         check_camera(video.camera, opencv_capture(load_opencv()))
-    prepared = replace(prepared, sinks=plugins.sinks(config.sinks))
+    enrolled = known_voices(config.speakers, datetime.now(UTC))
+    prepared = replace(prepared, sinks=plugins.sinks(config.sinks), enrolled=enrolled)
     if not record:
         return prepared
     return replace(prepared, recorder=Recorder(record, config.model_dump(mode="json"), config.record.text))
@@ -228,7 +233,7 @@ class Session:
     def _steps(self, channels: int) -> Steps:
         from tracker.app import models
 
-        made = models.steps(self._models, self._config, channels, SystemClock(), self._video)
+        made = models.steps(self._models, self._config, channels, SystemClock(), self._video, self._prepared.enrolled)
         rerun = self._prepared.rerun
         for at in rerun.pauses if rerun else ():
             made.segmenter.pause(at)

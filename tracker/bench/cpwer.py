@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from tracker.bench.short_window import errors, words
-from tracker.events import TurnEnded, from_json
+from tracker.events import TurnEnded, from_json, with_merged_speakers
 
 
 def fewest_errors(reference: Mapping[str, Sequence[str]], heard: Mapping[str, Sequence[str]]) -> int:
@@ -32,7 +32,7 @@ def fewest_errors(reference: Mapping[str, Sequence[str]], heard: Mapping[str, Se
 def heard_words(lines: Sequence[str]) -> dict[str, list[str]]:
     """Each speaker's words, from a log of events."""
     found = defaultdict[str, list[str]](list)
-    for event in map(from_json, lines):
+    for event in with_merged_speakers(map(from_json, lines)):
         if isinstance(event, TurnEnded):
             found[event.speaker] += words(event.text)
     return found

@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from tracker.errors import needs_extra
-from tracker.events import SessionEnded, SessionStarted, TurnEnded, from_json
+from tracker.events import SessionEnded, SessionStarted, TurnEnded, from_json, with_merged_speakers
 from tracker.runtime.clock import NS_PER_S
 
 Stretch = tuple[float, float, str]
@@ -62,7 +62,7 @@ def main(
     rttm: Annotated[Path, typer.Argument(help="Who spoke when.")],
 ) -> None:
     """Print it."""
-    log = [from_json(line) for line in events.read_text("utf-8").splitlines()]
+    log = with_merged_speakers(from_json(line) for line in events.read_text("utf-8").splitlines())
     turns = [event for event in log if isinstance(event, TurnEnded)]
     name = next((PurePath(event.source).stem for event in log if isinstance(event, SessionStarted)), "")
     until_s = next((event.media_ns / NS_PER_S for event in log if isinstance(event, SessionEnded)), 0.0)

@@ -22,7 +22,7 @@ from adapters.contract import AdapterError
 from adapters.errors import without_controls
 from tracker import config as settings
 from tracker.cli import assets as assets
-from tracker.cli import sessions
+from tracker.cli import sessions, speakers
 from tracker.cli.say import say, say_json, say_table
 from tracker.errors import ConfigError, SinkError, TrackerError, sentence_of
 from tracker.events import SessionEnded
@@ -65,6 +65,7 @@ app = typer.Typer(
 )
 app.add_typer(assets.app, name="assets")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(speakers.app, name="speakers")
 
 _DEBUG = "--debug"
 _HANDED_OVER = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -13,7 +13,7 @@ import typer
 from tracker import config as settings
 from tracker.cli.say import say, say_table
 from tracker.errors import SessionError, SinkError
-from tracker.events import MomentMarked, TurnEnded
+from tracker.events import MomentMarked, TurnEnded, with_merged_speakers
 from tracker.recordings.retention import Retention, StoredSession, expired_kinds, find_sessions, prune, verify
 
 app = typer.Typer(help="Recorded sessions: look through them, check them, remove what is old.", no_args_is_help=True)
@@ -43,7 +43,7 @@ def show(folder: Annotated[Path, typer.Argument(help="A recorded session.")]) ->
     if not found.session:
         raise SessionError(found.fault)
     start, stop = found.session.start, found.session.stop
-    turns = [event for event in found.session.events if isinstance(event, TurnEnded)]
+    turns = [event for event in with_merged_speakers(found.session.events) if isinstance(event, TurnEnded)]
     say(f"session   {start.session}")
     say(f"began     {start.started_at}, {start.source}, {start.software}")
     if start.purpose:

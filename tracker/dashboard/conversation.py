@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from tracker.dashboard.blocks import Lines, bar, fit, wrap
@@ -72,26 +74,36 @@ def _row(row: Row, screen: Screen, name: int, width: int, glyphs: Glyphs) -> Lin
     left = Text.assemble((f"{glyphs.here if here else ' '} ", "bold"), (f"{clock_time(row.start_ns):>{_TIME}} ", "dim"))
     channels = view.started.channels if view.started else 1
     channel = f"channel {row.channel + 1}" if channels > 1 else ""
+    judged = Text()
     if row.state in ("speaking", "skipped"):
-        so_far = row.text or "speaking"
-        words = f"{so_far} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
-        style = "dim italic" if row.state == "speaking" else "dim"
-        parts = [(line, style) for line in wrap(words, room + 1 + judged_width)]
+        words = f"{row.text or 'speaking'} {glyphs.more}" if row.state == "speaking" else f"skipped ({row.reason})"
+        if row.emotion:
+            judged.append(f"{row.emotion:<{view.emotion_width + _JUDGED - 4}}{row.confidence:>4.0%}", "dim italic")
+        parts = _under_way(wrap(words, room if judged else room + 1 + judged_width), row)
         left.append_text(fit(Text(channel, "dim"), name, glyphs))
-        judged = Text()
     else:
         colour = speaker_colour(view.speaker_ids.index(row.speaker))
         left.append_text(fit(Text(view.name_of(row.speaker), f"bold {colour}"), name, glyphs))
         unsure = row.state == "unsure"
-        parts = [(line, "reverse" if here else "") for line in wrap(row.text, room)]
+        parts = [Text(line, "reverse" if here else "") for line in wrap(row.text, room)]
         if unsure:
-            parts += [(line, "dim") for line in wrap(f"(unsure: {row.reason or 'no reason given'})", room)]
+            parts += [Text(line, "dim") for line in wrap(f"(unsure: {row.reason or 'no reason given'})", room)]
         style = "dim" if unsure else emotion_colour(row.emotion, view.labels)
         judged = Text(f"{row.emotion + '?' * unsure:<{view.emotion_width}} ", style)
         judged.append_text(bar(row.confidence, _BAR, style, glyphs)).append(f" {row.confidence:>4.0%}", style)
-    first = Text.assemble(left, " ", fit(Text(*parts[0]), room, glyphs) if judged else Text(*parts[0]), " ", judged)
+    first = Text.assemble(left, " ", fit(parts[0], room, glyphs) if judged else parts[0], " ", judged)
     indent = " " * (2 + _TIME + 1 + name + 1)
     return [fit(line, width, glyphs) for line in (first, *(Text.assemble(indent, part) for part in parts[1:]))]
+
+
+def _under_way(lines: Sequence[str], row: Row) -> Lines:
+    """The words of a turn that is not judged: dimmed, but for those that are not likely to change."""
+    style, stable = ("dim italic" if row.state == "speaking" else "dim"), len(row.stable)
+    parts = []
+    for line in lines:
+        parts.append(Text.assemble((line[:stable], "italic"), (line[stable:], style)))
+        stable = max(0, stable - len(line) - 1)  # a space, where the line was broken
+    return parts
 
 
 def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:

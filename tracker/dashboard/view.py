@@ -15,6 +15,7 @@ from tracker.events import (
     Preview,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     TurnEnded,
     TurnSkipped,
@@ -43,7 +44,8 @@ class Row:
         state: Under way, judged, unsure or skipped.
         speaker: The speaker's id; empty until it is judged.
         text: The words.
-        emotion: Empty until it is judged.
+        stable: The beginning of the words that is not likely to change, while the turn is under way.
+        emotion: Empty until it is judged; that of the words so far while the turn is under way.
         confidence: Of the emotion, 0 to 1.
         reason: Why it was skipped or why the judgement is unsure.
         judged: The whole event, once it is judged.
@@ -55,6 +57,7 @@ class Row:
     state: RowState = "speaking"
     speaker: str = ""
     text: str = ""
+    stable: str = ""
     emotion: str = ""
     confidence: float = 0.0
     reason: str = ""
@@ -108,6 +111,7 @@ class View:
         rows: Turns in the order of their start, the latest `MAX_ROWS`.
         speakers: In the order in which they were first heard, which decides their colours.
         latencies: Of the latest `MAX_LATENCIES` turns.
+        merged: Ids of speakers who turned out to be others, and of those.
         marks: The latest `MAX_MARKS` marked moments and pauses.
         modalities: Whether each modality was used for the last turn, or why not.
         judged: Turns judged.
@@ -124,6 +128,7 @@ class View:
     rows: tuple[Row, ...] = ()
     speakers: tuple[Speaker, ...] = ()
     latencies: tuple[Latency, ...] = ()
+    merged: tuple[tuple[str, str], ...] = ()
     marks: tuple[Marker, ...] = ()
     modalities: tuple[tuple[str, str], ...] = ()
     judged: int = 0
@@ -149,6 +154,12 @@ class View:
     def emotion_width(self) -> int:
         """Room for the longest of them and a question mark."""
         return max(9, *(len(label) + 1 for label in self.labels)) if self.labels else 9
+
+    def whose(self, speaker: str) -> str:
+        """The id that a speaker has by now."""
+        for merged, into in self.merged:
+            speaker = into if speaker == merged else speaker
+        return speaker
 
     def name_of(self, speaker: str) -> str:
         """The name of a speaker."""
@@ -178,6 +189,8 @@ def fold(view: View, event: Event) -> View:
             return _marked(view, event.at_ns, f"marked: {printable(event.note)}" if event.note else "marked")
         case SpeakerRenamed():
             return _renamed(_reach(view, event.at_ns), printable(event.speaker), printable(event.name))
+        case SpeakerMerged():
+            return _merged(_reach(view, event.at_ns), printable(event.speaker), printable(event.into))
         case SessionEnded():
             return replace(_reach(view, event.media_ns), ended=event)
 
@@ -186,7 +199,15 @@ def fold_preview(view: View, preview: Preview) -> View:
     """The view with a preview of a turn under way; unchanged where that turn has ended."""
     if any(row.turn == preview.turn and row.state != "speaking" for row in view.rows):
         return view
-    row = Row(preview.turn, preview.channel, preview.start_ns, text=printable(preview.text))
+    row = Row(
+        preview.turn,
+        preview.channel,
+        preview.start_ns,
+        text=printable(preview.text),
+        stable=printable(preview.stable),
+        emotion=printable(preview.emotion),
+        confidence=preview.confidence,
+    )
     return _with(_reach(view, preview.end_ns), row)
 
 
@@ -196,7 +217,7 @@ def with_note(view: View, sentence: str) -> View:
 
 
 def _judged(view: View, event: TurnEnded) -> View:
-    speaker, emotion = printable(event.speaker), printable(event.emotion)
+    speaker, emotion = view.whose(printable(event.speaker)), printable(event.emotion)
     row = Row(
         turn=event.turn,
         channel=event.channel,
@@ -233,8 +254,37 @@ def _add_judgement(speaker: Speaker, judgement: Judgement, name: str) -> Speaker
 
 
 def _renamed(view: View, speaker: str, name: str) -> View:
+    speaker = view.whose(speaker)
     speakers = view.speakers if speaker in view.speaker_ids else (*view.speakers, Speaker(speaker, speaker))
     return replace(view, speakers=tuple(replace(one, name=name) if one.id == speaker else one for one in speakers))
+
+
+def _merged(view: View, speaker: str, into: str) -> View:
+    into = view.whose(into)
+    if speaker == into:
+        return view
+    gone, kept = ([one for one in view.speakers if one.id == id] for id in (speaker, into))
+    one = _together(kept[0] if kept else Speaker(into, into), gone[0]) if gone else None
+    others = [other for other in view.speakers if other.id != speaker]
+    speakers = [one if one and other.id == into else other for other in others] + ([] if kept or not one else [one])
+    return replace(
+        view,
+        rows=tuple(replace(row, speaker=into) if row.speaker == speaker else row for row in view.rows),
+        speakers=tuple(speakers),
+        merged=(*view.merged, (speaker, into)),
+    )
+
+
+def _together(kept: Speaker, gone: Speaker) -> Speaker:
+    """One speaker of two; the name that was given to either, to the one that stays before the other."""
+    judgements = sorted((*kept.judgements, *gone.judgements), key=lambda one: one.start_ns)
+    return replace(
+        kept,
+        name=gone.name if kept.name == kept.id and gone.name != gone.id else kept.name,
+        judgements=tuple(judgements[-MAX_JUDGEMENTS:]),
+        turns=kept.turns + gone.turns,
+        spoken_ns=kept.spoken_ns + gone.spoken_ns,
+    )
 
 
 def _marked(view: View, at_ns: int, sentence: str) -> View:

@@ -17,6 +17,7 @@ from tracker.events import (
     Preview,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     TurnEnded,
     TurnSkipped,
@@ -33,7 +34,7 @@ _TEXT = "text/plain"
 
 _MODELS = (
     SessionStarted, ListeningPaused, ListeningResumed, SessionEnded, TurnStarted, Preview, TurnEnded, TurnSkipped,
-    MomentMarked, SpeakerRenamed, SpeakerEmotion, Notice, PublishedMetrics, Reply,
+    MomentMarked, SpeakerRenamed, SpeakerMerged, SpeakerEmotion, Notice, PublishedMetrics, Reply,
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ class Channel:
 _STATE = (SessionStarted, SessionEnded)
 _LISTENING = (ListeningPaused, ListeningResumed)
 _TURN = (TurnStarted, TurnEnded, TurnSkipped)
-_MARK = (MomentMarked, SpeakerRenamed)
+_MARK = (MomentMarked, SpeakerRenamed, SpeakerMerged)
 SENT = (
     Channel("status", "status", "online or offline; offline is also the last will.", retain=True),
     Channel("presence", "presence", "Asks whether a tracker publishes as this node; it says online.", text="Question"),
@@ -72,7 +73,7 @@ SENT = (
     Channel("notice", "notice", "Tells people that they are being listened to.", (Notice,), retain=True),
     Channel("turn", "turn", "The start of each turn, then its judgement or why there is none.", _TURN),
     Channel("partial", "partial", "Previews of turns under way, with turns.partials.", (Preview,), qos=0),
-    Channel("mark", "mark", "Moments that users marked and names that they gave.", _MARK),
+    Channel("mark", "mark", "Moments that users marked, names that they gave, speakers who are one.", _MARK),
     Channel("speaker", "speaker/{speaker}", "A speaker's emotion in the latest turn.", (SpeakerEmotion,), retain=True),
     Channel("late", "late", "Events that an earlier run could not deliver.", (*_STATE, *_LISTENING, *_TURN, *_MARK)),
     Channel("metrics", "metrics", "Metrics of the session and of publishing.", (PublishedMetrics,), retain=True),

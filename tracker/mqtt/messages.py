@@ -14,6 +14,7 @@ from tracker.events import (
     Preview,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     TurnEnded,
     TurnSkipped,
@@ -68,6 +69,9 @@ class EventMessages:
                 topic = self._topics.speaker(event.speaker)
                 self._speakers[topic] = None
                 return [message, _speaker(event, topic, self._expiry_s)]
+            case SpeakerMerged():
+                topic = self._topics.speaker(event.speaker)
+                return [message, Message(topic, "", retain=True, content_type=JSON)]
             case SessionEnded():
                 speakers = [Message(topic, "", retain=True, content_type=JSON) for topic in self._speakers]
                 return [*speakers, self._clear("listening"), self._clear("notice"), message]
@@ -107,7 +111,7 @@ def topic_of(event: Event) -> str:
             return "listening"
         case TurnStarted() | TurnEnded() | TurnSkipped():
             return "turn"
-        case MomentMarked() | SpeakerRenamed():
+        case MomentMarked() | SpeakerRenamed() | SpeakerMerged():
             return "mark"
 
 

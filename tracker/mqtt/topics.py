@@ -8,7 +8,7 @@ listening         yes       1    the latest listening.paused or listening.resume
 notice            yes       1    tells people that they are being listened to, while a session runs
 turn              no        1    turn.started, then turn.ended or turn.skipped with the same turn number
 partial           no        0    turn.partial, with `turns.partials`; the latest only
-mark              no        1    moment.marked, speaker.renamed
+mark              no        1    moment.marked, speaker.renamed, speaker.merged
 speaker/<id>      yes       1    a speaker's emotion in the latest turn; expires, and is removed with the session
 late              no        1    events of an earlier run that could not be delivered then, unchanged
 metrics           yes       1    how publishing and the session go, each time everything is delivered

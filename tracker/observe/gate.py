@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tracker.observe.words import bare
+
 _SPOKEN_PER_S = 7.0  # words a second that nobody exceeds
 _LOOPED_PER_S = 3.0  # words a second at which a cry is repeated
 _GUESSED = -1.8, 0.3  # mean log probability under which, no-speech probability above which words are guesses ("So.")
@@ -118,4 +120,4 @@ def _loop(words: Sequence[str], length: int) -> int:
 
 
 def _plain(text: str) -> list[str]:
-    return ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
+    return [bare(word) for word in text.split()]

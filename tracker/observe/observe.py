@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from adapters.contract import Absent, Features
@@ -12,7 +12,7 @@ from tracker.errors import first_of, sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
-from tracker.observe.speakers import SpeakerRegistry, Vector, VoiceSample
+from tracker.observe.speakers import Merge, SpeakerRegistry, Vector, VoiceSample
 from tracker.observe.transcribe import Transcriber
 from tracker.observe.video.faces import FaceObserver
 from tracker.observe.video.records import FrameFaces, TurnVideo
@@ -38,6 +38,12 @@ class SpeakerNamer(Protocol):
 
     def guess(self, turn: Turn) -> str:
         """The name that a turn would get if it were the next; nothing is learned from it."""
+
+    def merged(self) -> Sequence[Merge]:
+        """Speakers who were found to be one since the last call."""
+
+    def person(self, speaker: str, /) -> str | None:
+        """The name under which a speaker's voice is enrolled, if it is."""
 
 
 class SpeechObserver:
@@ -101,8 +107,17 @@ class VoiceNamer:
         """The name that a turn would get if it were the next."""
         return self._registry.guess(self._voice(turn))
 
+    def merged(self) -> Sequence[Merge]:
+        """Speakers who were found to be one since the last call."""
+        merges, self._registry.merges = self._registry.merges, []
+        return merges
+
+    def person(self, speaker: str, /) -> str | None:
+        """The name under which a speaker's voice is enrolled, if it is."""
+        return self._registry.person(speaker)
+
     def _voice(self, turn: Turn) -> VoiceSample:
-        return VoiceSample(self._embed(turn), turn.duration_s, self._changed)
+        return VoiceSample(self._embed(turn), turn.duration_s, self._changed, turn.overlap_ns > 0)
 
 
 class ChannelNamer:
@@ -116,13 +131,21 @@ class ChannelNamer:
         """The same."""
         return self(turn)
 
+    def merged(self) -> Sequence[Merge]:
+        """None."""
+        return ()
+
+    def person(self, _speaker: str, /) -> str | None:
+        """None."""
+        return None
+
 
 class TurnObserver:
     """Observes turns one after the other, and turns that may be the next; then nothing is computed twice.
 
     Args:
         speech: The words and voice of a turn; runs in a thread.
-        name: The speaker.
+        speakers: Names them.
         clock: Times the models.
         faces: The speaker's face.
         speech_lock: Shared by the sessions that use the same speech model.
@@ -133,7 +156,7 @@ class TurnObserver:
     def __init__(
         self,
         speech: Callable[[Turn], SpeechResult],
-        name: SpeakerNamer,
+        speakers: SpeakerNamer,
         clock: Clock,
         faces: FaceObserver,
         speech_lock: FairLock | None = None,
@@ -142,7 +165,7 @@ class TurnObserver:
     ) -> None:
         self._languages = languages or LanguageHabit()
         self._speech = Memo(speech, key=lambda turn: (turn.heard, self._languages.state))
-        self._name = name
+        self._speakers = speakers
         self._clock = clock
         self._faces = faces
         self._speech_thread = ModelThread(clock, speech_lock)
@@ -151,16 +174,20 @@ class TurnObserver:
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """Observe the next turn; a model that fails costs this turn only."""
         try:
-            observed = await self._observe(turn, self._name, self._faces.observe)
+            observed = await self._observe(turn, self._speakers, self._faces.observe)
         finally:
             self._faces.done(turn)
-        if isinstance(observed, ObservedTurn):
-            self._languages.learn(observed.transcript.odds)
-        return observed
+        if isinstance(observed, FailedTurn):
+            return observed
+        self._languages.learn(observed.transcript.odds)
+        merged = tuple(self._speakers.merged())
+        for merge in merged:
+            self._faces.merge(*merge)
+        return replace(observed, merged=merged, person=self._speakers.person(observed.speaker))
 
     async def speculate(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """Observe a turn that may be the next; nothing is learned about the speakers."""
-        return await self._observe(turn, self._name.guess, self._faces.guess, speculative=True)
+        return await self._observe(turn, self._speakers.guess, self._faces.guess, speculative=True)
 
     async def _observe(
         self,

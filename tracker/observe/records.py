@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from adapters.contract import Absent, Features
+from tracker.observe.speakers import Merge
 from tracker.observe.video.records import SpeakerFace
 from tracker.turns.turn import Turn
 
@@ -67,6 +68,8 @@ class ObservedTurn:
         video: Face features, or why there are none.
         took_ms: Milliseconds by observer: ``transcribe``, ``speaker``, and ``observe`` for all of them together.
         face: The speaker's face, where there is one.
+        merged: Speakers who were found to be one with another by now.
+        person: The name under which the speaker's voice is enrolled, if it is.
     """
 
     turn: Turn
@@ -76,6 +79,8 @@ class ObservedTurn:
     video: Features | Absent
     took_ms: Mapping[str, float]
     face: SpeakerFace | None = None
+    merged: tuple[Merge, ...] = ()
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,9 @@ class FailedTurn:
     Attributes:
         turn: The turn itself.
         detail: What failed, in one sentence without the transcript.
+        merged: As in `ObservedTurn`.
     """
 
     turn: Turn
     detail: str
+    merged: tuple[Merge, ...] = ()

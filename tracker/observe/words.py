@@ -1,4 +1,4 @@
-"""Words with their times, from a decoder's tokens and its attention to the sound. Pure.
+"""Words with their times, from a decoder's tokens and its attention to the sound; words that readings share. Pure.
 
 Where a token was attended to tells when it was said (dynamic time warping over the cross-attention, which CTranslate2
 computes); a word lasts from its first token to the next word's or mark's.
@@ -7,6 +7,7 @@ computes); a word lasts from its first token to the next word's or mark's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from tracker.observe.records import SpokenWord
 
@@ -54,3 +55,15 @@ def before(words: Sequence[SpokenWord], cut_ns: int) -> list[SpokenWord]:
     """The words that were said before a cut: those of which at least half lies before it."""
     kept = [word for word in words if word.start_ns + word.end_ns <= 2 * cut_ns]
     return [word._replace(end_ns=min(word.end_ns, cut_ns)) for word in kept]
+
+
+def agreed(before: str, now: str) -> str:
+    """The beginning of a text that an earlier one has, too, word for word; capitals and marks may differ."""
+    words = now.split(" ")
+    same = takewhile(lambda pair: bare(pair[0]) == bare(pair[1]), zip(before.split(" "), words, strict=False))
+    return " ".join(words[: sum(1 for _ in same)])
+
+
+def bare(word: str) -> str:
+    """A word without capitals and marks."""
+    return "".join(filter(str.isalnum, word.casefold()))

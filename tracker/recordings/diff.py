@@ -18,6 +18,7 @@ from tracker.events import (
     RequestEvent,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     TurnEnded,
     TurnSkipped,
     TurnStarted,
@@ -63,7 +64,7 @@ class TurnChange:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A pause, mark or new name that only one session has."""
+    """A pause, mark, new name or speaker put together that only one session has."""
 
     only_in: Literal["a", "b"]
     event: dict[str, Any]
@@ -207,7 +208,7 @@ def _remarks(a: Sequence[Event], b: Sequence[Event]) -> Iterator[Remark]:
 
 
 def _is_remark(event: Event) -> bool:
-    return isinstance(event, RequestEvent)
+    return isinstance(event, RequestEvent | SpeakerMerged)
 
 
 def _key(event: Event) -> str:

@@ -22,6 +22,7 @@ from tracker.events import (
     MomentMarked,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     TurnEnded,
     TurnSkipped,
@@ -150,7 +151,7 @@ def moment_ns(event: Event) -> int:
             return event.end_ns + round((event.latency_ms.endpoint + event.latency_ms.total) * NS_PER_MS)
         case TurnSkipped():
             return event.end_ns
-        case ListeningPaused() | ListeningResumed() | MomentMarked() | SpeakerRenamed():
+        case ListeningPaused() | ListeningResumed() | MomentMarked() | SpeakerRenamed() | SpeakerMerged():
             return event.at_ns
         case SessionEnded():
             return event.media_ns

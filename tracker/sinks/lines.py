@@ -16,6 +16,7 @@ from tracker.events import (
     MomentMarked,
     SessionEnded,
     SessionStarted,
+    SpeakerMerged,
     SpeakerRenamed,
     TurnEnded,
     TurnSkipped,
@@ -98,6 +99,8 @@ def line_of(event: Event) -> str | None:
             return f"{clock_time(event.at_ns)}  marked" + (f": {printable(event.note)}" if event.note else "")
         case SpeakerRenamed():
             return f"{clock_time(event.at_ns)}  {printable(event.speaker)} is now called {printable(event.name)}"
+        case SpeakerMerged():
+            return f"{clock_time(event.at_ns)}  {printable(event.speaker)} is {printable(event.into)}"
         case SessionEnded():
             return outcome(event)
 

@@ -21,11 +21,12 @@ from tracker.turns.segmenter import (
     SegmentEnd,
     Segmenter,
     SegmentPause,
+    SegmentProgress,
     SegmentResume,
     SegmentStart,
     SpeechFrame,
 )
-from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnRecord, TurnResumed
+from tracker.turns.turn import Turn, TurnOpened, TurnPaused, TurnProgress, TurnRecord, TurnResumed
 from tracker.turns.voice import FRAME_SAMPLES, audible
 
 Samples = Float32[np.ndarray, " samples"]
@@ -299,6 +300,8 @@ class AudioSegmenter:
                     yield self._turn(index, self._open.pop((index, start)), decision)
                 case SegmentPause(would_be) if not any(isinstance(later, SegmentEnd) for later in decisions[place:]):
                     yield TurnPaused(self._turn(index, self._open[index, would_be.start], would_be))
+                case SegmentProgress(so_far):
+                    yield TurnProgress(self._turn(index, self._open[index, so_far.start], so_far))
                 case SegmentResume(start):
                     yield TurnResumed(self._open[index, start])
 

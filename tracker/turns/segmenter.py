@@ -39,6 +39,7 @@ class Limits:
         pause: Unvoiced frames after which speech counts as stopped.
         silence: Unvoiced frames after which the turn is over; at least ``pause``.
         maximum: Frames after which a turn is cut.
+        progress: Frames after which a turn under way is reported, again and again; 0: never.
     """
 
     window: int = 10
@@ -49,6 +50,7 @@ class Limits:
     pause: int = 10
     silence: int = 25
     maximum: int = 1000
+    progress: int = 0
 
     def __post_init__(self) -> None:
         """Reject numbers with which no turn could be found or ended."""
@@ -64,6 +66,12 @@ class SegmentStart(NamedTuple):
     """A turn began at frame ``start``; its `SegmentEnd` follows."""
 
     start: int
+
+
+class SegmentProgress(NamedTuple):
+    """Speech goes on; ``so_far`` is the turn if the media ended here."""
+
+    so_far: SegmentEnd
 
 
 class SegmentResume(NamedTuple):
@@ -88,7 +96,7 @@ class SegmentPause(NamedTuple):
     would_be: SegmentEnd
 
 
-Decision = SegmentStart | SegmentPause | SegmentResume | SegmentEnd
+Decision = SegmentStart | SegmentProgress | SegmentPause | SegmentResume | SegmentEnd
 
 
 @dataclass
@@ -193,7 +201,10 @@ class Segmenter:
             turn.paused = True
             decisions.append(SegmentPause(self._ended(turn, "pause")))
         if len(turn.frames) >= self._limits.maximum:
-            decisions += self._divide(turn, _quietest(turn.frames), "max_length")
+            return decisions + self._divide(turn, _quietest(turn.frames), "max_length")
+        every = self._limits.progress
+        if every and len(turn.frames) % every == 0 and turn.opened and not turn.paused:
+            decisions.append(SegmentProgress(self._ended(turn, "end_of_media")))
         return decisions
 
     def _end(self, turn: _Speaking, by: EndedBy) -> list[Decision]:

@@ -83,6 +83,17 @@ class TurnPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnProgress:
+    """The speaker of a turn goes on.
+
+    Attributes:
+        turn: What was heard of it so far.
+    """
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class TurnResumed:
     """The speaker of a turn went on after a pause.
 
@@ -110,4 +121,4 @@ class ChannelRepeats:
     lag_ms: int
 
 
-TurnRecord = TurnOpened | TurnPaused | TurnResumed | Turn | ChannelRepeats
+TurnRecord = TurnOpened | TurnProgress | TurnPaused | TurnResumed | Turn | ChannelRepeats

@@ -16,8 +16,8 @@ from tracker.dashboard.painter import Painter
 from tracker.dashboard.panels import head, machine, video
 from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.timeline import timeline
-from tracker.dashboard.view import Judgement, View, fold
-from tracker.events import TurnEnded
+from tracker.dashboard.view import Judgement, View, fold, fold_preview
+from tracker.events import Preview, TurnEnded
 from tracker.metrics.gauges import Queue, Status
 from tracker.metrics.percentiles import percentile
 from tracker.observe.video.watcher import VideoState
@@ -99,6 +99,50 @@ def test_a_new_name_is_everywhere_and_later_turns_carry_it():
     assert "Speaker 1" not in text
     heard = fold(View(), conversation()[2].model_copy(update={"speaker_name": "Ben"}))
     assert heard.name_of("Speaker 1") == "Ben"
+
+
+def test_two_speakers_who_are_one_are_shown_as_one():
+    script = Script().start().says(0, 1, "Speaker 1", "hello").says(2, 3, "Speaker 2", "HELLO", "anger")
+    script.renames(3, "Speaker 2", "Anna").merges(4, "Speaker 2", "Speaker 1").says(5, 6, "Speaker 1", "well")
+    view = seen(script.events)
+    (speaker,) = view.speakers
+    assert (speaker.id, speaker.name, speaker.turns, len(speaker.judgements)) == ("Speaker 1", "Anna", 3, 3)
+    assert {row.speaker for row in view.rows} == {"Speaker 1"}
+    text = text_of(Screen(view))
+    assert "Anna" in text
+    assert "Speaker" not in text.replace("SPEAKERS", "").replace("1 speaker", "")
+    late = script.says(7, 8, "Speaker 2", "a turn that comes late").events[-1]
+    assert [one.turns for one in fold(view, late).speakers] == [4]
+
+
+@given(sessions(), st.lists(st.tuples(*[st.sampled_from(["Speaker 1", "Speaker 2", "Speaker 3", "Ben"])] * 2)))
+def test_however_speakers_are_merged_no_turn_is_lost(events, pairs):
+    merges = Script().merges(0, "a", "b").events[0]
+    view = seen(events)
+    for speaker, into in pairs:
+        view = fold(view, merges.model_copy(update={"speaker": speaker, "into": into}))
+    assert sum(one.turns for one in view.speakers) == sum(isinstance(event, TurnEnded) for event in events)
+    assert {row.speaker for row in view.rows if row.judged} <= set(view.speaker_ids)
+    assert len(set(view.speaker_ids)) == len(view.speakers)
+
+
+def test_the_words_of_a_long_turn_are_shown_as_they_come_the_stable_ones_clearer():
+    script = Script().start()
+    script.opens(2)
+    opened = script.events[-1]
+    words = "so I told her that we would come on Saturday, and that we might bring the children, but she said no"
+    preview = Preview(
+        session="s-1", seq=opened.seq, turn=1, channel=0, speaker="Speaker 1", text=words, stable=words[:61],
+        **script.stamp.span(opened.start_ns, 9 * NS_PER_S), emotion="sadness", confidence=0.4,
+        probabilities={"sadness": 0.4},
+    )  # fmt: skip
+    screen = Screen(fold_preview(seen(script.events), preview))
+    drawn = draw(screen, 80, 24, UNICODE)
+    shown = [line for line in drawn if set(words.split()) & set(line.plain.split()) - {"no", "turn"}]
+    assert words in " ".join(" ".join(line.plain.split()) for line in shown).replace("sadness 40% ", "")
+    assert "sadness" in shown[0].plain
+    spans = [line.plain[span.start : span.end] for line in shown for span in line.spans if span.style == "italic"]
+    assert " ".join(spans).split() == words[:61].split()
 
 
 def test_marks_stand_where_they_were_made():

@@ -10,6 +10,7 @@ from tracker.dialogue import Dialogue
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.observe import ChannelNamer, SpeechResult, TurnObserver
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.speakers import Merge
 from tracker.observe.video.faces import no_faces
 from tracker.recognise import JudgedTurn, Recognise, SilentTurn
 from tracker.turns.turn import Turn
@@ -30,11 +31,12 @@ async def test_words_and_speaker_are_found_at_the_same_time():
         both_running.wait()
         return HEARD
 
-    def name(_: Turn) -> str:
-        both_running.wait()
-        return "Speaker 7"
+    class Namer(ChannelNamer):
+        def __call__(self, _: Turn) -> str:
+            both_running.wait()
+            return "Speaker 7"
 
-    seen = await TurnObserver(listen, name, FakeClock(), no_faces("no camera"))(turn())
+    seen = await TurnObserver(listen, Namer(), FakeClock(), no_faces("no camera"))(turn())
     assert isinstance(seen, ObservedTurn)
     assert (seen.transcript.text, seen.speaker, seen.video) == ("hello", "Speaker 7", Absent("no camera"))
     assert seen.took_ms["observe"] >= max(seen.took_ms["transcribe"], seen.took_ms["speaker"]) > 0
@@ -162,3 +164,27 @@ async def test_a_turn_without_words_voice_or_face_is_not_judged():
     silent = await recognise(observed(turn(), ""))
     assert isinstance(silent, SilentTurn)
     assert silent.detail == "no words recognised; not tried; no camera"
+
+
+async def test_speakers_who_are_one_are_told_with_the_next_turn_that_is_observed():
+    merges, working = [Merge("Speaker 2", "Speaker 1")], False
+
+    class Namer(ChannelNamer):
+        def merged(self):
+            return [merges.pop()] if merges else []
+
+        def person(self, speaker, /):
+            return f"{speaker}'s name"
+
+    def listen(_: Turn) -> SpeechResult:
+        if not working:
+            raise RuntimeError("out of memory")
+        return HEARD
+
+    observer = TurnObserver(listen, Namer(), FakeClock(), no_faces("no camera"))
+    assert isinstance(await observer(turn(1)), FailedTurn)
+    working = True
+    assert (await observer.speculate(turn(2))).merged == ()
+    seen = [await observer(turn(number)) for number in (2, 3)]
+    assert [one.merged for one in seen] == [(Merge("Speaker 2", "Speaker 1"),), ()]
+    assert {one.person for one in seen} == {"Speaker 1's name"}

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tracker.observe.speakers import SpeakerRegistry, VoiceSample
+from tracker.observe.speakers import EnrolledVoice, Merge, SpeakerRegistry, VoiceSample
 
 
 def book(**changes) -> SpeakerRegistry:
@@ -74,20 +76,79 @@ def test_further_voices_go_to_the_nearest_once_the_book_is_full():
     assert speakers.names == ["Speaker 1", "Speaker 2"]
 
 
+CALM, ANGRY, BETWEEN = (1, 0, 0), (0.41, 0.912, 0), (0.8, 0.6, 0)
+
+
+def test_a_speaker_whom_an_emotion_split_in_two_is_put_together_by_a_voice_between():
+    speakers = book()
+    assert [speakers.identify(voice(*one)) for one in (CALM, ANGRY)] == ["Speaker 1", "Speaker 2"]
+    assert speakers.merges == []
+    assert speakers.identify(voice(*BETWEEN)) == "Speaker 1"
+    assert speakers.merges == [Merge("Speaker 2", "Speaker 1")]
+    assert speakers.identify(voice(*ANGRY)) == "Speaker 1"
+    assert speakers.identify(voice(0, 0, 1)) == "Speaker 3"  # a name is given once
+
+
+@pytest.mark.parametrize("between", [{"duration_s": 0.8}, {"changed": True}, {"overlapped": True}])
+def test_no_speakers_are_put_together_by_a_short_turn_an_interruption_or_two_voices_at_once(between):
+    speakers = book()
+    for one in (CALM, ANGRY):
+        speakers.identify(voice(*one))
+    speakers.identify(replace(voice(*BETWEEN), **between))
+    assert speakers.names == ["Speaker 1", "Speaker 2"]
+
+
+def test_two_people_between_whom_a_voice_lies_stay_two():
+    speakers = book()
+    for one in ((1, 0, 0), (0.2, 0.98, 0), (0.75, 0.66, 0)):
+        speakers.identify(voice(*one))
+    assert speakers.names == ["Speaker 1", "Speaker 2"]
+
+
+def enrolled(name: str, *coordinates: float) -> EnrolledVoice:
+    return EnrolledVoice(name, voice(*coordinates).embedding)
+
+
+def test_an_enrolled_voice_is_known_from_its_first_long_turn():
+    speakers = book(enrolled=[enrolled("Anna", 1, 0, 0), enrolled("Ben", 0, 1, 0)])
+    assert speakers.identify(voice(0, 0, 1)) == "Speaker 1"
+    assert speakers.guess(voice(0.1, 1, 0)) == "Speaker 2"
+    assert speakers.identify(voice(0.1, 1, 0)) == "Speaker 2"
+    assert [speakers.person(name) for name in ("Speaker 1", "Speaker 2", "Speaker 3")] == [None, "Ben", None]
+    assert speakers.identify(voice(1, 0, 0, duration_s=0.5, changed=True)) == "Speaker 3"
+    assert speakers.person("Speaker 3") is None  # too short to say whose voice it is
+    assert speakers.identify(voice(1, 0.1, 0)) == "Speaker 3"
+    assert speakers.person("Speaker 3") == "Anna"
+
+
+def test_people_who_are_enrolled_are_never_put_together_and_a_full_book_stays_full():
+    near = [enrolled("Anna", 1, 0.3, 0), enrolled("Ben", 0.3, 1, 0)]
+    speakers = book(enrolled=near)
+    for turn in (voice(1, 0.2, 0), voice(0.2, 1, 0), voice(1, 1, 0), voice(0.9, 1, 0), voice(1, 0.9, 0)):
+        speakers.identify(turn)
+    assert [speakers.person(name) for name in speakers.names] == ["Anna", "Ben"]
+    assert speakers.merges == []
+    full = book(max_speakers=1, enrolled=near)
+    assert {full.identify(turn) for turn in (voice(1, 0.2, 0), voice(0.2, 1, 0))} == {"Speaker 1"}
+
+
 vectors = arrays(np.float32, 6, elements=st.floats(-1, 1, width=32)).filter(lambda v: np.linalg.norm(v) > 0.1)
 
 
 @given(st.lists(st.tuples(vectors, st.floats(0.2, 20), st.booleans()), max_size=60))
-def test_profiles_stay_capped_unit_and_names_never_change(turns):
+def test_profiles_stay_capped_unit_and_names_are_never_given_again(turns):
     speakers = book(max_speakers=3)
     seen: list[str] = []
     for vector, duration_s, changed in turns:
         name = speakers.identify(VoiceSample(vector / np.linalg.norm(vector), duration_s, changed))
-        assert speakers.names[: len(seen)] == seen
+        gone = {merge.speaker for merge in speakers.merges}
+        assert speakers.names[: len(seen)] == [one for one in seen if one not in gone]
         seen = speakers.names
         assert name in seen
+        assert not gone & set(seen)
+        assert all(merge.into in {*seen, *gone} for merge in speakers.merges)
     assert len(seen) <= 3
     for profile in speakers._profiles:
-        assert len(profile.modes) <= 4
+        assert len(profile.modes) <= 8
         for mode in profile.modes:
             assert np.linalg.norm(mode) == pytest.approx(1, abs=1e-3)

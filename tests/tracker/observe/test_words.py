@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.observe.records import SpokenWord
-from tracker.observe.words import FRAME_NS, before, timed
+from tracker.observe.words import FRAME_NS, agreed, before, timed
 
 MS = 1_000_000
 
@@ -40,3 +40,15 @@ def test_a_word_belongs_to_one_side_of_a_cut(times, cut):
     assert [word.text for word in kept] == [word.text for word in words[: len(kept)]]
     assert all(word.end_ns <= max(cut, word.start_ns) for word in kept)
     assert all(word.start_ns + word.end_ns > 2 * cut for word in words[len(kept) :])
+
+
+def test_readings_agree_on_the_words_that_they_begin_with():
+    assert agreed("So I said, you know", "So I said you knew it") == "So I said you"
+    assert agreed("Well.", "well, no") == "well,"
+    assert agreed("", "well") == agreed("well", "") == agreed("No.", "Yes.") == ""
+
+
+@given(st.text("ab .", max_size=12), st.text("ab .", max_size=12))
+def test_what_is_agreed_on_is_the_beginning_of_the_newer_text(before, now):
+    assert now.startswith(agreed(before, now))
+    assert agreed(now, now) == now

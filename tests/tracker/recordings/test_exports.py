@@ -37,6 +37,7 @@ from tracker.recordings.exports.srt import plain, srt
 from tracker.recordings.exports.table import FIELDS, to_csv
 from tracker.recordings.exports.vtt import vtt
 from tracker.recordings.exports.write import FORMATS, export_session
+from tracker.recordings.report.summary import summarise
 
 HOSTILE = "-->\n\n1\n00:00:00,000 --> 99:00:00,000\n</v><i>\"'&amp;]]>\x00\x1b[2J\ufffe{\\an8}=1+1\r\n;,\u2028<NA>\tNaN"
 SCHEMA = etree.RelaxNG(file=str(TOP / "tests" / "support" / "emotionml.rng"))
@@ -75,6 +76,13 @@ def test_every_judged_turn_is_told_once_in_the_order_of_its_start(events):
 
 def test_the_last_name_of_a_speaker_is_used_for_all_turns():
     assert {turn.name for turn in spoken(story()).turns} == {"Anna", "Speaker 2"}
+
+
+def test_the_turns_of_two_speakers_who_are_one_have_one_name():
+    script = Script().start().says(0, 1, "Speaker 1", "a").says(2, 3, "Speaker 2", "b").renames(4, "Speaker 2", "Ben")
+    events = script.merges(5, "Speaker 2", "Speaker 1").says(6, 7, "Speaker 1", "c").end(8)
+    assert [turn.name for turn in spoken(events).turns] == ["Ben", "Ben", "Ben"]
+    assert [(person.name, len(person.turns)) for person in summarise(events).people] == [("Ben", 3)]
 
 
 def test_a_name_that_only_a_turn_carries_is_used_too():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from tracker.turns.segmenter import (
     SegmentEnd,
     Segmenter,
     SegmentPause,
+    SegmentProgress,
     SegmentResume,
     SegmentStart,
     SpeechFrame,
@@ -48,6 +50,31 @@ def test_a_pause_is_not_the_end():
         SegmentPause(SegmentEnd(0, 13, 15, 8, "pause")),
         SegmentEnd(0, 13, 18, 8, "pause"),
     ]
+
+
+def test_a_turn_under_way_is_reported_at_a_steady_pace():
+    decisions = play("#" * 9 + "..#" + "#" * 5 + "." * 8, replace(LIMITS, progress=5))
+    assert [one for one in decisions if isinstance(one, SegmentProgress)] == [
+        SegmentProgress(SegmentEnd(0, 5, 5, 5, "end_of_media")),
+        SegmentProgress(SegmentEnd(0, 10, 10, 9, "end_of_media")),
+        SegmentProgress(SegmentEnd(0, 15, 15, 13, "end_of_media")),
+    ]  # and not in the pause at 20
+
+
+@given(st.text("#.", max_size=120), st.integers(1, 20))
+def test_reports_change_nothing_else_and_come_while_a_turn_is_open(pattern, every):
+    decisions = play(pattern, replace(LIMITS, progress=every))
+    assert [one for one in decisions if not isinstance(one, SegmentProgress)] == play(pattern)
+    speaking = None
+    for one in decisions:
+        match one:
+            case SegmentStart(start) | SegmentResume(start):
+                speaking = start
+            case SegmentPause() | SegmentEnd():
+                speaking = None
+            case SegmentProgress(so_far):
+                assert so_far.start == speaking
+                assert so_far.start < so_far.end <= so_far.decided
 
 
 @pytest.mark.parametrize("silence", [4, 5, 6, 9])

@@ -57,6 +57,10 @@ class FaceAssociations:
             odds[track] = (_PRIOR + self._turns[speaker][track]) / (_PRIOR + others)
         return odds
 
+    def merge(self, speaker: str, into: str) -> None:
+        """Two speakers are one."""
+        self._turns[into].update(self._turns.pop(speaker, Counter()))
+
     def learn(self, speaker: str, choice: FaceChoice) -> None:
         """Count a turn; guesses by size and by earlier turns teach nothing."""
         if choice.by in ("only", "mouth"):
@@ -193,6 +197,10 @@ class FaceObserver:
         """The speaker's face of a turn that may be the next; nothing is learned from it."""
         odds = self._associations.odds(speaker, list(by_track(frames)))
         return self._memo(_Query(turn, tuple(frames), odds))
+
+    def merge(self, speaker: str, into: str) -> None:
+        """Two speakers are one."""
+        self._associations.merge(speaker, into)
 
     def done(self, turn: Turn) -> None:
         """A turn is over and will not be observed again."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from tracker.events import Event, SpeakerRenamed, TurnEnded
+from tracker.events import Event, SpeakerRenamed, TurnEnded, with_merged_speakers
 from tracker.runtime.clock import NS_PER_MS
 
 K = TypeVar("K")
@@ -110,7 +110,7 @@ def conversation(
         audio: Relative URLs of the channels' audio.
     """
     turns, names, found = [], {}, dict.fromkeys(labels)
-    for event in events:
+    for event in with_merged_speakers(events):
         if isinstance(event, TurnEnded):
             turns.append(event)
             found |= dict.fromkeys([*event.probabilities, event.emotion])

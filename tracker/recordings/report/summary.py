@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped
+from tracker.events import Event, MomentMarked, SpeakerRenamed, TurnEnded, TurnSkipped, with_merged_speakers
 from tracker.metrics.percentiles import percentile
 from tracker.metrics.stages import STAGES, stage_percentiles
 
@@ -67,6 +67,7 @@ class Summary:
 
 def summarise(events: Sequence[Event]) -> Summary:
     """Summarise a session's events."""
+    events = with_merged_speakers(events)
     turns = sorted((event for event in events if isinstance(event, TurnEnded)), key=lambda turn: turn.start_ns)
     names = {event.speaker: event.name for event in events if isinstance(event, SpeakerRenamed)}
     people = tuple(

@@ -1,0 +1,182 @@
+"""Voices that are known before a session: voice prints in a folder of the user's choice, one file for each person.
+
+A voice print is biometric data. So each carries the words in which its person agreed, and is removed once its time is
+over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from tracker.config import SpeakersConfig
+from tracker.errors import ConfigError, SessionError, SourceError
+from tracker.observe.speakers import EnrolledVoice, SpeakerRegistry, VoiceSample
+from tracker.recordings.format import RecordedFile
+from tracker.runtime.clock import NS_PER_S
+from tracker.turns.turn import Turn
+
+LEAST_S = 5.0
+"""Seconds of speech that make a voice print."""
+_SUFFIX = ".voice.json"
+
+
+class VoicePrint(BaseModel):
+    """The contents of a file: whose voice, made with which model, and what was agreed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    model: str
+    enrolled_at: AwareDatetime
+    keep_until: AwareDatetime | None
+    consent: Annotated[str, Field(min_length=1, max_length=500)]
+    embedding: Annotated[list[FiniteFloat], Field(min_length=2, max_length=4096)]
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.keep_until is not None and now >= self.keep_until
+
+    @property
+    def voice(self) -> EnrolledVoice:
+        """The voice as it is compared."""
+        vector = np.array(self.embedding, np.float32)
+        return EnrolledVoice(self.name, vector / np.linalg.norm(vector))
+
+
+class VoiceFolder:
+    """A folder of voice prints.
+
+    Args:
+        settings: Name the folder, and how long a voice print is kept.
+
+    Raises:
+        ConfigError: The settings name no folder.
+    """
+
+    def __init__(self, settings: SpeakersConfig) -> None:
+        if not settings.enrolled:
+            raise ConfigError('speakers.enrolled: names no folder; set it to one, "voices" for example')
+        self.path = Path(settings.enrolled)
+        self._days = settings.enrolled_days
+
+    def __iter__(self) -> Iterator[VoicePrint]:
+        """All voice prints, by file.
+
+        Raises:
+            SessionError: One is damaged.
+        """
+        for file in sorted(self.path.glob(f"*{_SUFFIX}")):
+            try:
+                yield VoicePrint.model_validate_json(RecordedFile(file).read())
+            except ValidationError as error:
+                raise SessionError(f"{file}: is no voice print; remove it, and enrol the voice again") from error
+
+    def put(self, name: str, model: str, consent: str, embedding: Float32[np.ndarray, " dim"], now: datetime) -> None:
+        """Keep a voice; an earlier one of that name is replaced.
+
+        Raises:
+            SessionError: It cannot be written.
+        """
+        until = self.until(now)
+        print_ = VoicePrint(
+            name=name,
+            model=model,
+            enrolled_at=now,
+            keep_until=until,
+            consent=consent,
+            embedding=[float(value) for value in embedding],
+        )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            RecordedFile(self._file(name)).put(print_.model_dump_json(indent=1).encode() + b"\n")
+        except OSError as error:
+            raise SessionError(f"{self.path}: the voice cannot be kept there ({error.strerror})") from error
+
+    def until(self, now: datetime) -> datetime | None:
+        """Until when a voice is kept that is enrolled now; None: for ever."""
+        return now + timedelta(days=self._days) if self._days else None
+
+    def forget(self, name: str) -> None:
+        """Remove a voice.
+
+        Raises:
+            SessionError: There is none of that name, or it cannot be removed.
+        """
+        try:
+            self._file(name).unlink()
+        except FileNotFoundError as error:
+            raise SessionError(f"{self.path}: no voice of {name} is enrolled there") from error
+        except OSError as error:
+            raise SessionError(f"{self.path}: the voice cannot be removed ({error.strerror})") from error
+
+    def forget_expired(self, now: datetime) -> list[str]:
+        """Remove the voices whose time is over; returns their names."""
+        names = [one.name for one in self if one.expired(now)]
+        for name in names:
+            self.forget(name)
+        return names
+
+    def _file(self, name: str) -> Path:
+        """Names may hold anything; files are named by their hash."""
+        return self.path / f"{sha256(name.encode()).hexdigest()[:16]}{_SUFFIX}"
+
+
+def known_voices(settings: SpeakersConfig, now: datetime) -> Sequence[EnrolledVoice]:
+    """The voices that a session knows; those whose time is over are removed.
+
+    Raises:
+        ConfigError: The folder does not exist, or a voice was enrolled with another model.
+        SessionError: A voice print is damaged.
+    """
+    if not settings.enrolled:
+        return ()
+    folder = VoiceFolder(settings)
+    if not folder.path.is_dir():
+        raise ConfigError(
+            f"speakers.enrolled: there is no folder {folder.path}; enrol a voice (tracker speakers enrol NAME FILE), "
+            'or set it to ""'
+        )
+    folder.forget_expired(now)
+    prints = list(folder)
+    if other := [one.name for one in prints if one.model != settings.model]:
+        raise ConfigError(
+            f"speakers.enrolled: {', '.join(other)} enrolled with another model than {settings.model}; enrol again"
+        )
+    return [one.voice for one in prints]
+
+
+def voice_of(
+    turns: Sequence[Turn], embed: Callable[[Turn], Float32[np.ndarray, " dim"]], settings: SpeakersConfig, name: str
+) -> Float32[np.ndarray, " dim"]:
+    """The voice of one person's turns: the mean of their embeddings, a unit vector.
+
+    Args:
+        turns: Of a recording in which nobody else speaks.
+        embed: Makes a unit vector of a turn.
+        settings: When two voices are the same.
+        name: Of the recording, for messages.
+
+    Raises:
+        SourceError: There is too little speech, or there are two voices.
+    """
+    enough = [turn for turn in turns if turn.duration_s >= settings.short_turn_s and not turn.overlap_ns]
+    speech_s = sum(turn.voiced_ns for turn in enough) / NS_PER_S
+    if speech_s < LEAST_S:
+        raise SourceError(f"{name}: holds {speech_s:.1f} s of clear speech; a voice needs at least {LEAST_S:g} s")
+    embeddings = [embed(turn) for turn in enough]
+    registry = SpeakerRegistry(settings.same_above, settings.max_speakers, settings.short_turn_s, settings.continuity)
+    for turn, embedding in zip(enough, embeddings, strict=True):
+        registry.identify(VoiceSample(embedding, turn.duration_s))
+    if len(registry.names) > 1:
+        raise SourceError(f"{name}: has more than one voice; use a recording in which one person speaks")
+    mean = np.mean(embeddings, axis=0)
+    found: Float32[np.ndarray, " dim"] = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return found
