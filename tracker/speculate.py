@@ -92,6 +92,7 @@ class Speculation:
         self._wanted: Turn | None = None
         self._goes_on = False  # the speaker of the wanted turn
         self._working = False
+        self._rest_until_ns = 0  # by the clock: no turn that goes on is read before
         self._job: _Job | None = None  # the latest, unless it was for a preview alone
 
     def turn_paused(self, turn: Turn) -> None:
@@ -102,8 +103,12 @@ class Speculation:
             self._counts.left_out += 1
 
     def turn_goes_on(self, turn: Turn) -> None:
-        """Speech goes on: show what the turn comes to so far, where there is time and no turn that may be over."""
+        """Speech goes on: show what the turn comes to so far, where there is time and no turn that may be over.
+
+        After each such reading comes a rest as long as it took: half of the time, another turn need not wait for one.
+        """
         wanted, busy = self._wanted, self._working or self._paused.depth > 0
+        busy |= self._clock.now_ns() < self._rest_until_ns
         settled = wanted is None or self._goes_on or turn.end_ns - wanted.end_ns > _SETTLED_NS
         if self._steps.previews and settled and not busy and self._has_time():
             self._want(turn, goes_on=True)
@@ -134,12 +139,15 @@ class Speculation:
                 self._job = job = None if self._goes_on else _Job(turn)
                 begun, self._working = self._clock.now_ns(), True
                 await self._work(turn, job)
-                ms, self._working = (self._clock.now_ns() - begun) / NS_PER_MS, False
+                ended, self._working = self._clock.now_ns(), False
+                ms = (ended - begun) / NS_PER_MS
                 self._counts.spent_ms += ms
                 if job:
                     job.ms = ms
                     self._counts.begun += 1
                     self._count(job)
+                else:
+                    self._rest_until_ns = 2 * ended - begun
 
     async def _work(self, turn: Turn, job: _Job | None) -> None:
         observed = await self._steps.observe(turn)

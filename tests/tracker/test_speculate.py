@@ -63,9 +63,10 @@ class Worker:
         self.counts = SpeculationCounts()
         self.has_time = True
         self.previews: list[JudgedTurn] = []
+        self.clock = FakeClock()
         self.speculation = Speculation(
             SpeculativeSteps(self.observe, self.recognise, True),
-            FakeClock(),
+            self.clock,
             lambda: self.has_time,
             self.counts,
             self.previews.append,
@@ -167,12 +168,27 @@ async def test_a_turn_that_goes_on_is_shown_and_neither_hits_nor_is_wasted(worke
     await worker.let(go=0)
     worker.speculation.turn_goes_on(turn(end=9))  # the first is not read yet
     await worker.let(go=2)
+    worker.clock.now += NS_PER_S
     worker.speculation.turn_goes_on(turn(end=10))
     await worker.let(go=2)
     assert [preview.observed.turn.end_ns for preview in worker.previews] == [8, 10]
     worker.speculation.turn_ended(turn(end=10))
     assert (worker.counts.begun, worker.counts.hits, worker.counts.wasted, worker.counts.wasted_ms) == (0, 0, 0, 0.0)
     assert worker.counts.spent_ms > 0
+
+
+async def test_after_a_long_reading_of_a_turn_that_goes_on_comes_a_long_rest(worker: Worker):
+    worker.speculation.turn_goes_on(turn(end=8))
+    await worker.let(go=0)
+    worker.clock.now += NS_PER_S
+    await worker.let(go=2)
+    worker.speculation.turn_goes_on(turn(end=9))
+    await worker.let(go=2)
+    assert len(worker.previews) == 1
+    worker.clock.now += NS_PER_S
+    worker.speculation.turn_goes_on(turn(end=10))
+    await worker.let(go=2)
+    assert [preview.observed.turn.end_ns for preview in worker.previews] == [8, 10]
 
 
 async def test_a_turn_that_may_be_over_comes_before_one_that_goes_on(worker: Worker):

@@ -6,6 +6,7 @@ over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,11 +15,11 @@ from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from tracker.config import SpeakersConfig
 from tracker.errors import ConfigError, SessionError, SourceError
-from tracker.observe.speakers import EnrolledVoice, SpeakerRegistry, VoiceSample
+from tracker.observe.speakers import DIM, EnrolledVoice, SpeakerRegistry, VoiceSample
 from tracker.recordings.format import RecordedFile
 from tracker.runtime.clock import NS_PER_S
 from tracker.turns.turn import Turn
@@ -26,6 +27,7 @@ from tracker.turns.turn import Turn
 LEAST_S = 5.0
 """Seconds of speech that make a voice print."""
 _SUFFIX = ".voice.json"
+_ROUNDED = 1e-3  # by which a unit vector may be longer or shorter
 
 
 class VoicePrint(BaseModel):
@@ -38,7 +40,14 @@ class VoicePrint(BaseModel):
     enrolled_at: AwareDatetime
     keep_until: AwareDatetime | None
     consent: Annotated[str, Field(min_length=1, max_length=500)]
-    embedding: Annotated[list[FiniteFloat], Field(min_length=2, max_length=4096)]
+    embedding: Annotated[list[FiniteFloat], Field(min_length=DIM, max_length=DIM)]
+
+    @field_validator("embedding")
+    @classmethod
+    def _unit(cls, embedding: list[float]) -> list[float]:
+        if abs(math.hypot(*embedding) - 1) > _ROUNDED:
+            raise ValueError("must be a unit vector")
+        return embedding
 
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -47,8 +56,7 @@ class VoicePrint(BaseModel):
     @property
     def voice(self) -> EnrolledVoice:
         """The voice as it is compared."""
-        vector = np.array(self.embedding, np.float32)
-        return EnrolledVoice(self.name, vector / np.linalg.norm(vector))
+        return EnrolledVoice(self.name, np.array(self.embedding, np.float32))
 
 
 class VoiceFolder:

@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float32
 
 Vector = Float32[np.ndarray, " dim"]
+DIM = 192
+"""Of CAM++'s embeddings."""
 
 _MODES = 4
 _RATE = 0.2  # weight of a new voice in a mode's moving average
