@@ -3,7 +3,7 @@
 Every file is transcribed as a turn is: from a window that fits it, decoded again from 30 s where it repeats itself; and
 once from 30 s alone. Prints the word error rate of both, the share of files that were decoded again, and the ratio of
 processor time, for each margin of silence behind the speech. The sentences of RAVDESS are known from field 5 of a
-file's name; those of the LibriSpeech pair stand in its README.
+file's name; those of the LibriSpeech pair stand in its README. With ``--model`` or ``--beam``: one line for that recogniser.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.gate import TextGate
 from tracker.observe.transcribe import Transcriber
 from tracker.turns.segment import Samples
+
+_SHARED = "whisper-tiny.en"
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 LIBRISPEECH = {
@@ -64,13 +66,15 @@ def sample(data: Path, count: int) -> list[tuple[str, Samples]]:
     return [(text, soundfile.read(file, dtype="float32")[0]) for text, file in known]
 
 
-def measure(encoder: SpeechEncoder, folder: Path, files: list[tuple[str, Samples]]) -> tuple[float, float, float]:
-    """Word error rate and share decoded again, both in percent, and processor seconds."""
-    transcriber = Transcriber(folder, "en", TextGate(), encoder)
+def measure(
+    encoder: SpeechEncoder | None, folder: Path, files: list[tuple[str, Samples]], beam: int = 1
+) -> tuple[float, float, float]:
+    """Word error rate and share decoded again, both in percent, and processor seconds; without encoder by its own."""
+    transcriber = Transcriber(folder, "en", TextGate(), encoder, beam=beam)
     wrong = total = 0
     begun = time.process_time()
     for text, samples in files:
-        text_found = transcriber(samples, encoder.encode(samples)).text
+        text_found = transcriber(samples, encoder.encode(samples) if encoder else None).text
         wrong += errors(words(text), words(text_found))
         total += len(words(text))
     return 100 * wrong / total, 100 * transcriber.fallbacks / len(files), time.process_time() - begun
@@ -87,9 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--files", type=int, default=200, help="number of RAVDESS files")
     parser.add_argument("--margins", type=float, nargs="+", default=[acoustic._MARGIN_S], help="seconds of silence")
+    parser.add_argument("--model", default=_SHARED, help="another recogniser: one line, for its own encoder")
+    parser.add_argument("--beam", type=int, default=1, help="hypotheses that it keeps")
     options = parser.parse_args(arguments)
-    folder = asset_folder("whisper-tiny.en")
+    folder = asset_folder(options.model)
     files = sample(Path(options.data), options.files)
+    if options.model != _SHARED or options.beam > 1:
+        wrong, again, took_s = measure(None, folder, files, options.beam)
+        print(f"{options.model}, {options.beam}: word error rate {wrong:.1f} %, {again:.0f} % again, {took_s:.0f} s")
+        return
     full, again, full_s = measure(FullWindow(folder), folder, files)
     print(f"30 s: word error rate {full:.1f} %, {again:.0f} % decoded again, {full_s:.0f} s")
     for margin in options.margins:
