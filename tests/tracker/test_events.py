@@ -14,6 +14,7 @@ from tests.support.sessions import Script, conversation
 from tracker import pipeline
 from tracker.events import (
     Latency,
+    Preview,
     SessionEnded,
     SessionStarted,
     SpeakerRenamed,
@@ -136,6 +137,13 @@ def test_without_words_nothing_of_what_was_said_is_left():
     assert "secret" in to_json(ended)
     assert "secret" not in to_json(without_words(ended))
     assert from_json(to_json(ended)) == ended
+    opened, now = Script().start().events[0], Script().stamp.span(0, NS_PER_S)
+    preview = Preview(
+        session="s-1", seq=opened.seq, turn=1, channel=0, speaker="A", text="secret now", stable="secret", **now,
+        emotion="joy", probabilities={"joy": 1.0}, confidence=1.0,
+    )  # fmt: skip
+    assert "secret" in to_json(preview)
+    assert "secret" not in to_json(without_words(preview))
 
 
 def test_the_turns_of_speakers_who_are_one_are_the_one_s_that_stays():

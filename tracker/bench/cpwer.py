@@ -49,8 +49,8 @@ def reference_words(lines: Sequence[str]) -> dict[str, list[str]]:
 
 
 def main(
-    events: Annotated[Path, typer.Argument(help="What tracker run --json printed.", exists=True, dir_okay=False)],
-    reference: Annotated[Path, typer.Argument(help="What was said, a turn a line.", exists=True, dir_okay=False)],
+    events: Annotated[Path, typer.Argument(help="What tracker run --json printed.")],
+    reference: Annotated[Path, typer.Argument(help="What was said, a turn a line.")],
 ) -> None:
     """Count them."""
     said = reference_words(reference.read_text("utf-8").splitlines())

@@ -58,8 +58,8 @@ def parts(said: Sequence[Stretch], heard: Sequence[Stretch], until_s: float) -> 
 
 
 def main(
-    events: Annotated[Path, typer.Argument(help="What tracker run --json printed.", exists=True, dir_okay=False)],
-    rttm: Annotated[Path, typer.Argument(help="Who spoke when.", exists=True, dir_okay=False)],
+    events: Annotated[Path, typer.Argument(help="What tracker run --json printed.")],
+    rttm: Annotated[Path, typer.Argument(help="Who spoke when.")],
 ) -> None:
     """Print it."""
     log = with_merged_speakers(from_json(line) for line in events.read_text("utf-8").splitlines())

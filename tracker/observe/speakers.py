@@ -6,7 +6,7 @@ voices that were clearly the speaker's, so that a doubtful turn cannot shift a p
 
 A strong emotion may split a speaker in two. Once a voice is near both and they sound alike on average, the later one is
 merged into the earlier. In simulated conversations of one to four people (acted emotions of RAVDESS, EmoDB and nEMO, 30
-turns each) 2.0, 3.6, 5.5 and 7.0 speakers become 1.3, 2.7, 4.2 and 5.4; nine merges in ten are right.
+turns each) 2.2, 4.0, 5.6 and 7.0 speakers become 1.4, 2.9, 4.4 and 5.9; nine merges in ten are right.
 """
 
 from __future__ import annotations
