@@ -342,6 +342,8 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
     """
     values = current.model_dump()
     values |= {section: recorded[section] for section in DECIDING if section in recorded}
+    if isinstance(speakers := values["speakers"], Mapping):  # a stranger's session names no folder on this machine
+        values["speakers"] = {**speakers, **current.speakers.model_dump(include={"enrolled", "enrolled_days"})}
     config, trusted = _layered(values, _from_command_line(sets)), current.recognise.adapter
     if (adapter := config.recognise.adapter) != trusted and not _PLAIN_NAME.fullmatch(adapter):
         raise ConfigError(

@@ -189,6 +189,8 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
     assert (again.turns.vad_mode, again.turns.min_voiced_ms, again.recognise.adapter) == (0, 400, "mine")
     assert (again.mqtt, again.record, again.assets) == (now.mqtt, now.record, now.assets)
     assert recorded == then.model_dump(mode="json")
+    foreign = {"speakers": {"same_above": 0.3, "enrolled": "/home/me/voices", "enrolled_days": 1}}
+    assert load_again(now, foreign).speakers == now.speakers.model_copy(update={"same_above": 0.3})
     assert load_again(now, {}) == now
     with pytest.raises(ConfigError, match=r"turns\.vad_mode: .*; turns\.later: there is no such setting"):
         load_again(now, recorded | {"turns": {"vad_mode": 9, "later": 1}})

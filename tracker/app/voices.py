@@ -76,14 +76,17 @@ class VoiceFolder:
         self._days = settings.enrolled_days
 
     def __iter__(self) -> Iterator[VoicePrint]:
-        """All voice prints, by file.
+        """All voice prints.
 
         Raises:
             SessionError: One is damaged.
         """
+        return (one for _, one in self._files())
+
+    def _files(self) -> Iterator[tuple[Path, VoicePrint]]:
         for file in sorted(self.path.glob(f"*{_SUFFIX}")):
             try:
-                yield VoicePrint.model_validate_json(RecordedFile(file).read())
+                yield file, VoicePrint.model_validate_json(RecordedFile(file).read())
             except ValidationError as error:
                 raise SessionError(f"{file}: is no voice print; remove it, and enrol the voice again") from error
 
@@ -116,21 +119,27 @@ class VoiceFolder:
         """Remove a voice.
 
         Raises:
-            SessionError: There is none of that name, or it cannot be removed.
+            SessionError: There is none of that name, or it cannot be removed, or a voice print is damaged.
         """
-        try:
-            self._file(name).unlink()
-        except FileNotFoundError as error:
-            raise SessionError(f"{self.path}: no voice of {name} is enrolled there") from error
-        except OSError as error:
-            raise SessionError(f"{self.path}: the voice cannot be removed ({error.strerror})") from error
+        if not self._remove(lambda one: one.name == name):
+            raise SessionError(f"{self.path}: no voice of {name} is enrolled there")
 
     def forget_expired(self, now: datetime) -> list[str]:
-        """Remove the voices whose time is over; returns their names."""
-        names = [one.name for one in self if one.expired(now)]
-        for name in names:
-            self.forget(name)
-        return names
+        """Remove the voices whose time is over; returns their names.
+
+        Raises:
+            SessionError: One cannot be removed, or a voice print is damaged.
+        """
+        return self._remove(lambda one: one.expired(now))
+
+    def _remove(self, which: Callable[[VoicePrint], bool]) -> list[str]:
+        removed = [(file, one.name) for file, one in self._files() if which(one)]
+        try:
+            for file, _ in removed:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise SessionError(f"{self.path}: the voice cannot be removed ({error.strerror})") from error
+        return [name for _, name in removed]
 
     def _file(self, name: str) -> Path:
         """Names may hold anything; files are named by their hash."""

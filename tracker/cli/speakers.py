@@ -33,22 +33,24 @@ def enrol_voice(
     sets: Sets = None,
 ) -> None:
     """Keep the voice of a person who agreed to it, so that later sessions know it."""
+    name, consent = name.strip(), consent.strip()
+    if not 0 < len(name) <= 80 or len(consent) > 500:
+        raise ConfigError("NAME: must have 1 to 80 characters, and --consent at most 500")
     chosen = settings.load(config, sets=sets or [])
     folder, now = VoiceFolder(chosen.speakers), datetime.now(UTC)
     until = folder.until(now)
     span = f"until {until:%Y-%m-%d}" if until else "until you remove it"
     say(f"A voice print of {name} will be kept in {folder.path} {span}. It is biometric data: it needs their consent.")
-    if not consent.strip() and sys.stdin.isatty():
-        consent = typer.prompt(f"How did {name} agree (for example: in writing, {now:%d %B %Y})", default="")
-    if not consent.strip():
+    if not consent and sys.stdin.isatty():
+        asked = f"How did they agree (for example: in writing, {now:%d %B %Y})"
+        consent = typer.prompt(asked, default="").strip()[:500]
+    if not consent:
         raise ConfigError(f"--consent: say in words how {name} agreed; without that, no voice is kept")
-    if not 0 < len(name.strip()) <= 80 or len(consent) > 500:
-        raise ConfigError("NAME: must have 1 to 80 characters, and --consent at most 500")
     from tracker.app.enrol import voice_in
 
     embedding = anyio.run(voice_in, file, chosen)
-    folder.put(name.strip(), chosen.speakers.model, consent.strip(), embedding, now)
-    say(f"{name.strip()} is enrolled; sessions with speakers.enrolled = {str(folder.path)!r} know the voice")
+    folder.put(name, chosen.speakers.model, consent, embedding, now)
+    say(f"{name} is enrolled; sessions with speakers.enrolled = {str(folder.path)!r} know the voice")
 
 
 @app.command("list")

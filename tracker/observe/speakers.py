@@ -128,17 +128,18 @@ class SpeakerRegistry:
         """The speaker of the next turn."""
         short = self._short(voice)
         profile, person = self._match(voice, short)
+        new = None
         if profile is None:
-            profile = _Profile(self._next_name(), [voice.embedding], tentative=short)
+            profile = new = _Profile(self._next_name(), [voice.embedding], tentative=short)
             self._profiles.append(profile)
-            self._named += 1
         elif not short and (profile.tentative or profile.similarity(voice.embedding) >= self.same_above + _SURE):
             profile.learn(voice.embedding, self.same_above)
         if person:
             profile.person = person.name
             profile.modes.append(person.embedding)
         if not short and not voice.overlapped:
-            profile = self._merged(profile, voice)
+            profile = self._merged(profile, voice, new)
+        self._named += profile is new
         self._last = profile.name
         return profile.name
 
@@ -157,8 +158,11 @@ class SpeakerRegistry:
     def _next_name(self) -> str:
         return f"Speaker {self._named + 1}"
 
-    def _merged(self, profile: _Profile, voice: VoiceSample) -> _Profile:
-        """The speaker of a voice, once all others whose voice it is, too, and who sound alike, are one with them."""
+    def _merged(self, profile: _Profile, voice: VoiceSample, new: _Profile | None) -> _Profile:
+        """The speaker of a voice, once all others whose voice it is, too, and who sound alike, are one with them.
+
+        Nobody knows yet of a ``new`` one: that it is merged need not be told.
+        """
         others = [one for one in self._profiles if one is not profile]
         for other in [one for one in others if one.similarity(voice.embedding) >= self.same_above]:
             apart = (profile.person and other.person) or (voice.changed and self._last in (profile.name, other.name))
@@ -168,7 +172,8 @@ class SpeakerRegistry:
                 profile.modes = [*profile.modes, *gone.modes][: 2 * _MODES]
                 profile.tentative &= gone.tentative
                 self._profiles.remove(gone)
-                self.merges.append(Merge(gone.name, profile.name))
+                if gone is not new:
+                    self.merges.append(Merge(gone.name, profile.name))
         return profile
 
     def _match(self, voice: VoiceSample, short: bool) -> tuple[_Profile | None, EnrolledVoice | None]:
@@ -179,10 +184,9 @@ class SpeakerRegistry:
         person = max(free, key=lambda one: float(one.embedding @ voice.embedding), default=None)
         if person is None or (alike := float(person.embedding @ voice.embedding)) < self.same_above + _ENROLLED:
             return heard, None
-        if heard is None or not heard.person:
-            return heard, person
-        new = alike > heard.similarity(voice.embedding) and len(self._profiles) < self.max_speakers
-        return (None, person) if new else (heard, None)
+        if heard and alike <= heard.similarity(voice.embedding):
+            return heard, None if heard.person else person
+        return (None, person) if len(self._profiles) < self.max_speakers else (heard, None)
 
     def _nearest(self, voice: VoiceSample, short: bool) -> _Profile | None:
         if not self._profiles:

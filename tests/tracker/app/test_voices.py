@@ -51,6 +51,16 @@ def test_a_voice_is_replaced_and_forgotten_by_its_name(tmp_path):
     assert known_voices(chosen, NOW) == []
 
 
+def test_a_voice_whose_file_was_copied_or_renamed_goes_with_its_time_all_the_same(tmp_path):
+    chosen = settings(tmp_path, enrolled_days=1)
+    VoiceFolder(chosen).put("Anna", chosen.model, "yes", ANNA, NOW)
+    (file,) = tmp_path.iterdir()
+    for copy in ("a", "b"):
+        (tmp_path / f"{copy}.voice.json").write_bytes(file.read_bytes())
+    assert VoiceFolder(chosen).forget_expired(NOW + timedelta(days=1)) == ["Anna"] * 3
+    assert not any(tmp_path.iterdir())
+
+
 def test_without_a_folder_nobody_is_known_and_a_wrong_one_is_said(tmp_path):
     assert known_voices(SpeakersConfig(), NOW) == ()
     with pytest.raises(ConfigError, match="names no folder"):

@@ -121,6 +121,21 @@ def test_an_enrolled_voice_is_known_from_its_first_long_turn():
     assert speakers.person("Speaker 3") == "Anna"
 
 
+def test_a_speaker_who_is_found_to_be_enrolled_keeps_the_number():
+    speakers = book(enrolled=[enrolled("Anna", 1, 0, 0)])
+    assert speakers.identify(voice(0.75, 0.66, 0, duration_s=1.0)) == "Speaker 1"
+    assert speakers.identify(voice(0.95, 0.3, 0)) == "Speaker 1"
+    assert (speakers.person("Speaker 1"), speakers.merges) == ("Anna", [])
+    assert speakers.identify(voice(0, 0, 1)) == "Speaker 2"
+
+
+def test_nobody_else_gets_the_name_of_an_enrolled_voice():
+    speakers = book(enrolled=[enrolled("Anna", 1, 0, 0)])
+    assert speakers.identify(voice(0, 1, 0)) == "Speaker 1"
+    assert speakers.identify(voice(0.8, 0.5, 0.33)) == "Speaker 2"  # nearer to the enrolled voice
+    assert [speakers.person(name) for name in ("Speaker 1", "Speaker 2")] == [None, "Anna"]
+
+
 def test_people_who_are_enrolled_are_never_put_together_and_a_full_book_stays_full():
     near = [enrolled("Anna", 1, 0.3, 0), enrolled("Ben", 0.3, 1, 0)]
     speakers = book(enrolled=near)
