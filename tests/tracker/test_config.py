@@ -219,3 +219,16 @@ def test_a_cameras_password_is_not_written_down():
 def test_a_recorded_section_that_is_none_is_one_line(recorded):
     with pytest.raises(ConfigError, match=r"^turns: must be a valid dictionary"):
         load_again(Config(), {"turns": recorded})
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["turns.partial_every_s=2"], "partial_every_s: needs partials = true"),
+        (["turns.partials=true", "turns.partial_every_s=0.1"], "partial_every_s: must be 0 or at least 0.5"),
+    ],
+)
+def test_partial_results_at_a_pace_that_cannot_be_kept_are_refused(sets, said):
+    with pytest.raises(ConfigError, match=said):
+        load(None, {}, sets)
+    assert load(None, {}, ["turns.partials=true", "turns.partial_every_s=0.5"]).turns.partial_every_s == 0.5

@@ -18,14 +18,10 @@ from jaxtyping import Float32
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from tracker.config import SpeakersConfig
-from tracker.errors import ConfigError, SessionError, SourceError
-from tracker.observe.speakers import DIM, EnrolledVoice, SpeakerRegistry, VoiceSample
+from tracker.errors import ConfigError, SessionError
+from tracker.observe.speakers import DIM, EnrolledVoice
 from tracker.recordings.format import RecordedFile
-from tracker.runtime.clock import NS_PER_S
-from tracker.turns.turn import Turn
 
-LEAST_S = 5.0
-"""Seconds of speech that make a voice print."""
 _SUFFIX = ".voice.json"
 _ROUNDED = 1e-3  # by which a unit vector may be longer or shorter
 
@@ -168,32 +164,3 @@ def known_voices(settings: SpeakersConfig, now: datetime) -> Sequence[EnrolledVo
             f"speakers.enrolled: {', '.join(other)} enrolled with another model than {settings.model}; enrol again"
         )
     return [one.voice for one in prints]
-
-
-def voice_of(
-    turns: Sequence[Turn], embed: Callable[[Turn], Float32[np.ndarray, " dim"]], settings: SpeakersConfig, name: str
-) -> Float32[np.ndarray, " dim"]:
-    """The voice of one person's turns: the mean of their embeddings, a unit vector.
-
-    Args:
-        turns: Of a recording in which nobody else speaks.
-        embed: Makes a unit vector of a turn.
-        settings: When two voices are the same.
-        name: Of the recording, for messages.
-
-    Raises:
-        SourceError: There is too little speech, or there are two voices.
-    """
-    enough = [turn for turn in turns if turn.duration_s >= settings.short_turn_s and not turn.overlap_ns]
-    speech_s = sum(turn.voiced_ns for turn in enough) / NS_PER_S
-    if speech_s < LEAST_S:
-        raise SourceError(f"{name}: holds {speech_s:.1f} s of clear speech; a voice needs at least {LEAST_S:g} s")
-    embeddings = [embed(turn) for turn in enough]
-    registry = SpeakerRegistry(settings.same_above, settings.max_speakers, settings.short_turn_s, settings.continuity)
-    for turn, embedding in zip(enough, embeddings, strict=True):
-        registry.identify(VoiceSample(embedding, turn.duration_s))
-    if len(registry.names) > 1:
-        raise SourceError(f"{name}: has more than one voice; use a recording in which one person speaks")
-    mean = np.mean(embeddings, axis=0)
-    found: Float32[np.ndarray, " dim"] = (mean / np.linalg.norm(mean)).astype(np.float32)
-    return found

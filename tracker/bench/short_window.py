@@ -3,7 +3,7 @@
 Every file is transcribed as a turn is: from a window that fits it, decoded again from 30 s where it repeats itself; and
 once from 30 s alone. Prints the word error rate of both, the share of files that were decoded again, and the ratio of
 processor time, for each margin of silence behind the speech. The sentences of RAVDESS are known from field 5 of a
-name; those of the LibriSpeech pair stand in its README. With ``--model`` or ``--beam``: one line for another one.
+name; those of the LibriSpeech pair stand in its README. ``--model`` and ``--beam`` measure another one.
 """
 
 from __future__ import annotations

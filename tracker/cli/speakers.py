@@ -34,8 +34,8 @@ def enrol_voice(
 ) -> None:
     """Keep the voice of a person who agreed to it, so that later sessions know it."""
     name, consent = name.strip(), consent.strip()
-    if not 0 < len(name) <= 80 or len(consent) > 500:
-        raise ConfigError("NAME: must have 1 to 80 characters, and --consent at most 500")
+    if not 0 < len(name) <= 80:
+        raise ConfigError(f"NAME: has {len(name)} characters; it must have 1 to 80")
     chosen = settings.load(config, sets=sets or [])
     folder, now = VoiceFolder(chosen.speakers), datetime.now(UTC)
     until = folder.until(now)
@@ -43,9 +43,11 @@ def enrol_voice(
     say(f"A voice print of {name} will be kept in {folder.path} {span}. It is biometric data: it needs their consent.")
     if not consent and sys.stdin.isatty():
         asked = f"How did they agree (for example: in writing, {now:%d %B %Y})"
-        consent = typer.prompt(asked, default="").strip()[:500]
+        consent = typer.prompt(asked, default="").strip()
     if not consent:
         raise ConfigError(f"--consent: say in words how {name} agreed; without that, no voice is kept")
+    if len(consent) > 500:
+        raise ConfigError(f"--consent: has {len(consent)} characters; it may have 500")
     from tracker.app.enrol import voice_in
 
     embedding = anyio.run(voice_in, file, chosen)
@@ -70,5 +72,5 @@ def list_voices(config: File = None, sets: Sets = None) -> None:
 def forget_voice(name: Name, config: File = None, sets: Sets = None) -> None:
     """Remove a voice."""
     folder = VoiceFolder(settings.load(config, sets=sets or []).speakers)
-    folder.forget(name)
+    folder.forget(name.strip())
     say(f"the voice of {name} is removed from {folder.path}")

@@ -111,7 +111,7 @@ class View:
         rows: Turns in the order of their start, the latest `MAX_ROWS`.
         speakers: In the order in which they were first heard, which decides their colours.
         latencies: Of the latest `MAX_LATENCIES` turns.
-        merged: Ids of speakers who turned out to be others, and of those.
+        merged: Pairs of ids: a speaker who is no more, and the one that the turns belong to.
         marks: The latest `MAX_MARKS` marked moments and pauses.
         modalities: Whether each modality was used for the last turn, or why not.
         judged: Turns judged.
@@ -263,20 +263,19 @@ def _merged(view: View, speaker: str, into: str) -> View:
     into = view.whose(into)
     if speaker == into:
         return view
-    gone, kept = ([one for one in view.speakers if one.id == id] for id in (speaker, into))
-    one = _together(kept[0] if kept else Speaker(into, into), gone[0]) if gone else None
-    others = [other for other in view.speakers if other.id != speaker]
-    speakers = [one if one and other.id == into else other for other in others] + ([] if kept or not one else [one])
+    parts = {one.id: one for one in view.speakers}
+    if gone := parts.pop(speaker, None):
+        parts[into] = _together(parts.get(into, Speaker(into, into)), gone)
     return replace(
         view,
         rows=tuple(replace(row, speaker=into) if row.speaker == speaker else row for row in view.rows),
-        speakers=tuple(speakers),
+        speakers=tuple(parts.values()),
         merged=(*view.merged, (speaker, into)),
     )
 
 
 def _together(kept: Speaker, gone: Speaker) -> Speaker:
-    """One speaker of two; the name that was given to either, to the one that stays before the other."""
+    """Two speakers as one, under the name of the one that is kept, or the other's where it was given none."""
     judgements = sorted((*kept.judgements, *gone.judgements), key=lambda one: one.start_ns)
     return replace(
         kept,

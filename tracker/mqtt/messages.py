@@ -64,17 +64,18 @@ class EventMessages:
         match event:
             case SessionStarted():
                 self._speakers.clear()
-                return [message, self._notice_of(event), self._clear("listening")]
+                return [message, self._notice_of(event), _cleared(self._topics["listening"])]
             case TurnEnded():
                 topic = self._topics.speaker(event.speaker)
                 self._speakers[topic] = None
                 return [message, _speaker(event, topic, self._expiry_s)]
             case SpeakerMerged():
                 topic = self._topics.speaker(event.speaker)
-                return [message, Message(topic, "", retain=True, content_type=JSON)]
+                self._speakers.pop(topic, None)
+                return [message, _cleared(topic)]
             case SessionEnded():
-                speakers = [Message(topic, "", retain=True, content_type=JSON) for topic in self._speakers]
-                return [*speakers, self._clear("listening"), self._clear("notice"), message]
+                topics = [*self._speakers, self._topics["listening"], self._topics["notice"]]
+                return [*map(_cleared, topics), message]
         return [message]
 
     def late_messages(self, event: Event, late: bool = True) -> list[Message]:
@@ -93,10 +94,6 @@ class EventMessages:
             seq=event.seq,
         )
 
-    def _clear(self, name: str) -> Message:
-        """The message that clears a retained one."""
-        return Message(self._topics[name], "", retain=True, content_type=JSON)
-
     def _notice_of(self, event: SessionStarted) -> Message:
         notice = Notice(session=event.session, time=event.time, notice=self._notice)
         return Message(self._topics["notice"], dumps(notice), retain=True, content_type=JSON)
@@ -113,6 +110,11 @@ def topic_of(event: Event) -> str:
             return "turn"
         case MomentMarked() | SpeakerRenamed() | SpeakerMerged():
             return "mark"
+
+
+def _cleared(topic: str) -> Message:
+    """The message that clears a retained one."""
+    return Message(topic, "", retain=True, content_type=JSON)
 
 
 def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:

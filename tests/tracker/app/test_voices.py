@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from tests.support.command import asset, tracker, turns
-from tracker.app.voices import VoiceFolder, known_voices, voice_of
+from tracker.app.enrol import voice_of
+from tracker.app.voices import VoiceFolder, known_voices
 from tracker.config import SpeakersConfig
 from tracker.errors import ConfigError, SessionError, SourceError
 from tracker.observe.speakers import DIM

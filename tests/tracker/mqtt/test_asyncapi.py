@@ -8,7 +8,7 @@ import subprocess
 import jsonschema
 import pytest
 
-from tests.support.sessions import conversation
+from tests.support.sessions import Script, conversation
 from tracker.events import from_json
 from tracker.mqtt.asyncapi import VERSION, asyncapi
 from tracker.mqtt.commands import Commands
@@ -81,7 +81,9 @@ def check(document, message):
 
 def test_what_is_published_is_what_it_says(document):
     composer, late = EventMessages(TOPICS, "You are heard."), EventMessages(TOPICS)
-    events = conversation()
+    *events, last = conversation()
+    merged = Script().start().merges(6, "Speaker 2", "Speaker 1").events[-1]
+    events += [merged.model_copy(update={"seq": last.seq}), last.model_copy(update={"seq": last.seq + 1})]
     messages = [message for event in events for message in composer.compose(event, late=False)]
     messages += [message for event in events for message in late.late_messages(event)]
     messages += [status(TOPICS, online=True), metrics(TOPICS, PublishedMetrics(session="s"))]
@@ -96,6 +98,18 @@ def test_what_is_published_is_what_it_says(document):
             binding = operation["bindings"]["mqtt"]
             assert (binding["qos"], binding["retain"]) == (message.qos, message.retain)
     assert from_json(messages[0].payload) == events[0]
+
+
+def test_the_emotion_of_a_speaker_who_is_another_is_taken_back_once():
+    composer = EventMessages(TOPICS)
+    events = (
+        Script().start().says(0, 1, "Speaker 1", "a").says(2, 3, "Speaker 2", "b").merges(4, "Speaker 2", "Speaker 1")
+    )
+    composed = [composer.compose(event, late=False) for event in events.end(5)]
+    mark, cleared = composed[-2]
+    assert mark.topic == TOPICS["mark"]
+    assert (cleared.topic, cleared.payload, cleared.retain) == (TOPICS.speaker("Speaker 2"), "", True)
+    assert [message.topic for message in composed[-1] if "/speaker/" in message.topic] == [TOPICS.speaker("Speaker 1")]
 
 
 def test_what_is_accepted_and_answered_is_what_it_says(document):
