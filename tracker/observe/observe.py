@@ -80,7 +80,7 @@ class SpeechObserver:
         if not absent and turn.voiced_ns < self._min_voice_s * NS_PER_S:
             absent = f"voice under {self._min_voice_s:g} s"
         encoded = self._encoder.encode(turn.samples) if self._transcriber.shares or not absent else None
-        transcript = self._transcriber(turn.samples, encoded, turn.after, self._choose, self._words)
+        transcript = self._transcriber(turn.samples, encoded, (turn.before, turn.after), self._choose, self._words)
         return SpeechResult(transcript, encoded.features if encoded and not absent else Absent(absent or ""))
 
 

@@ -29,7 +29,7 @@ from adapters.features.acoustic import RATE_HZ, Encoded, SpeechEncoder, WindowEn
 from tracker.errors import AssetError, ConfigError, sentence_of
 from tracker.observe.gate import Decoded, TextGate, repeats, unlooped
 from tracker.observe.records import SpokenWord, Transcript
-from tracker.observe.words import before, timed
+from tracker.observe.words import between, timed
 from tracker.runtime.clock import samples_to_ns
 
 AUTO = "auto"
@@ -116,7 +116,7 @@ class Transcriber:
         self,
         samples: Samples,
         encoded: Encoded | None = None,
-        after: Samples = _NOTHING,
+        around: tuple[Samples, Samples] = (_NOTHING, _NOTHING),
         choose: Callable[[Mapping[str, float]], str] | None = None,
         words: bool = False,
     ) -> Transcript:
@@ -125,13 +125,15 @@ class Transcriber:
         Args:
             samples: The turn's audio, 16 kHz.
             encoded: What the shared encoder gave for it.
-            after: What was heard after a turn that was cut short.
+            around: What was heard right before and right after it, where a word may reach across.
             choose: The language, from the probability of each by the sound alone, where the model can tell. Words of
                 another one than `language` are not understood; the first of them is taken where it is not given.
             words: Whether their times are wanted.
         """
-        sound = np.concatenate([samples, after]) if len(after) else samples
-        output = encoded.output if encoded and self.shares and not len(after) else self._windows.fitting(sound)
+        before, after = around
+        sound = np.concatenate([before, samples, after]) if len(before) or len(after) else samples
+        alone = len(sound) == len(samples)
+        output = encoded.output if encoded and self.shares and alone else self._windows.fitting(sound)
         code, odds = code_of(self._language), self._odds(output) if choose or self._language == AUTO else {}
         if odds:
             seems = choose(odds) if choose else next(iter(odds))
@@ -143,16 +145,18 @@ class Transcriber:
         reading = self._read(tokenizer, output, sound)
         text, reason = reading.decoded.text, self._gate.rejection(reading.decoded)
         spoken: list[SpokenWord] = []
-        if not reason and (words or len(after)):
-            spoken = before(self._align(tokenizer, reading, len(sound)), samples_to_ns(len(samples), RATE_HZ))
-        if not reason and len(after):
+        if not reason and (words or not alone):
+            start_ns = samples_to_ns(len(before), RATE_HZ)
+            end_ns = start_ns + samples_to_ns(len(samples), RATE_HZ)
+            spoken = between(self._align(tokenizer, reading, len(sound)), start_ns, end_ns)
+        if not reason and not alone:
             text = " ".join(word.text for word in spoken)
             reason = None if text else "no words recognised"
         if reason:
             return Transcript("", language, reason, odds=odds)
         text_en = None
         if code != "en" and self._translate:
-            text_en = self._in_english(samples, self._windows.fitting(samples) if len(after) else output, code, text)
+            text_en = self._in_english(samples, output if alone else self._windows.fitting(samples), code, text)
         return Transcript(text, language, None, tuple(spoken) if words else (), text_en, odds)
 
     def _odds(self, output: ctranslate2.StorageView) -> dict[str, float]:

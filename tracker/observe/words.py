@@ -7,12 +7,14 @@ computes); a word lasts from its first token to the next word's or mark's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from tracker.observe.records import SpokenWord
 
 FRAME_NS = 20_000_000
 """Nanoseconds of one encoder frame."""
+
+_GAP_NS = 5 * FRAME_NS
 
 
 def timed(
@@ -51,10 +53,25 @@ def timed(
     return [word._replace(text=word.text.strip()) for word in spoken]
 
 
-def before(words: Sequence[SpokenWord], cut_ns: int) -> list[SpokenWord]:
-    """The words that were said before a cut: those of which at least half lies before it."""
-    kept = [word for word in words if word.start_ns + word.end_ns <= 2 * cut_ns]
-    return [word._replace(end_ns=min(word.end_ns, cut_ns)) for word in kept]
+def between(words: Sequence[SpokenWord], start_ns: int, end_ns: int) -> list[SpokenWord]:
+    """The words that were said between two cuts, out of a longer sound; their times count from the first cut.
+
+    A word across a cut belongs to the side that has most of it. One that ends before the first cut belongs behind it
+    where speech goes on from it without a gap: a new voice often begins before the old one is done.
+
+    Args:
+        words: All that was heard.
+        start_ns: The first cut.
+        end_ns: The second one.
+    """
+    kept = [word for word in words if word.start_ns + word.end_ns <= 2 * end_ns]
+    early = [at for at, (word, then) in enumerate(pairwise(kept)) if word.end_ns <= start_ns < then.start_ns - _GAP_NS]
+    kept = kept[early[-1] + 1 :] if early else kept
+
+    def inside(at_ns: int) -> int:
+        return min(max(at_ns, start_ns), end_ns) - start_ns
+
+    return [word._replace(start_ns=inside(word.start_ns), end_ns=inside(word.end_ns)) for word in kept]
 
 
 def agreed(before: str, now: str) -> str:

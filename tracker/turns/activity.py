@@ -24,7 +24,7 @@ from tracker.sources.media import RATE_HZ
 STEP_S = 0.016875
 """Seconds from one output frame to the next (270 samples: strides 10 x 3 x 3 x 3)."""
 
-WINDOW_S = 4.0
+WINDOW_S = 3.0
 """The window before now, seconds. The network was trained on 10; on the call and three meetings 5 were as good, and on
 the call and five meetings 4 are as good as 5 (25 turns, 94.5 and 94.6 % of whose speech is one person's).
 """

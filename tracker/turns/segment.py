@@ -34,15 +34,14 @@ Activity = Callable[[Samples], Bool[np.ndarray, "frames speakers"]]
 EndpointSilence = Callable[[Samples], int]
 """The silence, in frames, that ends a turn with this audio where its speaker pauses."""
 
-_CHECK_FRAMES = 500 // FRAME_MS  # look for a change of speaker twice a second while there is speech, and where it stops
-# Half a second of the new voice alone: what "yes" and "hm" do not last. With 0.3 s and three looks a second, a call's
-# changes are known after 1.4 s at most, not 3.4, but a shift of 10 ms may find turns that are none.
-_LEAST_NEW = round(0.5 / STEP_S)
+# A change of speaker is looked for at this pace while there is speech, and where it stops. It counts once two looks in
+# a row find it: one look may take a "yes" or a sob for another speaker, and the next one, which hears more, does not.
+_CHECK_FRAMES = 200 // FRAME_MS
+_LEAST_NEW = round(0.2 / STEP_S)
 _LEAST_OLD = round(0.25 / STEP_S)
-_SUSPECT_NEW = round(0.2 / STEP_S)  # so much of a new voice may become a change ...
-_RECHECK_FRAMES = 300 // FRAME_MS  # ... which is known so much later
+_BEFORE_FRAMES = 200 // FRAME_MS  # heard before a change of speaker, for the beginning of its first word
 _AFTER_FRAMES = 300 // FRAME_MS  # heard beyond a cut, for the end of its last word
-_SAME_FRAMES = 200 // FRAME_MS  # a change this close to where the turn seemed to end is taken to be there
+_SAME_FRAMES = 200 // FRAME_MS  # two changes this close are one, and so are a change and where the turn seemed to end
 
 
 class _AudioBuffer:
@@ -87,7 +86,8 @@ class _Channel:
         self._wait = wait
         self._segmenter = Segmenter(limits)
         self._ends: list[int] = []  # frames at which the turn under way seemed to end
-        self._recheck: int | None = None  # the frame count at which that is checked again
+        self._found: list[int] = []  # changes of speaker that the last look found
+        self._recheck: int | None = None  # the frame count at which the next look is due, beside those at steady pace
         self._spoken = False  # since the last check
         self._overlapped: list[int] = []  # frames in which two people speak, since the start of the turn under way
 
@@ -135,16 +135,19 @@ class _Channel:
 
     def forget(self) -> None:
         """Forget audio that no turn can need any more."""
-        self.audio.forget(self._segmenter.keep_from * FRAME_SAMPLES)
+        self.audio.forget((self._segmenter.keep_from - _BEFORE_FRAMES) * FRAME_SAMPLES)
 
     def _split(self, activity: Activity, start: int) -> list[Decision]:
         begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
         active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
         self._note_overlap(active.sum(1) > 1, begin, start)
-        decisions: list[Decision] = []
-        for at in _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin):
-            decisions += self._segmenter.split(self._known(at))
-        return decisions + self._suspect(_in_frames(speaker_changes(active, _SUSPECT_NEW, _LEAST_OLD), begin))
+        found = _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin)
+        sure = [at for at in found if any(abs(at - earlier) <= _SAME_FRAMES for earlier in self._found)]
+        if not sure:
+            self._found = found
+            return self._suspect(found)
+        self._found = []
+        return [decision for at in sure for decision in self._segmenter.split(self._known(at))]
 
     def _note_overlap(self, both: Bool[np.ndarray, " frames"], begin: int, start: int) -> None:
         """Remember in which frames two people speak, as the newest window shows it."""
@@ -152,8 +155,8 @@ class _Channel:
         self._overlapped = [at for at in self._overlapped if start <= at < begin] + new
 
     def _suspect(self, maybe: list[int]) -> list[Decision]:
-        """Where the turn under way ends if the newest voice goes on for long enough."""
-        late = [at for at in maybe if at > self.count - _CHECK_FRAMES - _RECHECK_FRAMES]
+        """Where the turn under way ends if the next look finds the newest change, too."""
+        late = [at for at in maybe if at > self.count - _CHECK_FRAMES - _AFTER_FRAMES]
         would_be = self._segmenter.would_split(self._known(late[-1])) if late else None
         if would_be is None or would_be.end in self._ends:
             return []
@@ -161,7 +164,6 @@ class _Channel:
             self._recheck = would_be.end + _AFTER_FRAMES
             return []
         self._ends.append(would_be.end)
-        self._recheck = self.count + _RECHECK_FRAMES
         return [SegmentPause(would_be)]
 
     def _known(self, at: int) -> int:
@@ -227,6 +229,7 @@ class AudioSegmenter:
         self._channels = [_Channel(detector(), limits, activity, wait) for _ in range(channels)]
         self._open: dict[tuple[int, int], int] = {}  # (channel, start frame) -> turn number
         self._opened = 0
+        self._changed: dict[int, int] = {}  # channel -> the frame of its last change of speaker
         self._pauses: list[int] = []  # frames that all channels are heard up to before the turns end, ascending
 
     @property
@@ -298,6 +301,8 @@ class AudioSegmenter:
                     yield TurnOpened(self._opened, index, _ns(start))
                 case SegmentEnd(start):
                     yield self._turn(index, self._open.pop((index, start)), decision)
+                    if decision.by == "speaker_change":
+                        self._changed[index] = decision.end
                 case SegmentPause(would_be) if not any(isinstance(later, SegmentEnd) for later in decisions[place:]):
                     yield TurnPaused(self._turn(index, self._open[index, would_be.start], would_be))
                 case SegmentProgress(so_far):
@@ -307,6 +312,7 @@ class AudioSegmenter:
 
     def _turn(self, index: int, number: int, ended: SegmentEnd) -> Turn:
         audio = self._channels[index].audio
+        ahead = _BEFORE_FRAMES if self._changed.get(index) == ended.start else 0
         beyond = min(ended.decided, ended.end + _AFTER_FRAMES) if ended.by in ("speaker_change", "max_length") else 0
         return Turn(
             number=number,
@@ -318,6 +324,7 @@ class AudioSegmenter:
             voiced_ns=_ns(ended.voiced),
             overlap_ns=_ns(self._channels[index].overlapped(ended.start, ended.end)),
             samples=audible(audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
+            before=audio.cut((ended.start - ahead) * FRAME_SAMPLES, ended.start * FRAME_SAMPLES),
             after=audio.cut(ended.end * FRAME_SAMPLES, max(beyond, ended.end) * FRAME_SAMPLES),
         )
 

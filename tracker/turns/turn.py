@@ -40,6 +40,8 @@ class Turn:
         samples: The turn's audio, mono, 16 kHz, in [-1, 1].
         decided_at_ns: The monotonic clock when the decision fell, stamped by the pipeline; not media time.
         overlap_ns: How much of it two people spoke at once.
+        before: What was heard right before a turn that began by a change of speaker, for whoever must hear the
+            beginning of its first word.
         after: What was heard right after a turn that was cut short, for whoever must hear the end of its last word.
     """
 
@@ -53,6 +55,7 @@ class Turn:
     samples: Float32[np.ndarray, " samples"]
     decided_at_ns: int = 0
     overlap_ns: int = 0
+    before: Float32[np.ndarray, " samples"] = field(default_factory=lambda: np.zeros(0, np.float32))
     after: Float32[np.ndarray, " samples"] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property

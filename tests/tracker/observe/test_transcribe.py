@@ -51,11 +51,21 @@ def test_words_come_with_their_times(telephone, base):
 def test_what_is_heard_after_a_cut_is_left_to_the_next_turn(telephone, base):
     begin, cut, beyond = (round(at * RATE) for at in (18.05, 20.0, 21.5))
     whole = base(telephone[begin:beyond], words=True)
-    first = base(telephone[begin:cut], after=telephone[cut:beyond], words=True)
+    first = base(telephone[begin:cut], around=(telephone[:0], telephone[cut:beyond]), words=True)
     said_before = [word.text for word in whole.words if word.start_ns + word.end_ns <= 2 * 1.95e9]
     assert first.text.split() == [word.text for word in first.words] == said_before
     assert all(before.end_ns <= after.start_ns for before, after in pairwise(first.words))
     assert first.words[-1].end_ns <= 1.95e9
+
+
+def test_a_word_that_began_before_a_change_of_speaker_is_heard(telephone, base):
+    """The call at 14.5 s: "in New Jersey" and "And I'm Sheila" overlap."""
+    ahead, cut, end = (round(at * RATE) for at in (14.3, 14.5, 18.0))
+    heard = base(telephone[cut:end], around=(telephone[ahead:cut], telephone[:0]), words=True)
+    assert heard.text.startswith("And I'm Sheila")
+    assert heard.words[0].start_ns == 0
+    assert heard.words[-1].end_ns <= 3.5e9
+    assert not base(telephone[cut:end]).text.startswith("And I'm Sheila")  # else this shows nothing
 
 
 @pytest.mark.parametrize("times", [3, 5])

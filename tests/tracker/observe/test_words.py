@@ -1,10 +1,8 @@
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.observe.records import SpokenWord
-from tracker.observe.words import FRAME_NS, agreed, before, timed
+from tracker.observe.words import FRAME_NS, agreed, between, timed
 
 MS = 1_000_000
 
@@ -33,13 +31,31 @@ def test_times_grow_and_no_piece_is_lost(data):
     assert not times or 0 <= times[0] <= times[-1] <= end_ns
 
 
-@given(st.lists(st.integers(0, 100), min_size=2, max_size=12), st.integers(0, 110))
-def test_a_word_belongs_to_one_side_of_a_cut(times, cut):
-    words = [SpokenWord(f"w{i}", a, b, 1.0) for i, (a, b) in enumerate(pairwise(sorted(times)))]
-    kept = before(words, cut)
-    assert [word.text for word in kept] == [word.text for word in words[: len(kept)]]
-    assert all(word.end_ns <= max(cut, word.start_ns) for word in kept)
-    assert all(word.start_ns + word.end_ns > 2 * cut for word in words[len(kept) :])
+@given(st.lists(st.integers(0, 3000), min_size=2, max_size=24), st.integers(0, 3000), st.integers(0, 3000))
+def test_the_words_between_two_cuts_are_some_in_a_row_with_times_inside(times, start, length):
+    ends = [at * MS for at in sorted(times)]
+    words = [SpokenWord(f"w{i}", a, b, 1.0) for i, (a, b) in enumerate(zip(ends[::2], ends[1::2], strict=False))]
+    start_ns, end_ns = start * MS, (start + length) * MS
+    kept = between(words, start_ns, end_ns)
+    names = [word.text for word in words]
+    first = names.index(kept[0].text) if kept else 0
+    assert [word.text for word in kept] == names[first : first + len(kept)]
+    inside = [at for word in kept for at in (word.start_ns, word.end_ns)]
+    assert inside == sorted(inside)
+    assert all(0 <= at <= length * MS for at in inside)
+    for word in words:  # most of a word decides, and what lies between the cuts is lost on no account
+        if start_ns < word.end_ns and word.start_ns + word.end_ns <= 2 * end_ns:
+            assert word.text in [one.text for one in kept]
+        if word.start_ns + word.end_ns > 2 * end_ns:
+            assert word.text not in [one.text for one in kept]
+
+
+def test_a_word_right_before_a_cut_is_the_new_speakers_where_speech_goes_on_from_it():
+    def said(then_ms):
+        heard = [SpokenWord("there.", 0, 200 * MS, 1.0), SpokenWord("Neither", then_ms * MS, 700 * MS, 1.0)]
+        return [word.text for word in between(heard, 200 * MS, 1000 * MS)]
+
+    assert (said(200), said(440)) == (["there.", "Neither"], ["Neither"])
 
 
 def test_readings_agree_on_the_words_that_they_begin_with():

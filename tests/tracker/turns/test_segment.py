@@ -139,6 +139,25 @@ def test_a_change_of_speaker_without_a_pause_makes_two_turns():
     assert abs(change.end_ns // 62_500 - crossing) <= 2 * FRAME
     begin, end = (at // 62_500 for at in (change.end_ns, change.decided_ns))
     np.testing.assert_array_equal(change.after, samples[begin : min(end, begin + 15 * FRAME)])
+    then = next(turn for turn in turns if turn.start_ns == change.end_ns)
+    np.testing.assert_array_equal(then.before, samples[begin - 10 * FRAME : begin])
+    assert not len(change.before)
+
+
+def test_a_change_of_speaker_that_one_look_alone_finds_is_none():
+    samples, looks = media("#" * 120 + "." * 20), 0
+
+    def doubtful(heard):
+        nonlocal looks
+        looks += 1
+        return halves(heard) if looks % 2 else np.ones((len(heard) // 270, 1), bool)
+
+    long = replace(LIMITS, maximum=400)
+    ended_by = [
+        r.ended_by for r in cut(samples, iter([len(samples)]), activity=doubtful, limits=long) if isinstance(r, Turn)
+    ]
+    assert "speaker_change" not in ended_by
+    assert looks > 5
 
 
 def test_lost_samples_become_silence_so_that_media_time_stays_true():
