@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from adapters.contract import Absent, Features
-from adapters.features.acoustic import SpeechEncoder
+from adapters.features.acoustic import Encoded, SpeechEncoder
 from tracker.errors import first_of, sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.languages import LanguageHabit
@@ -79,9 +80,18 @@ class SpeechObserver:
         absent = self._no_voice
         if not absent and turn.voiced_ns < self._min_voice_s * NS_PER_S:
             absent = f"voice under {self._min_voice_s:g} s"
-        encoded = self._encoder.encode(turn.samples) if self._transcriber.shares or not absent else None
-        transcript = self._transcriber(turn.samples, encoded, (turn.before, turn.after), self._choose, self._words)
-        return SpeechResult(transcript, encoded.features if encoded and not absent else Absent(absent or ""))
+        if self._transcriber.shares:
+            encoded = self._encoder.encode(turn.samples)
+            return SpeechResult(self._hear(turn, encoded), Absent(absent) if absent else encoded.features)
+        if absent:
+            return SpeechResult(self._hear(turn), Absent(absent))
+        with ThreadPoolExecutor(1) as beside:  # two models, two cores
+            voice = beside.submit(self._encoder.encode, turn.samples)
+            transcript = self._hear(turn)
+            return SpeechResult(transcript, voice.result().features)
+
+    def _hear(self, turn: Turn, encoded: Encoded | None = None) -> Transcript:
+        return self._transcriber(turn.samples, encoded, (turn.before, turn.after), self._choose, self._words)
 
 
 class VoiceNamer:
