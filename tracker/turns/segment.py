@@ -141,7 +141,9 @@ class _Channel:
         begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
         active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
         self._note_overlap(active.sum(1) > 1, begin, start)
-        found = _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin)
+        changes = _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin)
+        # Where the turn began by a change, its first words may still be the old voice's: that is the same change.
+        found = [at for at in changes if at > start + _SAME_FRAMES]
         sure = [at for at in found if any(abs(at - earlier) <= _SAME_FRAMES for earlier in self._found)]
         if not sure:
             self._found = found

@@ -144,6 +144,22 @@ def test_a_change_of_speaker_without_a_pause_makes_two_turns():
     assert not len(change.before)
 
 
+def test_two_voices_that_overlap_for_long_change_once():
+    """The call, looped: the new turn began with the old voice, and its end was taken for a change of its own."""
+    samples = media("#" * 140 + "." * 20)
+
+    def overlapping(heard):
+        steps = len(heard) // 270
+        loudness = np.abs(heard[: steps * 270].reshape(steps, 270)).max(1)
+        frame = (loudness - 0.5) * 2 * len(samples) / FRAME
+        return np.stack([(loudness > 0) & (frame < 75), frame >= 45], 1)
+
+    long = replace(LIMITS, maximum=400)
+    turns = [r for r in cut(samples, iter([len(samples)]), activity=overlapping, limits=long) if isinstance(r, Turn)]
+    assert [turn.ended_by for turn in turns] == ["speaker_change", "pause"]
+    assert abs(turns[0].end_ns / 20_000_000 - 60) <= 2
+
+
 def test_a_change_of_speaker_that_one_look_alone_finds_is_none():
     samples, looks = media("#" * 120 + "." * 20), 0
 
