@@ -10,6 +10,7 @@ from adapters.errors import AdapterError, extra_needed, without_controls
 
 COMMANDS = {
     "train": ("adapters.training.train:main", "Train an adapter by a recipe."),
+    "dimensions": ("adapters.training.dimensions:main", "Train an adapter for valence and arousal."),
     "evaluate": ("adapters.evaluation.evaluate:main", "Evaluate an adapter on a data set."),
     "modalities": ("adapters.evaluation.modalities:main", "Measure what voice and face add to the words."),
     "cross-corpus": ("adapters.evaluation.cross_corpus:main", "Evaluate voices on corpora left out of training."),

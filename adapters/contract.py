@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, Self, runtime_checkable
 
@@ -30,6 +30,7 @@ __all__ = [
     "AdapterError",
     "DialogueModel",
     "DialogueState",
+    "Dimension",
     "EmotionScores",
     "FeatureSpec",
     "Features",
@@ -198,6 +199,29 @@ class TurnInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Dimension:
+    """Where a turn lies between the two ends of a dimension of affect, such as valence.
+
+    Attributes:
+        value: From -1 to 1.
+        low: The lower end of the interval that holds the truth as often as the adapter's card says, from -1 to 1.
+        high: The upper end.
+
+    Raises:
+        ValueError: They are not in that order, or outside of -1 to 1.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no interval around a value."""
+        if not -1.0 <= self.low <= self.value <= self.high <= 1.0:
+            raise ValueError(f"a value within an interval from -1 to 1 is wanted, not {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class EmotionScores:
     """Calibrated class probabilities of one turn, and the modalities that they rest on.
 
@@ -206,6 +230,7 @@ class EmotionScores:
         probabilities: One per class, each in [0, 1], summing to 1 (within 1e-4).
         modalities: For each modality ``used`` or the reason why it was not.
         abstained: Why no class should be reported, or None where the top class stands.
+        dimensions: Where the turn lies in each dimension that was asked for and can be told, by name.
 
     Raises:
         ValueError: The probabilities are not a distribution over the labels.
@@ -215,6 +240,7 @@ class EmotionScores:
     probabilities: tuple[float, ...]
     modalities: Mapping[Modality, str]
     abstained: str | None = None
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is not a distribution, so that no later step has to doubt it."""
@@ -330,6 +356,7 @@ class RecogniserOptions:
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: Threads of one operation on the CPU; None: the library's choice.
         abstain_below: Confidence under which no class is reported, in [0, 1].
+        dimensions: Adapters for dimensions of affect, in the words of its kind.
     """
 
     adapter: str = "default"
@@ -337,6 +364,7 @@ class RecogniserOptions:
     device: str = "auto"
     threads: int | None = None
     abstain_below: float = 0.0
+    dimensions: tuple[str, ...] = ()
 
 
 class RecogniserFactory(Protocol):

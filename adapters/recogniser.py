@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from adapters.checkpoint import dimensions as rating
 from adapters.checkpoint import hub, store
 from adapters.checkpoint.conformal import case_of, contains
-from adapters.checkpoint.store import Card
+from adapters.checkpoint.dimensions import DimensionCard
+from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import (
     MODALITIES,
     Absent,
     DialogueState,
+    Dimension,
     EmotionScores,
     Features,
     FeatureSpec,
@@ -34,7 +38,8 @@ from adapters.features import acoustic, visual
 from adapters.llm.backbone import Backbone, choose_device, choose_dtype
 from adapters.llm.prefix import CachedDialogue
 from adapters.llm.presets import backbone_source
-from adapters.llm.prompt import Prompter
+from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.readout.dimensions import DimensionHead
 from adapters.readout.ensemble import pool
 from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.head import EmotionHead, HeadInput
@@ -44,6 +49,7 @@ from adapters.readout.voice_summary import SUMMARY_DIM, VoiceProfile, summarise
 __all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_dtype", "llm_of", "load", "locate"]
 
 PRETRAINED = Path(__file__).parent / "pretrained"
+Rater = tuple[DimensionHead, DimensionCard]
 _NO_WORDS = "no words"
 _MOST_SPEAKERS = 64  # whose voices are kept, 3 kB each
 # How probable an emotion is without a voice that is heard for the first time, for that voice not to overrule it: there
@@ -81,22 +87,33 @@ class LlmRecogniser:
         backbone: The LLM that it was trained on.
         prompter: Writes dialogues down in the LLM's tokens.
         abstain_below: Confidence under which no class is reported, in [0, 1].
+        raters: Adapters for dimensions of affect, which read the same states.
+
+    Raises:
+        AdapterError: ``abstain_below`` is no confidence, or a rater reads other states, or two tell the same dimension.
 
     Attributes:
         card: As given.
-        adapter_id: Name and hash of the adapter, for events.
+        adapter_id: Name and hash of the adapter, for events; likewise of each rater, behind a plus sign.
         backbone_id: Name and digest of the LLM, for events.
         parameters: How many weights the adapter has.
         feature_specs: What features each modality must bring.
     """
 
     def __init__(
-        self, head: EmotionHead, card: Card, backbone: Backbone, prompter: Prompter, abstain_below: float = 0.0
+        self,
+        head: EmotionHead,
+        card: Card,
+        backbone: Backbone,
+        prompter: Prompter,
+        abstain_below: float = 0.0,
+        raters: Sequence[Rater] = (),
     ) -> None:
         if not 0.0 <= abstain_below <= 1.0:
             raise AdapterError(f"abstain_below is {abstain_below}, but a confidence is between 0 and 1")
+        _assert_together(card, [of for _, of in raters])
         self.card = card
-        self.adapter_id = card.adapter_id
+        self.adapter_id = "+".join([card.adapter_id, *(of.adapter_id for _, of in raters)])
         self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
         specs: dict[Modality, FeatureSpec | None] = {"audio": card.audio, "video": card.video}
         self.feature_specs = {modality: spec for modality, spec in specs.items() if spec is not None}
@@ -105,6 +122,7 @@ class LlmRecogniser:
         self._backbone = backbone
         self._prompter = prompter
         self._abstain_below = abstain_below
+        self._raters = raters
 
     @property
     def labels(self) -> LabelSet:
@@ -183,7 +201,8 @@ class LlmRecogniser:
                 without = probabilities(words, ~has_voice)
                 if without.max() >= _CLEAR and without.argmax() != row.argmax():
                     row, voice_used = without, _FIRST_HEARD
-        scores = self._scored(row, words is not None, voice_used, _used(face))
+            dimensions = {} if words is None else self._rated(words)
+        scores = self._scored(row, words is not None, voice_used, _used(face), dimensions)
         return scores, LlmState(dialogue, _updated(before.voices, speaker, voice))
 
     def scores(self, turn: TurnInput) -> EmotionScores:
@@ -238,7 +257,18 @@ class LlmRecogniser:
             words = torch.cat([words, answer[0][:, None]], dim=1)
         return words, CachedDialogue(ids, prefix)
 
-    def _scored(self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str) -> EmotionScores:
+    def _rated(self, words: Float[Tensor, "read parts d"]) -> dict[str, Dimension]:
+        """Where a turn lies in each dimension, by its words."""
+        found: dict[str, Dimension] = {}
+        for head, card in self._raters:
+            for value, about in zip(head(words[None])[0].double().tolist(), card.dimensions, strict=True):
+                low, high = max(-1.0, value - about.within), min(1.0, value + about.within)
+                found[about.name] = Dimension(value, low, high)
+        return found
+
+    def _scored(
+        self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str, dimensions: Mapping[str, Dimension]
+    ) -> EmotionScores:
         """The scores of one turn; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())
         abstained = None
@@ -253,7 +283,30 @@ class LlmRecogniser:
             probabilities=tuple(row.tolist()),
             modalities={"text": "used" if words else _NO_WORDS, "audio": voice, "video": face},
             abstained=abstained,
+            dimensions=dimensions,
         )
+
+
+def _assert_together(card: Card, others: Sequence[DimensionCard]) -> None:
+    """Compare what adapters read, which must be the same for one pass of the LLM to serve them all."""
+    for other in others:
+        mine, its = (
+            _reads(card.backbone, card.prompt, card.shape.layers),
+            _reads(other.backbone, other.prompt, other.layers),
+        )
+        if mine != its:
+            raise AdapterError(
+                f"{other.name} reads {its}, but {card.name} reads {mine}: train it beside {card.name} "
+                "(python -m adapters dimensions --beside)"
+            )
+    names = [dimension.name for other in others for dimension in other.dimensions]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise AdapterError(f"two adapters tell {twice[0]}: name one of them")
+
+
+def _reads(backbone: BackboneSpec, prompt: PromptSpec, layers: Sequence[int]) -> str:
+    digest = hashlib.sha256(repr(prompt).encode()).hexdigest()[:8]
+    return f"layers {', '.join(map(str, layers))} of {backbone.name} ({backbone.fingerprint[:8]}, prompt {digest})"
 
 
 def _own(state: DialogueState) -> LlmState:
@@ -317,6 +370,7 @@ def load(
     dtype: str = "auto",
     abstain_below: float = 0.0,
     any_backbone: bool = False,
+    dimensions: Sequence[str | Path] = (),
 ) -> LlmRecogniser:
     """Load an adapter and the LLM under it.
 
@@ -328,18 +382,21 @@ def load(
         dtype: Number format of the LLM: ``auto``, ``float32`` or ``bfloat16``.
         abstain_below: Confidence under which no class is reported.
         any_backbone: Accept an LLM with other weights than the adapter was trained on, such as another quantisation.
+        dimensions: Adapters for dimensions of affect, named likewise.
 
     Raises:
-        AdapterError: The checkpoint or the LLM is missing, damaged, or they do not belong together.
+        AdapterError: A checkpoint or the LLM is missing, damaged, or they do not belong together.
     """
     if math.isnan(abstain_below):
         raise AdapterError("abstain_below is not a number")
     if threads is not None:
         torch.set_num_threads(threads)
     head, card = store.load(locate(folder), acoustic.SPEC, visual.SPEC)
+    raters = [rating.load(locate(name)) for name in dimensions]
+    _assert_together(card, [of for _, of in raters])  # before the LLM is loaded, which takes seconds
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
-    return LlmRecogniser(head, card, llm, prompter, abstain_below)
+    return LlmRecogniser(head, card, llm, prompter, abstain_below, raters)
 
 
 def from_options(options: RecogniserOptions) -> LlmRecogniser:
@@ -354,6 +411,7 @@ def from_options(options: RecogniserOptions) -> LlmRecogniser:
         options.device,
         options.threads,
         abstain_below=options.abstain_below,
+        dimensions=options.dimensions,
     )
 
 

@@ -13,7 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource
 
@@ -48,6 +57,11 @@ def _level(text: str) -> str:
     if "/" in text or not _fits_topic(text):
         raise ValueError(f"must be one level of a topic, without / and {_FITS}")
     return text
+
+
+def _several(given: object) -> object:
+    """A text alone is a list of one."""
+    return [given] if isinstance(given, str) else given
 
 
 _FITS = f"of at most {_MOST_OF_A_TOPIC} printable characters without #, + and spaces"
@@ -203,6 +217,7 @@ class RecogniseConfig(_Section):
 
     recogniser: str = "adapter"
     adapter: str = "default"
+    dimensions: Annotated[list[str], BeforeValidator(_several)] = []
     device: Device = "auto"
     abstain_below: Share = 0.0
     min_voice_s: Annotated[float, Field(ge=0)] = 0.8
@@ -344,12 +359,14 @@ def load_again(current: Config, recorded: Mapping[str, Any], sets: Sequence[str]
     values |= {section: recorded[section] for section in DECIDING if section in recorded}
     if isinstance(speakers := values["speakers"], Mapping):  # a stranger's session names no folder on this machine
         values["speakers"] = {**speakers, **current.speakers.model_dump(include={"enrolled", "enrolled_days"})}
-    config, trusted = _layered(values, _from_command_line(sets)), current.recognise.adapter
-    if (adapter := config.recognise.adapter) != trusted and not _PLAIN_NAME.fullmatch(adapter):
-        raise ConfigError(
-            f"recognise.adapter: the recording was judged with {adapter!r}; to load that, "
-            f"add --set recognise.adapter={adapter}, or name another one"
-        )
+    config, mine = _layered(values, _from_command_line(sets)), current.recognise
+    named = [("adapter", config.recognise.adapter), *(("dimensions", one) for one in config.recognise.dimensions)]
+    for setting, adapter in named:
+        if adapter not in (mine.adapter, *mine.dimensions) and not _PLAIN_NAME.fullmatch(adapter):
+            raise ConfigError(
+                f"recognise.{setting}: the recording was judged with {adapter!r}; to load that, "
+                f"add --set recognise.{setting}={adapter}, or name another one"
+            )
     return config
 
 

@@ -37,6 +37,7 @@ def _real_time(text: str) -> str:
 
 # Limits beyond any real session: what reads events counts with them, and need not check them again.
 Probability = Annotated[float, Field(ge=0, le=1)]
+Affect = Annotated[float, Field(ge=-1, le=1)]
 Count = Annotated[int, Field(ge=0, le=INT64_MAX)]
 Ordinal = Annotated[int, Field(ge=1, le=INT64_MAX)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
@@ -137,6 +138,16 @@ class Word(BaseModel):
     confidence: Probability = Field(description="The recogniser's probability of its tokens, on average.")
 
 
+class Dimension(BaseModel):
+    """Where a turn lies between the two ends of a dimension of affect, from -1 to 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: Affect
+    low: Affect = Field(description="The lower end of the interval that holds the truth as often as the card says.")
+    high: Affect = Field(description="Its upper end.")
+
+
 class TurnEnded(_Published):
     """One judged turn: who spoke, what was said, which emotion was expressed."""
 
@@ -170,6 +181,11 @@ class TurnEnded(_Published):
     abstained: bool = Field(description="True where the evidence is too thin to act on.")
     abstained_reason: str | None
     sentiment: Sentiment
+    dimensions: dict[str, Dimension] | None = Field(
+        default=None,
+        description="Valence (unpleasant to pleasant) and arousal (calm to excited) of the words, or what the adapters "
+        "in `recognise.dimensions` tell; null where there are none, or no words.",
+    )
     modalities: dict[Literal["text", "audio", "video"], str] = Field(description="`used`, or why it was not.")
     faces: Faces | None = Field(default=None, description="The speaker's face, where one was read.")
     latency_ms: Latency

@@ -11,6 +11,7 @@ import anyio
 
 from adapters.contract import MODALITIES, LabelSet, Sentiment
 from tracker.events import (
+    Dimension,
     Event,
     Expression,
     Faces,
@@ -294,6 +295,10 @@ class Publisher:
             abstained=scores.abstained is not None,
             abstained_reason=scores.abstained,
             sentiment=scores.sentiment,
+            dimensions={
+                name: Dimension(value=one.value, low=one.low, high=one.high) for name, one in scores.dimensions.items()
+            }
+            or None,
             modalities=modalities,
             faces=_faces(observed.face) if observed.face else None,
             latency_ms=Latency(

@@ -17,7 +17,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from adapters.checkpoint import conformal
 from adapters.checkpoint.conformal import EmotionSets
@@ -85,7 +85,23 @@ def save(folder: Path, head: EmotionHead, card: Card) -> Card:
     Raises:
         AdapterError: A weight is not finite in float16; what is in the folder stays as it is.
     """
-    weights = {name: value.detach().cpu().half().contiguous() for name, value in head.state_dict().items()}
+    fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
+    written = Card(**{**fields, "weights_sha256": save_weights(folder, head), "format": FORMAT})
+    text = json.dumps(asdict(written), indent=2, ensure_ascii=False)
+    (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+    return written
+
+
+def save_weights(folder: Path, module: nn.Module) -> str:
+    """Write weights in float16.
+
+    Returns:
+        The file's SHA-256.
+
+    Raises:
+        AdapterError: A weight is not finite in float16; what is in the folder stays as it is.
+    """
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in module.state_dict().items()}
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise AdapterError(
@@ -95,11 +111,7 @@ def save(folder: Path, head: EmotionHead, card: Card) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
-    fields = {name: getattr(card, name) for name in Card.__dataclass_fields__}
-    written = Card(**{**fields, "weights_sha256": sha256_of(folder / _WEIGHTS), "format": FORMAT})
-    text = json.dumps(asdict(written), indent=2, ensure_ascii=False)
-    (folder / _CARD).write_text(text + "\n", encoding="utf-8")
-    return written
+    return sha256_of(folder / _WEIGHTS)
 
 
 def read_card(folder: Path) -> Card:

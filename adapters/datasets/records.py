@@ -1,6 +1,6 @@
 """What is read of a data set: dialogues, voice clips or faces, and how many rows were refused for which reason.
 
-Letters: ``n`` faces.
+Letters: ``n`` faces or sentences.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from adapters.contract import Absent, Utterance
 from adapters.errors import AdapterError
@@ -104,6 +104,19 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """Sentences on their own, and how people rated each in several dimensions, from -1 to 1."""
+
+    texts: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    values: Float64[np.ndarray, "n dimensions"]
+    refused: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 def existing(path: Path, what: str) -> Path:

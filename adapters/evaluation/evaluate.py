@@ -16,7 +16,7 @@ import typer
 from adapters import recogniser
 from adapters.contract import EmotionScores, Features, TurnInput, Utterance
 from adapters.datasets.corpus import Corpus, find
-from adapters.datasets.records import Clips, Dialogues, Faces
+from adapters.datasets.records import Clips, Dialogues, Faces, Ratings
 from adapters.datasets.sound import read_clip
 from adapters.errors import AdapterError
 from adapters.features import visual
@@ -78,6 +78,8 @@ def read_turns(
             turns = voice_turns(found, voices())
         case Faces() as found:
             turns = face_turns(found, faces())
+        case Ratings():
+            raise AdapterError(f"{corpus.name} holds ratings, no emotions: python -m adapters dimensions learns them")
         case _:
             raise AdapterError(f"{corpus.name} holds processed features: take python -m adapters published evaluate")
     return turns, list(map(int, found.labels)), found.refused

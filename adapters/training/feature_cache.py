@@ -129,23 +129,30 @@ def chunks(dialogue: Sequence[Utterance], prompter: Prompter) -> list[Chunk]:
     return [*chunks(dialogue[: len(dialogue) - len(spans)], prompter), Chunk(layout.ids, spans)]
 
 
-def word_rows(
-    corpus: Dialogues, label_set: LabelSet, backbone: Backbone, prompter: Prompter, spec: PromptSpec
-) -> WordRows:
-    """Read a text corpus with the LLM: one pass per dialogue."""
+def turn_states(
+    dialogues: Sequence[Sequence[Utterance]], backbone: Backbone, prompter: Prompter, spec: PromptSpec
+) -> Float[Tensor, "turns read parts d"]:
+    """The LLM's pooled states of every turn, in float16: one pass per dialogue."""
 
     def make() -> Tensor:
         rows: list[Tensor] = []
-        for dialogue in progress(corpus.dialogues, "reading dialogues"):
-            for chunk in chunks([line.utterance for line in dialogue], prompter):
+        for dialogue in progress(dialogues, "reading dialogues"):
+            for chunk in chunks(dialogue, prompter):
                 states = backbone.states(chunk.ids)
                 rows += [pool(states, start, end) for start, end in chunk.spans]
         return torch.stack(rows).half()
 
+    texts = [(turn.speaker, turn.text) for dialogue in dialogues for turn in dialogue]
+    key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in dialogues], texts)
+    return cached("words", key, make)
+
+
+def word_rows(
+    corpus: Dialogues, label_set: LabelSet, backbone: Backbone, prompter: Prompter, spec: PromptSpec
+) -> WordRows:
+    """Read a text corpus with the LLM: one pass per dialogue."""
     lines = [line for dialogue in corpus.dialogues for line in dialogue]
-    texts = [(line.utterance.speaker, line.utterance.text) for line in lines]
-    key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in corpus.dialogues], texts)
-    states = cached("words", key, make)
+    states = turn_states([[line.utterance for line in one] for one in corpus.dialogues], backbone, prompter, spec)
     labels = torch.tensor([-1 if line.label is None else line.label for line in lines])
     return WordRows(states[labels >= 0].float(), labels[labels >= 0], torch.tensor(corpus.dialogue_ids), label_set)
 

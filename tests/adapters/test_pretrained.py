@@ -50,6 +50,22 @@ def test_clear_cases(model: recogniser.LlmRecogniser, words: str, label: str) ->
     assert model.scores(TurnInput(Utterance("Bob", words), HISTORY)).label == label
 
 
+def test_valence_and_arousal_of_clear_cases() -> None:
+    model = recogniser.load(device="cpu", dimensions=["valence-arousal"])
+
+    def told(words: str) -> tuple[float, float]:
+        found = model.scores(TurnInput(Utterance("Bob", words), HISTORY)).dimensions
+        return found["valence"].value, found["arousal"].value
+
+    good, bad, plain = (
+        told("I got the job! I'm so happy!"),
+        told("I hate you, you idiot!"),
+        told("I have a meeting at four."),
+    )
+    assert good[0] > 0.2 > plain[0] > -0.2 > bad[0]
+    assert min(good[1], bad[1]) > plain[1]
+
+
 def test_number_formats_agree(model: recogniser.LlmRecogniser) -> None:
     turn = TurnInput(Utterance("Bob", "I can't believe it."), HISTORY)
     exact = recogniser.load(device="cpu", dtype="float32").scores(turn).probabilities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio.lowlevel
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adapters.contract import MELD_LABELS, LabelSet
 from tests.support.fakes import STARTED_AT
 from tracker.events import (
+    Dimension,
     Event,
     Latency,
     ListeningPaused,
@@ -65,7 +66,7 @@ class Script:
     def says(
         self, start_s: float, end_s: float, speaker: str, text: str, emotion: str = "neutral", confidence: float = 0.6,
         unsure: str | None = None, channel: int = 0, turn: int | None = None, name: str | None = None,
-        words: Sequence[tuple[str, float, float]] | None = None,
+        words: Sequence[tuple[str, float, float]] | None = None, dimensions: Mapping[str, float] | None = None,
     ) -> Script:  # fmt: skip
         turn = turn or self.opens(start_s, channel)
         self._ended += 1
@@ -80,6 +81,10 @@ class Script:
                     for word, a, b in words
                 ],
                 emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in labels},
+                dimensions=None if dimensions is None else {
+                    of: Dimension(value=value, low=max(-1, value - 0.3), high=min(1, value + 0.3))
+                    for of, value in dimensions.items()
+                },
                 confidence=confidence, abstained=unsure is not None, abstained_reason=unsure, sentiment="neutral",
                 modalities={"text": "used", "audio": "used", "video": "no camera"},
                 latency_ms=Latency(endpoint=500, observe=120, transcribe=110, speaker=20, recognise=60, total=200),

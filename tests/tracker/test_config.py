@@ -197,6 +197,16 @@ def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():
 
 
 @pytest.mark.parametrize("adapter", ["hf:owner/name", "/home/me/adapter", "../adapter", "a/b", "a\\b", ""])
+def test_a_recording_chooses_no_adapter_for_dimensions_elsewhere(adapter):
+    recorded = {"recognise": {"dimensions": ["valence-arousal", adapter]}}
+    with pytest.raises(ConfigError, match=r"recognise\.dimensions: .* --set recognise\.dimensions="):
+        load_again(Config(), recorded)
+    named = load(None, {}, [f"recognise.dimensions={adapter}"])
+    assert named.recognise.dimensions == [adapter]
+    assert load_again(named, recorded).recognise.dimensions == ["valence-arousal", adapter]
+
+
+@pytest.mark.parametrize("adapter", ["hf:owner/name", "/home/me/adapter", "../adapter", "a/b", "a\\b", ""])
 def test_a_recording_chooses_no_adapter_elsewhere(adapter):
     recorded = {"recognise": {"adapter": adapter}}
     with pytest.raises(ConfigError, match=r"recognise\.adapter: .* --set recognise\.adapter="):

@@ -115,6 +115,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
             device=wanted.device,
             threads=1,  # models run side by side; threads of one wait for each other where another one has the core
             abstain_below=wanted.abstain_below,
+            dimensions=tuple(wanted.dimensions),
         )
         judge = plugins.recogniser(wanted.recogniser, options)
         activity(_NOISE)

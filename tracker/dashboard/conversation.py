@@ -126,6 +126,12 @@ def detail(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
         lines.append(Text.assemble((named, style), bar(share, 20, style, glyphs), f" {share:>6.1%}"))
     ended = event.ended_by.replace("_", " ")
     lines.append(Text(f"sentiment {event.sentiment}{glyphs.dot}language {event.language}{glyphs.dot}ended by {ended}"))
+    if event.dimensions:
+        places = [
+            f"{printable(name)} {at.value:+.2f} ({at.low:+.2f} to {at.high:+.2f})"
+            for name, at in event.dimensions.items()
+        ]
+        lines.append(Text(glyphs.dot.join(places)))
     used = [f"{kind}: {printable(use)}" for kind, use in event.modalities.items()]
     lines.append(Text(glyphs.dot.join(used)))
     if event.faces:

@@ -83,7 +83,7 @@ def test_abstaining_is_counted(meld: Path, options: list[str]) -> None:
     ("words", "message"),
     [
         (["--split", "train"], r"train_sent_emo\.csv"),
-        (["--dataset", "mled"], "unknown data set 'mled': take cherma, emodb, emorynlp"),
+        (["--dataset", "mled"], "unknown data set 'mled': take cherma, emobank, emodb"),
         (["--dataset", "emorynlp"], "EmoryNLP dev split"),
         (["--dataset", "ravdess", "--split", "test"], "ravdess has no split 'test': take train, dev, all"),
         (["--checkpoint", "nowhere"], "no adapter at nowhere: card.json is missing; name default"),
@@ -98,6 +98,13 @@ def test_errors_are_one_line_and_not_a_success(meld: Path, options: list[str], w
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert message.replace("\\", "") in line
+
+
+def test_ratings_are_no_emotions(meld: Path, options: list[str]) -> None:
+    (meld / "emobank.csv").write_text("id,split,V,A,D,text\n1,dev,3,3,3,Hello.\n", encoding="utf-8")
+    result = run("--data", str(meld), "--dataset", "emobank", "--split", "dev", *options)
+    assert result.exit_code == 1
+    assert "emobank holds ratings, no emotions: python -m adapters dimensions learns them" in result.stderr
 
 
 def test_labels_of_another_set_are_refused(meld: Path, options: list[str]) -> None:

@@ -22,7 +22,7 @@ from tracker.recordings.replay import read_session
 pytestmark = pytest.mark.models
 
 OFFLINE = ("--pace", "fast", "--json", "--mqtt", "off")
-KEPT = ("--set", "record.audio=true", "--set", "record.text=true")
+KEPT = ("--set", "record.audio=true", "--set", "record.text=true", "--set", "recognise.dimensions=valence-arousal")
 AGAIN = ("--through-models", "--json", "--mqtt", "off")
 
 
@@ -49,6 +49,8 @@ def test_a_call_becomes_its_speakers_turns(recorded):
         assert turn.confidence == max(turn.probabilities.values())
         assert turn.modalities["text"] == "used"
         assert turn.modalities["video"] == "no picture"
+        assert turn.dimensions
+        assert turn.dimensions.keys() == {"valence", "arousal"}
     assert (done.last.outcome, done.last.dropped) == ("completed", {})
     assert [one["turns"] for one in done.metrics] == [len(said)]
 

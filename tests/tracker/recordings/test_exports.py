@@ -273,6 +273,19 @@ def test_pyarrow_reads_the_parquet(events):
         assert {label: row[label] for label in LABELS} == event.probabilities
 
 
+def test_tables_and_emotionml_have_the_place_of_a_turn_in_each_dimension():
+    script = Script().start().says(0, 1, "A", "hello", dimensions={"valence": 0.5, "joy": -1.0, HOSTILE: 1.0})
+    heard = spoken(script.says(1, 2, "A", "well").end(3))
+    frame = pyarrow.parquet.read_table(pyarrow.BufferReader(parquet(heard))).to_pylist()
+    for read in (frame, [*csv.DictReader(io.StringIO(to_csv(heard), newline=""))]):
+        assert (float(read[0]["valence"]), float(read[0]["joy_2"])) == (0.5, -1.0)
+        assert read[1]["valence"] in ("", None)
+    first, second = emotions_in(heard)
+    places = [(one.get("name"), float(one.get("value"))) for one in first.iter(f"{{{NAMESPACE}}}dimension")]
+    assert places[:2] == [("valence", 0.75), ("joy", 0.0)]
+    assert (places[2][1], list(second.iter(f"{{{NAMESPACE}}}dimension"))) == (1.0, [])
+
+
 def test_an_emotion_that_is_called_like_a_field_gets_a_column_of_its_own():
     events = Script().start().says(0, 1, "A", "hello").end(2)
     heard = spoken(events, labels=["text", "joy"])
@@ -298,14 +311,17 @@ def emotions_in(heard: Conversation):
     SCHEMA.assertValid(root)
     ids = root.xpath("//@id")
     assert len(ids) == len(set(ids))
-    items = root.xpath("//e:vocabulary/e:item/@name", namespaces={"e": NAMESPACE})
-    assert len(items) == len(set(items))
-    assert root.get("category-set") == "#" + root.find(f"{{{NAMESPACE}}}vocabulary").get("id")
+    vocabularies = {one.get("type"): one for one in root.findall(f"{{{NAMESPACE}}}vocabulary")}
+    items = {kind: [item.get("name") for item in one] for kind, one in vocabularies.items()}
     found = root.findall(f"{{{NAMESPACE}}}emotion")
+    for kind, words in items.items():
+        assert len(words) == len(set(words))
+        assert root.get(f"{kind}-set") == "#" + vocabularies[kind].get("id")
     for emotion in found:
-        names = [category.get("name") for category in emotion.findall(f"{{{NAMESPACE}}}category")]
-        assert len(names) == len(set(names))
-        assert set(names) <= set(items)
+        for kind in ("category", "dimension"):
+            names = [one.get("name") for one in emotion.findall(f"{{{NAMESPACE}}}{kind}")]
+            assert len(names) == len(set(names))
+            assert set(names) <= set(items.get(kind, []))
         assert int(emotion.get("start")) <= int(emotion.get("end"))
     return found
 

@@ -90,6 +90,11 @@ class Conversation:
     turns: tuple[NamedTurn, ...]
     audio: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of affect that any turn has, as they first appear."""
+        return tuple(dict.fromkeys(name for turn in self.turns for name in turn.event.dimensions or ()))
+
 
 def conversation(
     events: Iterable[Event],

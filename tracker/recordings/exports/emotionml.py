@@ -1,16 +1,16 @@
 """EmotionML 1.0 (W3C Recommendation of 22 May 2014, https://www.w3.org/TR/emotionml/).
 
 The emotions are declared as a vocabulary of the document's own: W3C's ``big6`` knows no neutral. An ``emotion`` per
-turn holds every label with its probability as ``confidence``, the most probable first; ``start`` and ``end`` are
-milliseconds since 1970, ``reference`` points to the stretch of audio where that was kept, and the words are the
-element's text, as where the Recommendation annotates texts. Who spoke stands in ``info``, in a namespace of ours, since
-EmotionML has no element for it.
+turn holds every label with its probability as ``confidence``, the most probable first, and the place in each dimension
+of affect as ``value``, from 0 to 1; ``start`` and ``end`` are milliseconds since 1970, ``reference`` points to the
+stretch of audio where that was kept, and the words are the element's text, as where the Recommendation annotates texts.
+Who spoke stands in ``info``, in a namespace of ours, since EmotionML has no element for it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -18,7 +18,7 @@ from tracker.recordings.exports.conversation import Conversation, NamedTurn, dis
 
 NAMESPACE = "http://www.w3.org/2009/10/emotionml"
 TURN_NAMESPACE = "urn:emotion-tracker:turn"
-VOCABULARY = "emotions"
+VOCABULARY, DIMENSIONS = "emotions", "dimensions"
 
 # Some of what every edition of XML 1.0 allows in an NMTOKEN: ASCII, Latin 1, Greek, Cyrillic, kana, Han, Hangul.
 _NOT_IN_TOKENS = re.compile(
@@ -30,20 +30,25 @@ _THROUGH = {"text": "text", "audio": "voice", "video": "face"}  # the Recommenda
 
 def emotionml(conversation: Conversation) -> str:
     """The whole document."""
-    names = distinct(conversation.labels, lambda label: _NOT_IN_TOKENS.sub("_", label) or "_")
+    names, dimensions = _tokens(conversation.labels), _tokens(conversation.dimensions)
     root = Element("emotionml", {"xmlns": NAMESPACE, "version": "1.0"})
-    if names:
-        root.set("category-set", f"#{VOCABULARY}")
-        vocabulary = SubElement(root, "vocabulary", {"type": "category", "id": VOCABULARY})
-        for name in names.values():
-            SubElement(vocabulary, "item", {"name": name})
+    for kind, identity, items in (("category", VOCABULARY, names), ("dimension", DIMENSIONS, dimensions)):
+        if items:
+            root.set(f"{kind}-set", f"#{identity}")
+            vocabulary = SubElement(root, "vocabulary", {"type": kind, "id": identity})
+            for name in items.values():
+                SubElement(vocabulary, "item", {"name": name})
     for turn in conversation.turns:
-        root.append(_emotion(turn, names, conversation.audio.get(turn.event.channel)))
+        root.append(_emotion(turn, names, dimensions, conversation.audio.get(turn.event.channel)))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _emotion(turn: NamedTurn, names: Mapping[str, str], audio: str | None) -> Element:
+def _tokens(items: Iterable[str]) -> dict[str, str]:
+    return distinct(items, lambda item: _NOT_IN_TOKENS.sub("_", item) or "_")
+
+
+def _emotion(turn: NamedTurn, names: Mapping[str, str], dimensions: Mapping[str, str], audio: str | None) -> Element:
     event = turn.event
     start, end = (round(datetime.fromisoformat(at).timestamp() * 1000) for at in (event.start_time, event.end_time))
     element = Element("emotion", {"id": f"turn-{event.turn}", "start": str(start), "end": str(max(start, end))})
@@ -57,6 +62,8 @@ def _emotion(turn: NamedTurn, names: Mapping[str, str], audio: str | None) -> El
     shares = event.probabilities or {event.emotion: event.confidence}
     for label, share in sorted(shares.items(), key=lambda one: (-one[1], one[0] != event.emotion)):
         SubElement(element, "category", {"name": names[label], "confidence": f"{share:.6f}"})
+    for dimension, place in (event.dimensions or {}).items():
+        SubElement(element, "dimension", {"name": dimensions[dimension], "value": f"{(place.value + 1) / 2:.6f}"})
     if audio:
         at = f"{audio}#t={turn.start_ms / 1000:.3f},{turn.end_ms / 1000:.3f}"  # https://www.w3.org/TR/media-frags/
         SubElement(element, "reference", {"uri": at, "role": "expressedBy", "media-type": "audio/flac"})

@@ -1,4 +1,4 @@
-"""A row per turn, with a column per emotion; and the rows as CSV (RFC 4180).
+"""A row per turn, with a column per emotion and per dimension of affect; and the rows as CSV (RFC 4180).
 
 A spreadsheet takes text that begins with ``=``, ``+``, ``-`` or ``@`` for a formula; `to_csv` can guard against that
 (https://owasp.org/www-community/attacks/CSV_Injection).
@@ -26,18 +26,26 @@ Value = str | int | float | bool | None
 
 
 def columns(conversation: Conversation) -> list[str]:
-    """The fields, and then the emotions by their names; one that is called like a field gets a number."""
-    return [*FIELDS, *_emotions(conversation).values()]
+    """The fields, then emotions and dimensions by their names; one that is called like another gets a number."""
+    return [*FIELDS, *_emotions(conversation).values(), *_dimensions(conversation).values()]
 
 
 def rows(conversation: Conversation) -> list[dict[str, Value]]:
     """A row per turn.
 
-    Seconds are media time from the session's start; a probability that a turn does not tell is None.
+    Seconds are media time from the session's start; a probability that a turn does not tell is None, and so is a place
+    in a dimension.
     """
-    emotions = _emotions(conversation)
+    emotions, dimensions = _emotions(conversation), _dimensions(conversation)
+
+    def place(turn: NamedTurn, name: str) -> float | None:
+        found = (turn.event.dimensions or {}).get(name)
+        return found.value if found else None
+
     return [
-        _fields(turn) | {column: turn.event.probabilities.get(label) for label, column in emotions.items()}
+        _fields(turn)
+        | {column: turn.event.probabilities.get(label) for label, column in emotions.items()}
+        | {column: place(turn, name) for name, column in dimensions.items()}
         for turn in conversation.turns
     ]
 
@@ -67,6 +75,11 @@ def to_csv(conversation: Conversation, *, bom: bool = False, guard: bool = False
 
 def _emotions(conversation: Conversation) -> dict[str, str]:
     return distinct(conversation.labels, lambda label: _CONTROLS.sub(" ", label), taken=FIELDS)
+
+
+def _dimensions(conversation: Conversation) -> dict[str, str]:
+    taken = [*FIELDS, *_emotions(conversation).values()]
+    return distinct(conversation.dimensions, lambda name: _CONTROLS.sub(" ", name), taken=taken)
 
 
 def _fields(turn: NamedTurn) -> dict[str, Value]:
