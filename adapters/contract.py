@@ -30,8 +30,8 @@ __all__ = [
     "AdapterError",
     "DialogueModel",
     "DialogueState",
-    "Dimension",
     "EmotionScores",
+    "Estimate",
     "FeatureSpec",
     "Features",
     "LabelSet",
@@ -199,7 +199,7 @@ class TurnInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Dimension:
+class Estimate:
     """Where a turn lies between the two ends of a dimension of affect, such as valence.
 
     Attributes:
@@ -240,7 +240,7 @@ class EmotionScores:
     probabilities: tuple[float, ...]
     modalities: Mapping[Modality, str]
     abstained: str | None = None
-    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    dimensions: Mapping[str, Estimate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is not a distribution, so that no later step has to doubt it."""

@@ -23,8 +23,8 @@ from adapters.contract import (
     MODALITIES,
     Absent,
     DialogueState,
-    Dimension,
     EmotionScores,
+    Estimate,
     Features,
     FeatureSpec,
     LabelSet,
@@ -257,17 +257,17 @@ class LlmRecogniser:
             words = torch.cat([words, answer[0][:, None]], dim=1)
         return words, CachedDialogue(ids, prefix)
 
-    def _rated(self, words: Float[Tensor, "read parts d"]) -> dict[str, Dimension]:
+    def _rated(self, words: Float[Tensor, "read parts d"]) -> dict[str, Estimate]:
         """Where a turn lies in each dimension, by its words."""
-        found: dict[str, Dimension] = {}
+        found: dict[str, Estimate] = {}
         for head, card in self._raters:
             for value, about in zip(head(words[None])[0].double().tolist(), card.dimensions, strict=True):
                 low, high = max(-1.0, value - about.within), min(1.0, value + about.within)
-                found[about.name] = Dimension(value, low, high)
+                found[about.name] = Estimate(value, low, high)
         return found
 
     def _scored(
-        self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str, dimensions: Mapping[str, Dimension]
+        self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str, dimensions: Mapping[str, Estimate]
     ) -> EmotionScores:
         """The scores of one turn; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())

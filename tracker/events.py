@@ -138,7 +138,7 @@ class Word(BaseModel):
     confidence: Probability = Field(description="The recogniser's probability of its tokens, on average.")
 
 
-class Dimension(BaseModel):
+class Estimate(BaseModel):
     """Where a turn lies between the two ends of a dimension of affect, from -1 to 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -181,7 +181,7 @@ class TurnEnded(_Published):
     abstained: bool = Field(description="True where the evidence is too thin to act on.")
     abstained_reason: str | None
     sentiment: Sentiment
-    dimensions: dict[str, Dimension] | None = Field(
+    dimensions: dict[str, Estimate] | None = Field(
         default=None,
         description="Valence (unpleasant to pleasant) and arousal (calm to excited) of the words, or what the adapters "
         "in `recognise.dimensions` tell; null where there are none, or no words.",

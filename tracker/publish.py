@@ -11,7 +11,7 @@ import anyio
 
 from adapters.contract import MODALITIES, LabelSet, Sentiment
 from tracker.events import (
-    Dimension,
+    Estimate,
     Event,
     Expression,
     Faces,
@@ -296,7 +296,7 @@ class Publisher:
             abstained_reason=scores.abstained,
             sentiment=scores.sentiment,
             dimensions={
-                name: Dimension(value=one.value, low=one.low, high=one.high) for name, one in scores.dimensions.items()
+                name: Estimate(value=one.value, low=one.low, high=one.high) for name, one in scores.dimensions.items()
             }
             or None,
             modalities=modalities,

@@ -14,7 +14,7 @@ from adapters import recogniser
 from adapters.checkpoint import dimensions, store
 from adapters.checkpoint.dimensions import COVERAGE, DimensionCard
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.contract import MELD_LABELS, Dimension, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, Estimate, TurnInput, Utterance
 from adapters.datasets import emobank
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
@@ -105,7 +105,7 @@ def test_the_distance_holds_the_share_of_held_out_turns_that_it_promises(errors:
 @pytest.mark.parametrize(("value", "low", "high"), [(0.5, 0.6, 0.7), (1.1, 1.0, 1.2), (float("nan"), -1.0, 1.0)])
 def test_what_is_no_interval_around_a_value_is_refused(value: float, low: float, high: float) -> None:
     with pytest.raises(ValueError, match="a value within an interval"):
-        Dimension(value, low, high)
+        Estimate(value, low, high)
 
 
 def test_an_adapter_that_reads_other_states_is_refused_in_one_line(

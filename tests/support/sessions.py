@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.contract import MELD_LABELS, LabelSet
 from tests.support.fakes import STARTED_AT
 from tracker.events import (
-    Dimension,
+    Estimate,
     Event,
     Latency,
     ListeningPaused,
@@ -82,7 +82,7 @@ class Script:
                 ],
                 emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in labels},
                 dimensions=None if dimensions is None else {
-                    of: Dimension(value=value, low=max(-1, value - 0.3), high=min(1, value + 0.3))
+                    of: Estimate(value=value, low=max(-1, value - 0.3), high=min(1, value + 0.3))
                     for of, value in dimensions.items()
                 },
                 confidence=confidence, abstained=unsure is not None, abstained_reason=unsure, sentiment="neutral",

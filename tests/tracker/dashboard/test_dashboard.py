@@ -169,6 +169,14 @@ def test_all_that_is_known_of_a_turn():
         assert words in text
 
 
+def test_valence_and_arousal_of_a_turn_are_shown_with_their_intervals():
+    script = Script().start().says(0, 1, "Speaker 1", "hello", dimensions={"valence": 0.5, "aro\x1b[2Jusal": -0.25})
+    text = text_of(Screen(seen(script.end(2)), choices=Choices(selected=1, overlay="detail")))
+    assert "valence +0.50 (+0.20 to +0.80)" in text
+    assert "-0.25 (-0.55 to +0.05)" in text
+    assert "\x1b" not in text
+
+
 def test_a_scrolled_conversation_ends_at_the_selected_turn():
     script = Script().start()
     for second in range(100):
