@@ -349,14 +349,18 @@ def _summary(
     return torch.from_numpy(summarise(given.values))
 
 
-def locate(name: str | Path) -> Path:
+def locate(name: str | Path, check: Callable[[Path], object] = store.verify) -> Path:
     """The folder of an adapter: one that ships, one on the hub (``hf:owner/name``), or a folder.
+
+    Args:
+        name: Its name.
+        check: As `hub.pull` has it.
 
     Raises:
         AdapterError: The hub does not give it.
     """
     if str(name).startswith(hub.PREFIX):
-        return hub.pull(str(name))
+        return hub.pull(str(name), check)
     shipped = PRETRAINED / str(name)
     return shipped if shipped.is_dir() else Path(name)
 
@@ -392,7 +396,7 @@ def load(
     if threads is not None:
         torch.set_num_threads(threads)
     head, card = store.load(locate(folder), acoustic.SPEC, visual.SPEC)
-    raters = [rating.load(locate(name)) for name in dimensions]
+    raters = [rating.load(locate(name, rating.verify)) for name in dimensions]
     _assert_together(card, [of for _, of in raters])  # before the LLM is loaded, which takes seconds
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
     llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)

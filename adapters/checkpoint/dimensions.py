@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, read_weights, save_weights, sha256_of
+from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, read_weights, save_weights, verify_weights
 from adapters.errors import AdapterError
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.dimensions import DimensionHead, DimensionShape
@@ -117,17 +117,25 @@ def read_card(folder: Path) -> DimensionCard:
         raise AdapterError(f"{path} is not a card of an adapter for dimensions: {where}: {first['msg']}") from error
 
 
+def verify(folder: Path) -> DimensionCard:
+    """Check that an adapter for dimensions is whole, without loading it.
+
+    Raises:
+        AdapterError: The card or the weights are missing, or the weights are not those of the card.
+    """
+    card = read_card(folder)
+    verify_weights(folder, card.weights_sha256)
+    return card
+
+
 def load(folder: Path) -> tuple[DimensionHead, DimensionCard]:
     """Read an adapter, checked from end to end.
 
     Raises:
         AdapterError: Something is missing or damaged.
     """
-    card, path = read_card(folder), folder / _WEIGHTS
+    card, path = verify(folder), folder / _WEIGHTS
     weights = read_weights(path)
-    found = sha256_of(path)
-    if found != card.weights_sha256:
-        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
     head = DimensionHead(card.shape)
     assert_same(path, head.state_dict(), weights)
     head.load_state_dict({name: value.float() for name, value in weights.items()})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -102,11 +103,12 @@ def push(folder: Path, repository: str, *, private: bool = False, token: str | N
         raise AdapterError(f"the hub does not take {repository}: {first_line(error)}") from error
 
 
-def pull(name: str) -> Path:
+def pull(name: str, check: Callable[[Path], object] = store.verify) -> Path:
     """Fetch an adapter, from the hub's cache where it is there.
 
     Args:
         name: ``hf:owner/name``, with ``@revision`` behind it for a branch, tag or commit; never a folder.
+        check: Raises `AdapterError` where a folder is no whole adapter of the kind that is wanted.
 
     Returns:
         Its folder.
@@ -121,7 +123,7 @@ def pull(name: str) -> Path:
         folder = _fetch(match["repository"], match["revision"])
     except Exception as error:  # as above
         raise AdapterError(f"the hub does not give {name}: {first_line(error)}") from error
-    store.verify(folder)
+    check(folder)
     return folder
 
 

@@ -128,6 +128,10 @@ def read_card(folder: Path) -> Card:
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        if str(raw["format"]).startswith("dimensions/"):
+            raise AdapterError(
+                f"the adapter at {folder} tells dimensions, no emotions: name it in recognise.dimensions"
+            )
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
         audio, video = (None if raw.get(kind) is None else FeatureSpec(**raw[kind]) for kind in ("audio", "video"))
@@ -214,13 +218,22 @@ def verify(folder: Path) -> Card:
         AdapterError: The card or the weights are missing, or the weights are not those of the card.
     """
     card = read_card(folder)
+    verify_weights(folder, card.weights_sha256)
+    return card
+
+
+def verify_weights(folder: Path, sha256: str) -> None:
+    """Compare the hash of an adapter's weights with its card's.
+
+    Raises:
+        AdapterError: There are none, or others.
+    """
     path = folder / _WEIGHTS
     if not path.is_file():
         raise AdapterError(f"no adapter at {folder}: {_WEIGHTS} is missing")
     found = sha256_of(path)
-    if found != card.weights_sha256:
-        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {card.weights_sha256}")
-    return card
+    if found != sha256:
+        raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, its card says {sha256}")
 
 
 def load(folder: Path, audio: FeatureSpec, video: FeatureSpec) -> tuple[EmotionHead, Card]:

@@ -10,7 +10,7 @@ from huggingface_hub import close_session
 
 from adapters import recogniser
 from adapters.assets import asset_folder
-from adapters.checkpoint import store
+from adapters.checkpoint import dimensions, store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.hub import Published, pull, push
 from adapters.checkpoint.model_card import describe
@@ -115,6 +115,16 @@ def test_what_changed_on_the_way_is_refused(hub: Hub, folder: Path) -> None:
     hub.files["toys/small"]["adapter.safetensors"] = weights[:-1] + b"\x01"
     with pytest.raises(AdapterError, match="is damaged"):
         pull("hf:toys/small")
+
+
+def test_an_adapter_for_dimensions_comes_from_the_hub_and_a_damaged_one_does_not(hub: Hub) -> None:
+    shipped = recogniser.PRETRAINED / "valence-arousal"
+    hub.files["toys/valence"] = {name: (shipped / name).read_bytes() for name in store.FILES}
+    pulled = recogniser.locate("hf:toys/valence", dimensions.verify)
+    assert dimensions.load(pulled)[1] == dimensions.read_card(shipped)
+    hub.files["toys/torn"] = hub.files["toys/valence"] | {"adapter.safetensors": b"\x01"}
+    with pytest.raises(AdapterError, match="is damaged"):
+        recogniser.locate("hf:toys/torn", dimensions.verify)
 
 
 def test_a_damaged_adapter_is_not_published(hub: Hub, folder: Path) -> None:
