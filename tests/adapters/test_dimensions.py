@@ -150,7 +150,7 @@ def test_a_damaged_card_is_refused(
 def test_an_emotion_adapter_is_no_adapter_for_dimensions(made: tuple[Path, Path, Path]) -> None:
     with pytest.raises(AdapterError, match="is not a card of an adapter for dimensions"):
         dimensions.load(made[0])
-    with pytest.raises(AdapterError, match="tells dimensions, no emotions: name it in recognise.dimensions"):
+    with pytest.raises(AdapterError, match=r"tells dimensions, no emotions: name it in recognise\.dimensions"):
         recogniser.load(made[2], made[1], device="cpu")
 
 
