@@ -66,6 +66,19 @@ def test_valence_and_arousal_of_clear_cases() -> None:
     assert min(good[1], bad[1]) > plain[1]
 
 
+def test_a_dialogue_leaves_every_weight_of_the_llm_as_it_is() -> None:
+    model = recogniser.load(device="cpu", dimensions=["valence-arousal"])
+    before, state = model._backbone.weights_digest, model.start()
+    heard = Features(SPEC, np.random.default_rng(0).normal(size=(80, SPEC.dim)).astype(np.float32))
+    said: list[Utterance] = []
+    for words in ("So, what did they say about the job?", "I got it!", "", "No way!"):
+        utterance = Utterance(f"Speaker {len(said) % 2 + 1}", words)
+        _, state = model.follow(TurnInput(utterance, tuple(said), heard), state)
+        said.append(utterance)
+    assert model._backbone.weights_digest == before
+    assert model._backbone.fingerprint == model.card.backbone.fingerprint
+
+
 def test_number_formats_agree(model: recogniser.LlmRecogniser) -> None:
     turn = TurnInput(Utterance("Bob", "I can't believe it."), HISTORY)
     exact = recogniser.load(device="cpu", dtype="float32").scores(turn).probabilities
