@@ -139,7 +139,7 @@ class _Channel:
 
     def _split(self, activity: Activity, start: int) -> list[Decision]:
         begin = max(start, self.count - round(WINDOW_S * 1000 / FRAME_MS))
-        active = activity(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES))
+        active = activity(audible(self.audio.cut(begin * FRAME_SAMPLES, self.count * FRAME_SAMPLES)))
         self._note_overlap(active.sum(1) > 1, begin, start)
         changes = _in_frames(speaker_changes(active, _LEAST_NEW, _LEAST_OLD), begin)
         # Where the turn began by a change, its first words may still be the old voice's: that is the same change.
@@ -316,6 +316,14 @@ class AudioSegmenter:
         audio = self._channels[index].audio
         ahead = _BEFORE_FRAMES if self._changed.get(index) == ended.start else 0
         beyond = min(ended.decided, ended.end + _AFTER_FRAMES) if ended.by in ("speaker_change", "max_length") else 0
+        samples, before, after = (
+            audio.cut(begin * FRAME_SAMPLES, end * FRAME_SAMPLES)
+            for begin, end in (
+                (ended.start, ended.end),
+                (ended.start - ahead, ended.start),
+                (ended.end, max(beyond, ended.end)),
+            )
+        )
         return Turn(
             number=number,
             channel=index,
@@ -325,9 +333,9 @@ class AudioSegmenter:
             ended_by=ended.by,
             voiced_ns=_ns(ended.voiced),
             overlap_ns=_ns(self._channels[index].overlapped(ended.start, ended.end)),
-            samples=audible(audio.cut(ended.start * FRAME_SAMPLES, ended.end * FRAME_SAMPLES)),
-            before=audio.cut((ended.start - ahead) * FRAME_SAMPLES, ended.start * FRAME_SAMPLES),
-            after=audio.cut(ended.end * FRAME_SAMPLES, max(beyond, ended.end) * FRAME_SAMPLES),
+            samples=audible(samples),
+            before=audible(before, of=samples),
+            after=audible(after, of=samples),
         )
 
 

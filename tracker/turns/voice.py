@@ -87,9 +87,18 @@ class Loudness:
         self._voice = max(peak, self._voice)
 
 
-def audible(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
-    """Samples as they are, or amplified where all of them are so quiet that words would be lost."""
-    return samples * np.float32(_gain(float(np.abs(samples).max(initial=0.0))))
+def audible(
+    samples: Float32[np.ndarray, " samples"], of: Float32[np.ndarray, " others"] | None = None
+) -> Float32[np.ndarray, " samples"]:
+    """Samples as they are, or amplified where all of them are so quiet that words would be lost.
+
+    Args:
+        samples: Any.
+        of: The sound that they belong to, which decides in their place.
+    """
+    loudest = float(np.abs(samples if of is None else of).max(initial=0.0))
+    amplified: Float32[np.ndarray, " samples"] = np.clip(samples * np.float32(_gain(loudest)), -1, 1)
+    return amplified
 
 
 def _gain(loudest: float) -> float:

@@ -160,6 +160,24 @@ def test_two_voices_that_overlap_for_long_change_once():
     assert abs(turns[0].end_ns / 20_000_000 - 60) <= 2
 
 
+def test_who_looks_for_changes_hears_quiet_sound_amplified():
+    heard = []
+
+    def spy(samples):
+        heard.append(float(np.abs(samples).max()))
+        return np.ones((len(samples) // 270, 1), bool)
+
+    def voiced(frame):
+        return SpeechFrame(bool(np.abs(frame).max() > 0), float(np.abs(frame).max()))
+
+    quiet = media("#" * 120 + "." * 20) * np.float32(0.001)
+    segmenter = AudioSegmenter(1, lambda: voiced, replace(LIMITS, maximum=400), spy)
+    for _ in segmenter.feed(AudioChunk(0, 0, quiet)):
+        pass
+    assert len(heard) > 5
+    assert min(heard) > 0.02
+
+
 def test_a_change_of_speaker_that_one_look_alone_finds_is_none():
     samples, looks = media("#" * 120 + "." * 20), 0
 

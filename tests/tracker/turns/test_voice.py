@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.command import telephone
 from tracker.turns.voice import FRAME_SAMPLES, Loudness, VoiceDetector, audible
@@ -53,3 +55,11 @@ def test_a_voice_is_found_however_quiet_it_is(down_db):
 @pytest.mark.parametrize("level", [0.01, 1e-3, 1e-4])
 def test_noise_is_no_voice_however_much_it_is_amplified(level):
     assert voiced(level * np.random.default_rng(0).uniform(-1, 1, 5 * 16_000)) == 0
+
+
+@given(st.floats(1e-6, 1.0), st.floats(1e-6, 1.0))
+def test_the_sound_around_a_turn_is_amplified_as_the_turn_is(turn, around):
+    mine, others = np.full(8, turn, np.float32), np.full(8, around, np.float32)
+    gain = audible(mine)[0] / mine[0]
+    assert audible(others, of=mine) == pytest.approx(np.minimum(others * gain, 1), rel=1e-5)
+    assert not len(audible(others[:0], of=mine))
