@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
+from adapters.assets import BACKBONE
 from adapters.checkpoint import dimensions as rating
-from adapters.checkpoint import hub, store
-from adapters.checkpoint.conformal import case_of, contains
+from adapters.checkpoint import store
+from adapters.checkpoint.backbone import llm_of
+from adapters.checkpoint.conformal import emotions_of
 from adapters.checkpoint.dimensions import DimensionCard
+from adapters.checkpoint.hub import PRETRAINED, locate
 from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import (
-    MODALITIES,
     Absent,
     DialogueState,
     EmotionScores,
@@ -39,16 +42,20 @@ from adapters.llm.backbone import Backbone, choose_device, choose_dtype
 from adapters.llm.prefix import CachedDialogue
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.published import checkpoint as published
+from adapters.published.recogniser import PublishedRecogniser
+from adapters.published.recogniser import load as load_published
 from adapters.readout.dimensions import DimensionHead
 from adapters.readout.ensemble import pool
 from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.head import EmotionHead, HeadInput
-from adapters.readout.pseudo import query
+from adapters.readout.pseudo import Nonverbal, query
 from adapters.readout.voice_summary import SUMMARY_DIM, VoiceProfile, summarise
 
 __all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_dtype", "llm_of", "load", "locate"]
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+log = logging.getLogger(__name__)
+
 Rater = tuple[DimensionHead, DimensionCard]
 _NO_WORDS = "no words"
 _MOST_SPEAKERS = 64  # whose voices are kept, 3 kB each
@@ -193,11 +200,12 @@ class LlmRecogniser:
 
         with torch.inference_mode():
             normalised = self._head.voice.normalise(heard, total, turns) if self._head.voice else heard
-            words, dialogue = self._read(turn, before.dialogue, normalised, has_voice)
+            cues = Nonverbal(normalised, has_voice, _row(face, FACE_DIM), has_face)
+            words, dialogue = self._read(turn, before.dialogue, cues)
             row, voice_used = probabilities(words, has_voice), _used(voice)
             if profile.turns == 0 and has_voice and words is not None:
                 if self._head.pseudo is not None:  # whose answer has heard the voice, too
-                    words, _ = self._read(turn, dialogue, normalised, ~has_voice)
+                    words, _ = self._read(turn, dialogue, replace(cues, has_voice=~has_voice))
                 without = probabilities(words, ~has_voice)
                 if without.max() >= _CLEAR and without.argmax() != row.argmax():
                     row, voice_used = without, _FIRST_HEARD
@@ -228,18 +236,13 @@ class LlmRecogniser:
         sets = self.card.sets
         if sets is None:
             raise AdapterError(f"{self.adapter_id} was trained without sets of emotions: train it again")
-        text, audio, video = (scores.modalities[modality] == "used" for modality in MODALITIES)
-        case = case_of(text, audio, video)
-        row = np.array(scores.probabilities)
-        held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
-        return tuple(self.card.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
+        return emotions_of(sets, scores)
 
     def _read(
         self,
         turn: TurnInput,
         dialogue: CachedDialogue | None,
-        voice: Float[Tensor, "1 summary"],
-        has_voice: Bool[Tensor, " 1"],
+        nonverbal: Nonverbal,
     ) -> tuple[Float[Tensor, "read parts d"] | None, CachedDialogue | None]:
         """States of the turn's words and the LLM's answer to its pseudo tokens, or None where it has no words."""
         if not turn.utterance.text.strip():
@@ -253,7 +256,7 @@ class LlmRecogniser:
         words = pool(states, start - known, end - known)
         if pseudo is not None:
             embedded = self._backbone.embed(ids[start:]).mean(0, keepdim=True)
-            answer = query(pseudo, self._backbone, prefix, torch.tensor([end]), embedded, voice, has_voice)
+            answer = query(pseudo, self._backbone, prefix, torch.tensor([end]), embedded, nonverbal)
             words = torch.cat([words, answer[0][:, None]], dim=1)
         return words, CachedDialogue(ids, prefix)
 
@@ -349,22 +352,6 @@ def _summary(
     return torch.from_numpy(summarise(given.values))
 
 
-def locate(name: str | Path, check: Callable[[Path], object] = store.verify) -> Path:
-    """The folder of an adapter: one that ships, one on the hub (``hf:owner/name``), or a folder.
-
-    Args:
-        name: Its name.
-        check: As `hub.pull` has it.
-
-    Raises:
-        AdapterError: The hub does not give it.
-    """
-    if str(name).startswith(hub.PREFIX):
-        return hub.pull(str(name), check)
-    shipped = PRETRAINED / str(name)
-    return shipped if shipped.is_dir() else Path(name)
-
-
 def load(
     folder: str | Path = "default",
     backbone: str | Path | None = None,
@@ -403,42 +390,43 @@ def load(
     return LlmRecogniser(head, card, llm, prompter, abstain_below, raters)
 
 
-def from_options(options: RecogniserOptions) -> LlmRecogniser:
+def from_options(options: RecogniserOptions) -> LlmRecogniser | PublishedRecogniser:
     """Load an adapter as the tracker asks for it: the built-in entry in ``emotion_tracker.recognisers``.
 
-    Raises:
-        AdapterError: As `load`.
-    """
-    return load(
-        options.adapter,
-        options.backbone,
-        options.device,
-        options.threads,
-        abstain_below=options.abstain_below,
-        dimensions=options.dimensions,
-    )
-
-
-def llm_of(
-    card: Card, source: str | Path, *, device: str = "auto", dtype: str = "auto", any_backbone: bool = False
-) -> tuple[Backbone, Prompter]:
-    """Load the LLM that an adapter was trained on, and what writes dialogues down for it.
-
-    Args:
-        card: The adapter's.
-        source: Folder or Hugging Face id of the LLM.
-        device: As `load`.
-        dtype: As `load`.
-        any_backbone: As `load`.
+    An adapter in the paper's own layout reads every turn from the beginning; how long that takes is logged.
 
     Raises:
-        AdapterError: The LLM is missing or damaged, or another one than the card's.
+        AdapterError: As `load`, or as `adapters.published.recogniser.load`; or dimensions are asked for beside an
+            adapter that reads no states that they could share.
     """
-    llm = Backbone.load(source, card.shape.layers, device=device, dtype=dtype)
-    found, wanted = llm.fingerprint, card.backbone.fingerprint
-    if llm.width != card.shape.width or (found != wanted and not any_backbone):
-        raise AdapterError(
-            f"{card.name} was trained on {card.backbone.name} ({wanted}, width {card.shape.width}), "
-            f"but {source} is another model ({found}, width {llm.width})"
+    folder = locate(options.adapter, _verify)
+    in_papers_layout = published.is_one(folder)
+    card = published.verify(folder) if in_papers_layout else store.read_card(folder)
+    backbone = options.backbone if card.backbone.name == BACKBONE else None
+    if not in_papers_layout:
+        return load(
+            folder,
+            backbone,
+            options.device,
+            options.threads,
+            abstain_below=options.abstain_below,
+            dimensions=options.dimensions,
         )
-    return llm, Prompter.load(source, card.prompt)
+    if options.dimensions:
+        raise AdapterError(
+            f"{card.adapter_id} has the paper's layout and reads no states that {options.dimensions[0]} could share: "
+            "leave out recognise.dimensions"
+        )
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    loaded = load_published(folder, backbone, options.device, options.abstain_below)
+    log.warning(
+        "the adapter %s has the paper's layout, so every turn is read from the beginning: %d ms for a turn here",
+        loaded.adapter_id,
+        round(loaded.milliseconds()),
+    )
+    return loaded
+
+
+def _verify(folder: Path) -> object:
+    return published.verify(folder) if published.is_one(folder) else store.verify(folder)

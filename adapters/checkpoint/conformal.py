@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from adapters.contract import MODALITIES, EmotionScores
 from adapters.errors import AdapterError
 
 CASES = (
@@ -81,6 +82,22 @@ def case_of(words: bool, voice: bool, face: bool) -> str | None:
     """The case of a turn, by its modalities; None where it has none."""
     used = [name for name, there in (("words", words), ("voice", voice), ("face", face)) if there]
     return " and ".join(filter(None, (", ".join(used[:-1]), *used[-1:]))) or None
+
+
+def emotions_of(sets: EmotionSets, scores: EmotionScores) -> tuple[str, ...]:
+    """The emotions that a turn may carry.
+
+    Args:
+        sets: Of the adapter.
+        scores: Its scores of the turn.
+
+    Returns:
+        Their names, the most probable first; all of them where no modality was used.
+    """
+    text, audio, video = (scores.modalities[modality] == "used" for modality in MODALITIES)
+    case, row = case_of(text, audio, video), np.array(scores.probabilities)
+    held = contains(row[None], sets.limits[case])[0] if case else np.ones(len(row), dtype=bool)
+    return tuple(scores.labels.labels[label] for label in np.argsort(-row, kind="stable") if held[label])
 
 
 def read(raw: Any, classes: int, *, voices: bool, faces: bool) -> EmotionSets | None:

@@ -21,6 +21,7 @@ from adapters.checkpoint.model_card import describe
 from adapters.errors import AdapterError, first_line
 
 PREFIX = "hf:"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name that begins or ends with one
     r"(?!.*\.\.)(?P<repository>\b[\w.-]+\b/\b[\w.-]+\b)(@(?P<revision>\b[\w./-]+))?"
 )
@@ -125,6 +126,22 @@ def pull(name: str, check: Callable[[Path], object] = store.verify) -> Path:
         raise AdapterError(f"the hub does not give {name}: {first_line(error)}") from error
     check(folder)
     return folder
+
+
+def locate(name: str | Path, check: Callable[[Path], object] = store.verify) -> Path:
+    """The folder of an adapter: one that ships, one on the hub (``hf:owner/name``), or a folder.
+
+    Args:
+        name: Its name.
+        check: As `pull` has it.
+
+    Raises:
+        AdapterError: The hub does not give it.
+    """
+    if str(name).startswith(PREFIX):
+        return pull(str(name), check)
+    shipped = PRETRAINED / str(name)
+    return shipped if shipped.is_dir() else Path(name)
 
 
 def _fetch(repository: str, revision: str | None, **options: Any) -> Path:

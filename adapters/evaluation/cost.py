@@ -24,12 +24,12 @@ from adapters.errors import AdapterError
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.published.data import FRAMES, turns_of
+from adapters.published.data import turns_of
 from adapters.published.fit import epoch_of
+from adapters.published.inputs import FRAMES
 from adapters.published.model import fresh, load_llm, shape_for
 from adapters.published.sets import set_of
-from adapters.readout.pseudo import PseudoShape, PseudoTokens
-from adapters.readout.voice_summary import SUMMARY_DIM
+from adapters.readout.pseudo import Nonverbal, PseudoShape, PseudoTokens
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
 
@@ -57,7 +57,7 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
     pseudo = PseudoTokens(backbone.width, PseudoShape(spec.tokens, len(question)))
     pseudo.initialise(backbone.embed(question))
     labels = torch.tensor(corpus.labels)
-    silent = torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
+    silent = Nonverbal.none(len(labels))
 
     def epoch() -> None:
         fit_pseudo(
@@ -75,7 +75,7 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
-    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "pseudo.toml",
+    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "mse.toml",
     dialogues: Annotated[int, typer.Option(help="How many are timed.", min=1)] = 8,
     batch: Annotated[int, typer.Option(help="Turns per step of the published way.", min=1)] = 16,
 ) -> None:

@@ -17,12 +17,12 @@ import typer
 from sklearn.metrics import recall_score
 
 from adapters.checkpoint import store
+from adapters.checkpoint.hub import PRETRAINED
 from adapters.datasets import neutral_talk, ravdess
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
 from adapters.readout.voice import VoiceClassifier
-from adapters.recogniser import PRETRAINED
 from adapters.training.feature_cache import VoiceRows, voice_rows
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from adapters.training.runs import Seed

@@ -7,8 +7,10 @@ that were fitted to it. A Markdown table on stdout; the models' outputs come fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from adapters.checkpoint import store
+from adapters.checkpoint.backbone import llm_of
+from adapters.checkpoint.hub import locate
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.features.acoustic import SpeechEncoder
@@ -27,7 +31,6 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.readout.fusion import LateFusion
 from adapters.readout.head import EmotionHead
-from adapters.recogniser import llm_of, locate
 from adapters.training.faces import FaceTurns
 from adapters.training.feature_cache import VoiceRows, word_rows
 from adapters.training.fit_pseudo import read_dialogues
@@ -35,7 +38,7 @@ from adapters.training.fusion import DRAWS, fit_fusion
 from adapters.training.metrics import compute_metrics
 from adapters.training.modality_scores import SimulatedScores, Split, face_pool, simulate_scores, voice_pool
 from adapters.training.recipe import RECIPES, read_recipe
-from adapters.training.simulate import CONFLICT
+from adapters.training.simulate import CONFLICT, SHARES
 from adapters.training.sources import Encoders, Sources, read_faces, read_voices, sources_of
 
 _METRICS: tuple[Literal["weighted_f1", "macro_f1", "accuracy", "ece"], ...] = (
@@ -52,56 +55,41 @@ class Case:
     Attributes:
         name: What is there, and what of it contradicts.
         present: Whether words, voice and face are.
-        scores: Chosen from a matching draw and one in which every voice and face shows any emotion.
+        conflicting: Whether every voice, and every face, shows any emotion.
     """
 
     name: str
     present: tuple[bool, bool, bool]
-    scores: Callable[[SimulatedScores, SimulatedScores], SimulatedScores]
-
-
-def _matching(matching: SimulatedScores, _: SimulatedScores) -> SimulatedScores:
-    return matching
-
-
-def _voice(matching: SimulatedScores, conflicting: SimulatedScores) -> SimulatedScores:
-    return replace(conflicting, face=matching.face)
-
-
-def _face(matching: SimulatedScores, conflicting: SimulatedScores) -> SimulatedScores:
-    return replace(matching, face=conflicting.face)
-
-
-def _both(_: SimulatedScores, conflicting: SimulatedScores) -> SimulatedScores:
-    return conflicting
+    conflicting: tuple[bool, bool] = (False, False)
 
 
 CASES = (
-    Case("T", (True, False, False), _matching),
-    Case("A", (False, True, False), _matching),
-    Case("V", (False, False, True), _matching),
-    Case("T+A", (True, True, False), _matching),
-    Case("T+V", (True, False, True), _matching),
-    Case("A+V", (False, True, True), _matching),
-    Case("T+A+V", (True, True, True), _matching),
-    Case("T+A, every voice in conflict", (True, True, False), _voice),
-    Case("T+V, every face in conflict", (True, False, True), _face),
-    Case("T+A+V, every voice in conflict", (True, True, True), _voice),
-    Case("T+A+V, every face in conflict", (True, True, True), _face),
-    Case("T+A+V, both in conflict", (True, True, True), _both),
+    Case("T", (True, False, False)),
+    Case("A", (False, True, False)),
+    Case("V", (False, False, True)),
+    Case("T+A", (True, True, False)),
+    Case("T+V", (True, False, True)),
+    Case("A+V", (False, True, True)),
+    Case("T+A+V", (True, True, True)),
+    Case("T+A, every voice in conflict", (True, True, False), (True, False)),
+    Case("T+V, every face in conflict", (True, False, True), (False, True)),
+    Case("T+A+V, every voice in conflict", (True, True, True), (True, False)),
+    Case("T+A+V, every face in conflict", (True, True, True), (False, True)),
+    Case("T+A+V, both in conflict", (True, True, True), (True, True)),
 )
+Drawn = Mapping[tuple[bool, bool], SimulatedScores]
+"""Draws to evaluate, by `Case.conflicting`."""
 
 
 def part(scores: SimulatedScores, rows: slice) -> SimulatedScores:
     """The scores of some of the turns."""
     voice, face = (None if one is None else one[rows] for one in (scores.voice, scores.face))
-    return SimulatedScores(scores.words[rows], scores.words_with_voice[rows], voice, face)
+    return SimulatedScores(scores.words[:, :, rows], voice, face)
 
 
 def table_rows(
     drawn: list[SimulatedScores],
-    matching: SimulatedScores,
-    conflicting: SimulatedScores,
+    evaluated: Drawn,
     labels: Int[Tensor, " turns"],
     names: tuple[str, ...],
 ) -> Iterator[tuple[str, Float[np.ndarray, " metrics"]]]:
@@ -109,8 +97,7 @@ def table_rows(
 
     Args:
         drawn: Draws to fit the weights to.
-        matching: A draw to evaluate.
-        conflicting: One in which voices and faces contradict.
+        evaluated: Draws to evaluate.
         labels: Class ids of the turns.
         names: The classes.
     """
@@ -120,15 +107,16 @@ def table_rows(
     for fusion, rows in zip(fusions, halves, strict=True):
         fit_fusion(fusion, [part(scores, rows) for scores in drawn], labels[rows])
     for case in CASES:
-        if (case.present[1] and matching.voice is None) or (case.present[2] and matching.face is None):
+        scores = evaluated[case.conflicting]
+        if (case.present[1] and scores.voice is None) or (case.present[2] and scores.face is None):
             continue
-        evaluated = []
+        fused = []
         for fusion, rows in zip(fusions, reversed(halves), strict=True):
-            scores = part(case.scores(matching, conflicting), rows)
-            present = (torch.full((len(scores.words),), one) for one in case.present)
+            some = part(scores, rows)
+            present = (torch.full((some.words.shape[2],), one) for one in case.present)
             with torch.no_grad():
-                evaluated.append(fusion(scores.masked(*present)).exp())
-        probabilities = torch.cat(evaluated[::-1]).double().numpy()
+                fused.append(fusion(some.masked(*present)).exp())
+        probabilities = torch.cat(fused[::-1]).double().numpy()
         result = compute_metrics(probabilities, labels.numpy(), names)
         yield case.name, np.array([result[name] for name in _METRICS])
 
@@ -148,17 +136,21 @@ def evaluate_adapter(
     chunks = read_dialogues(corpus, backbone, prompter) if head.pseudo is not None else []
     dev = Split(word_rows(corpus, card.labels, backbone, prompter, card.prompt), chunks)
     for seed in range(_APART, _APART * (seeds + 1), _APART):
-        drawn, conflicting = _draws(head, backbone, dev, voices, faces, seed)
-        yield from table_rows(drawn[:-1], drawn[-1], conflicting, dev.rows.labels, card.labels.labels)
+        yield from table_rows(*_draws(head, backbone, dev, voices, faces, seed), dev.rows.labels, card.labels.labels)
 
 
 def _draws(
     head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows | None, faces: FaceTurns | None, seed: int
-) -> tuple[list[SimulatedScores], SimulatedScores]:
+) -> tuple[list[SimulatedScores], Drawn]:
     voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
     face_draws = face_pool(head.face, faces) if head.face and faces else None
-    drawn = [simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + step) for step in range(DRAWS + 1)]
-    return drawn, simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + DRAWS, CONFLICT)
+    draws = partial(simulate_scores, head, backbone, dev, voice_draws, face_draws)
+    shares = SHARES, CONFLICT
+    evaluated = {
+        (voice, face): draws(seed + DRAWS, shares[voice], shares[face])
+        for voice, face in product((False, True), repeat=2)
+    }
+    return [draws(seed + step) for step in range(DRAWS)], evaluated
 
 
 def main(

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from adapters.errors import AdapterError
-from adapters.mse.encoders import SequenceEncoder, SequenceShape
+from adapters.mse.encoders import LiveEncoder, SequenceEncoder, SequenceShape
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.mse.mixer import TextGuideMixer
 
@@ -24,6 +24,7 @@ class MseShape:
         audio: Voice frames and their LSTM.
         video: Face frames and their LSTM.
         full_rank: Give each pseudo token a projection of its own; the paper does not.
+        live: Standardise frames, and learn a vector for an absent voice or face; the paper does not.
     """
 
     d: int
@@ -31,6 +32,7 @@ class MseShape:
     audio: SequenceShape
     video: SequenceShape
     full_rank: bool = False
+    live: bool = False
 
 
 # The paper's settings by data set and LLM: Qwen-1.8B is 2048 wide, ChatGLM3-6B-base and LLaMA2-7B are 4096.
@@ -58,14 +60,25 @@ _OFFICIAL = (
 
 
 class MseAdapter(nn.Module):
-    """Encoders, Text-Guide-Mixer and Multi-Scale Fusion in a row."""
+    """Encoders, Text-Guide-Mixer and Multi-Scale Fusion in a row.
+
+    Attributes:
+        shape: Its sizes.
+    """
 
     def __init__(self, shape: MseShape) -> None:
         super().__init__()
-        self.audio = SequenceEncoder(shape.audio)
-        self.video = SequenceEncoder(shape.video)
+        encoder = LiveEncoder if shape.live else SequenceEncoder
+        self.audio, self.video = encoder(shape.audio), encoder(shape.video)
         self.mixer = TextGuideMixer(shape.d)
         self.fusion = MultiScaleFusion(shape.d, shape.n, full_rank=shape.full_rank)
+        self.shape = shape
+
+    def measure(self, audio: Float[Tensor, "time dim"], video: Float[Tensor, "frames width"]) -> None:
+        """Take the scales of training frames, where the adapter standardises them; of fewer than two, none."""
+        for encoder, frames in ((self.audio, audio), (self.video, video)):
+            if isinstance(encoder, LiveEncoder) and len(frames) > 1:
+                encoder.measure(frames)
 
     @property
     def parameter_count(self) -> int:

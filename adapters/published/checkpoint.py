@@ -1,30 +1,45 @@
-"""A trained adapter of the published method on disk: ``adapter.safetensors`` and ``published.json``, nothing else.
+"""A trained adapter of the published method on disk: ``adapter.safetensors`` and ``card.json``, nothing else.
 
-The JSON says the data set, where its turns came from, the LLM, the sizes and the metrics; names and shapes of the
-weights, and their hash, are compared on load. The name is another than a live adapter's card, which this is not.
+The card says the data set, where its turns came from, the LLM, the sizes and the metrics; names and shapes of the
+weights, and their hash, are compared on load. With calibration and live features it can be loaded live.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from adapters.checkpoint.store import BackboneSpec, assert_same, read_weights, sha256_of
+from adapters.checkpoint.conformal import EmotionSets
+from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, read_weights, sha256_of
+from adapters.contract import FeatureSpec
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter, MseShape, from_official, shape_of
-from adapters.mse.encoders import SequenceShape
-from adapters.published.data import PROCESSED, Turns
+from adapters.published.inputs import PROCESSED
 from adapters.published.model import FrozenLlm
 
-FORMAT = 1
-WEIGHTS, CARD = "adapter.safetensors", "published.json"
+FORMAT = "published/2"
+WEIGHTS, CARD = FILES
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Fitted on the validation split.
+
+    Attributes:
+        temperature: What the answers' log probabilities are divided by, above 0.
+        sets: Conformal sets, by the modalities of a turn.
+    """
+
+    temperature: float
+    sets: EmotionSets
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +51,48 @@ class MseCard:
         source: Where its turns came from, `Turns.source`.
         backbone: The LLM beside which it was trained.
         shape: Its sizes.
+        audio: The live voice features that it reads, or None where it reads none.
+        video: Likewise of faces.
+        calibration: Of emotions; None where there is none.
         about: Settings, seed and metrics.
         weights_sha256: Of the weights' file; filled in when saved.
+        format: Of the card.
     """
 
     dataset: str
     source: str
     backbone: BackboneSpec
     shape: MseShape
+    audio: FeatureSpec | None = None
+    video: FeatureSpec | None = None
+    calibration: Calibration | None = None
     about: dict[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
+    format: str = FORMAT
+
+    @property
+    def adapter_id(self) -> str:
+        """What events call it: method, data set and the start of the weights' hash."""
+        return f"mse-{self.dataset}-{self.weights_sha256[:8]}"
 
 
 def save(folder: Path, adapter: MseAdapter, saved: MseCard) -> None:
-    """Write an adapter, its weights in float32; the JSON comes last, so that half of one is none."""
+    """Write an adapter, its weights in float32; the card comes last, so that half of one is none."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
     save_file({name: value.cpu().contiguous() for name, value in adapter.state_dict().items()}, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
-    card = {"format": FORMAT, **asdict(replace(saved, weights_sha256=sha256_of(folder / WEIGHTS)))}
+    card = asdict(replace(saved, weights_sha256=sha256_of(folder / WEIGHTS)))
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def is_one(folder: Path) -> bool:
+    """Whether a folder holds an adapter of the published method, whole or not."""
+    try:
+        raw = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        return str(raw["format"]).startswith("published/")
+    except (KeyError, OSError, RecursionError, TypeError, ValueError):
+        return False
 
 
 def load(folder: Path) -> tuple[MseAdapter, MseCard]:
@@ -64,12 +101,25 @@ def load(folder: Path) -> tuple[MseAdapter, MseCard]:
     Raises:
         AdapterError: There is none, or it is damaged.
     """
+    saved = verify(folder)
+    path = folder / WEIGHTS
+    return _adapter(path, saved.shape, read_weights(path)), saved
+
+
+def verify(folder: Path) -> MseCard:
+    """Check that an adapter is whole, without loading it.
+
+    Raises:
+        AdapterError: There is none, or it is damaged.
+    """
     saved = _read(folder / CARD)
     path = folder / WEIGHTS
-    weights = read_weights(path)
+    if not path.is_file():
+        raise AdapterError(f"no weights at {path}")
     if (found := sha256_of(path)) != saved.weights_sha256:
+        read_weights(path)  # what is no such file at all is told as that
         raise AdapterError(f"{path} is damaged: its SHA-256 is {found}, {CARD} says {saved.weights_sha256}")
-    return _adapter(path, saved.shape, weights), saved
+    return saved
 
 
 def finished(folder: Path, wanted: MseCard) -> dict[str, Any] | None:
@@ -86,7 +136,7 @@ def finished(folder: Path, wanted: MseCard) -> dict[str, Any] | None:
     except (AdapterError, FileNotFoundError):
         return None
     about = json.loads(json.dumps(wanted.about))
-    alike = replace(found, about={}, weights_sha256="") == replace(wanted, about={})
+    alike = replace(found, about={}, weights_sha256="", calibration=None) == replace(wanted, about={})
     return found.about if alike and {name: found.about.get(name) for name in about} == about else None
 
 
@@ -106,8 +156,8 @@ def load_official(path: Path, dataset: str, backbone: str) -> tuple[MseAdapter, 
     return _adapter(path, made.shape, weights), made
 
 
-def assert_fits(path: Path, made: MseCard, llm: FrozenLlm, turns: Turns) -> None:
-    """Compare what an adapter was made for with the LLM and the turns at hand.
+def assert_beside(path: Path, made: MseCard, llm: FrozenLlm) -> None:
+    """Compare what an adapter was made for with the LLM at hand.
 
     Raises:
         AdapterError: They differ.
@@ -119,13 +169,6 @@ def assert_fits(path: Path, made: MseCard, llm: FrozenLlm, turns: Turns) -> None
         raise AdapterError(
             f"{path} was trained beside {there.name} ({there.fingerprint}), not {here.name} ({here.fingerprint})"
         )
-    if made.source != turns.source:
-        raise AdapterError(f"{path} was trained on {made.source}, the turns at hand are from {turns.source}")
-    for what, wanted, given in zip(
-        ("voice", "face"), (made.shape.audio.dim, made.shape.video.dim), turns.widths, strict=True
-    ):
-        if wanted != given:
-            raise AdapterError(f"{path} reads {what} frames {wanted} wide, the {turns.source} have them {given} wide")
 
 
 def _read(path: Path) -> MseCard:
@@ -135,20 +178,16 @@ def _read(path: Path) -> MseCard:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
-        return MseCard(
-            dataset=str(raw["dataset"]),
-            source=str(raw["source"]),
-            backbone=BackboneSpec(**raw["backbone"]),
-            shape=_shape(raw["shape"]),
-            about=dict(raw["about"]),
-            weights_sha256=str(raw["weights_sha256"]),
-        )
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        saved = TypeAdapter(MseCard).validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise AdapterError(f"{path} does not describe an adapter: {where}: {first['msg']}") from error
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise AdapterError(f"{path} does not describe an adapter: {error!r}") from error
-
-
-def _shape(raw: Mapping[str, Any]) -> MseShape:
-    return MseShape(**{**raw, "audio": SequenceShape(**raw["audio"]), "video": SequenceShape(**raw["video"])})
+    if saved.calibration is not None and not 0.0 < saved.calibration.temperature < math.inf:
+        raise AdapterError(f"{path} does not describe an adapter: a temperature of {saved.calibration.temperature}")
+    return saved
 
 
 def _adapter(path: Path, shape: MseShape, weights: dict[str, Tensor]) -> MseAdapter:

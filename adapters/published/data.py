@@ -1,44 +1,31 @@
 """Turns as the published method takes them: words with the turns before, voice frames, face frames, the answer.
 
 They come from the authors' processed files (`adapters.datasets.processed`), or, for MELD, from its tables. Those bring
-neither voice nor face: both are then one frame of zeros, as wide as the authors' for MELD. An adapter that was trained
-on the one is never evaluated on the other.
-
-Letters: ``time`` frames, ``dim`` and ``width`` those of voice and face.
+neither voice nor face: both are then one frame of zeros, as wide as the authors' for MELD; or they are simulated, with
+the features that the tracker has live (`adapters.published.simulated`). An adapter that was trained on the one is never
+evaluated on the other.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from adapters.datasets import meld, processed
 from adapters.datasets.processed import Samples, file_of
-from adapters.datasets.records import Dialogues, Line
+from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
-from adapters.llm.prompt import anonymise
+from adapters.published.checkpoint import MseCard, assert_beside
+from adapters.published.inputs import FRAMES, LIVE, PROCESSED, TABLES, Turn, text_of
+from adapters.published.model import FrozenLlm
 from adapters.published.sets import Emotions, Sentiment, set_of
+from adapters.published.simulated import simulated_turns
 
-PAST = 5  # turns before the one to classify
-FRAMES = 64  # width of voice and face frames in the authors' files of MELD
 SPLITS = ("train", "valid", "test")
-TABLES, PROCESSED = "tables", "processed files"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Turn:
-    """One turn; ``value`` is its class id or its intensity."""
-
-    text: str
-    audio: Float[Tensor, "time dim"]
-    video: Float[Tensor, "time width"]
-    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +34,7 @@ class Turns:
 
     Attributes:
         turns: At least one.
-        source: `TABLES` or `PROCESSED`.
+        source: `TABLES`, `PROCESSED` or `LIVE` of `adapters.published.inputs`.
         refused: Rows left out, counted by reason.
     """
 
@@ -71,24 +58,18 @@ class Turns:
         return self.turns[0].audio.shape[1], self.turns[0].video.shape[1]
 
 
-def text_of(dialogue: tuple[Line, ...], turn: int) -> str:
-    """A turn with those before it, as one text."""
-    lines = anonymise([line.utterance for line in dialogue[: turn + 1]])
-    return "\n".join(f"{one.speaker}: {one.text}" for one in lines[-PAST - 1 :])
-
-
 def turns_of(corpus: Dialogues) -> tuple[Turn, ...]:
     """Every labelled turn of dialogues, by words alone."""
     nothing = torch.zeros(1, FRAMES)
     return tuple(
-        Turn(text_of(dialogue, turn), nothing, nothing, float(line.label))
+        Turn(text_of([one.utterance for one in dialogue[: turn + 1]]), nothing, nothing, float(line.label))
         for dialogue in corpus.dialogues
         for turn, line in enumerate(dialogue)
         if line.label is not None
     )
 
 
-def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
+def load(name: str, data: Path, split: str, dialogues: int = 0, *, live: bool = False) -> Turns:
     """Read one split, from processed files where they are there.
 
     Args:
@@ -96,6 +77,7 @@ def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
         data: The folder with the files, or with a folder of the data set's name; or MMSA's file itself.
         split: ``train``, ``valid`` or ``test``; the tables' ``dev`` is ``valid``.
         dialogues: Take so many of the tables only; 0 takes all.
+        live: Take the tables, with simulated voices and faces as the tracker reads them.
 
     Raises:
         AdapterError: There is nothing to be read, or it is damaged, or its frames differ in width.
@@ -103,6 +85,8 @@ def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
     dataset = set_of(name)
     if split not in SPLITS:
         raise AdapterError(f"unknown split {split!r}: take {', '.join(SPLITS)}")
+    if live:
+        return _simulated(name, data, split, dialogues)
     found = _processed(name, dataset, data, split)
     if found is None:
         return _tables(name, data, split, dialogues)
@@ -112,13 +96,32 @@ def load(name: str, data: Path, split: str, dialogues: int = 0) -> Turns:
     return _usable(path, _from_samples(dataset, samples))
 
 
-def load_both(name: str, data: Path, dialogues: int = 0, dev_dialogues: int = 0) -> tuple[Turns, Turns]:
+def assert_fits(path: Path, made: MseCard, llm: FrozenLlm, turns: Turns) -> None:
+    """Compare what an adapter was made for with the LLM and the turns at hand.
+
+    Raises:
+        AdapterError: They differ.
+    """
+    assert_beside(path, made, llm)
+    if made.source != turns.source:
+        raise AdapterError(f"{path} was trained on {made.source}, the turns at hand are from {turns.source}")
+    for what, wanted, given in zip(
+        ("voice", "face"), (made.shape.audio.dim, made.shape.video.dim), turns.widths, strict=True
+    ):
+        if wanted != given:
+            raise AdapterError(f"{path} reads {what} frames {wanted} wide, the {turns.source} have them {given} wide")
+
+
+def load_both(
+    name: str, data: Path, dialogues: int = 0, dev_dialogues: int = 0, *, live: bool = False
+) -> tuple[Turns, Turns]:
     """Read what is trained on, and what the best epoch is chosen by; so many of the tables' dialogues, 0 for all.
 
     Raises:
         AdapterError: As `load`, or the two do not go together.
     """
-    fitting, valid = load(name, data, "train", dialogues), load(name, data, "valid", dev_dialogues)
+    fitting = load(name, data, "train", dialogues, live=live)
+    valid = load(name, data, "valid", dev_dialogues, live=live)
     for what, one, other in (("come from", fitting.source, valid.source), ("are", fitting.widths, valid.widths)):
         if one != other:
             raise AdapterError(f"the train split's frames {what} {one}, the valid split's {what} {other}")
@@ -152,12 +155,27 @@ def _from_samples(dataset: Emotions | Sentiment, samples: Samples) -> Turns:
 
 
 def _tables(name: str, data: Path, split: str, dialogues: int) -> Turns:
+    folder, corpus = _dialogues(name, data, split, dialogues)
+    return _usable(folder, Turns(turns_of(corpus), TABLES, corpus.refused))
+
+
+def _simulated(name: str, data: Path, split: str, dialogues: int) -> Turns:
+    if name != "meld":
+        raise AdapterError(f"live features are simulated for meld alone, not for {name}: leave out --live")
+    folder, corpus = _dialogues(name, data, split, dialogues)
+    clips = folder.parent if folder != data else data
+    turns = simulated_turns(turns_of(corpus), clips, held_out=split != SPLITS[0])
+    return _usable(folder, Turns(turns, LIVE, corpus.refused))
+
+
+def _dialogues(name: str, data: Path, split: str, dialogues: int) -> tuple[Path, Dialogues]:
+    """The folder of MELD's tables, and the first dialogues of one; 0 takes all."""
     table = {"valid": "dev"}.get(split, split)
     folder = data / name if (data / name).is_dir() else data
     if not (folder / f"{table}_sent_emo.csv").is_file():
         raise AdapterError(f"neither {name}_{split}.pkl nor {table}_sent_emo.csv in {folder}: give their folder")
     corpus = meld.load(folder, table)
-    return _usable(folder, Turns(turns_of(Dialogues(corpus.dialogues[: dialogues or None])), TABLES, corpus.refused))
+    return folder, replace(corpus, dialogues=corpus.dialogues[: dialogues or None])
 
 
 def _usable(path: Path, turns: Turns) -> Turns:

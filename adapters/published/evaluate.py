@@ -16,8 +16,9 @@ from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter
 from adapters.published import checkpoint
 from adapters.published.checkpoint import MseCard
-from adapters.published.data import load
+from adapters.published.data import assert_fits, load
 from adapters.published.fit import evaluate_split
+from adapters.published.inputs import LIVE
 from adapters.published.model import load_llm
 from adapters.published.sets import set_of
 
@@ -54,9 +55,9 @@ def evaluate(
         AdapterError: Something is missing or damaged, or does not go together.
     """
     adapter, made = _load(path, dataset, backbone)
-    task, turns = set_of(made.dataset), load(made.dataset, data, split)
+    task, turns = set_of(made.dataset), load(made.dataset, data, split, live=made.source == LIVE)
     llm = load_llm(backbone or made.backbone.name, dtype, device)
-    checkpoint.assert_fits(path, made, llm, turns)
+    assert_fits(path, made, llm, turns)
     return {
         "dataset": made.dataset,
         "split": split,

@@ -10,22 +10,30 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.functional import nll_loss
 from transformers import get_cosine_schedule_with_warmup
 
+from adapters.checkpoint import conformal
+from adapters.checkpoint.conformal import EmotionSets, case_of
 from adapters.errors import AdapterError
-from adapters.mse.llm import MseBatch, MseLlm
-from adapters.published.data import Turn
+from adapters.mse.llm import MseLlm
+from adapters.published.checkpoint import Calibration
+from adapters.published.inputs import Turn, batch_of
 from adapters.published.sets import DataSet
+from adapters.training.fusion import COVERAGE
+from adapters.training.metrics import Metrics, compute_metrics
 from adapters.training.progress import progress
 
 _EVALUATED = 8  # turns at a time
+_TEMPERATURES = [float(one) for one in np.geomspace(0.2, 10.0, 200)]
+_LEAST = 1e-12  # probability, before its logarithm is taken
 
 _T = TypeVar("_T")
 
@@ -38,13 +46,6 @@ class Fit:
     batch: int
     learning_rate: float
     patience: int
-
-
-def batch_of(turns: Sequence[Turn]) -> MseBatch:
-    """Some turns, their frames padded."""
-    return MseBatch(
-        [turn.text for turn in turns], _padded([turn.audio for turn in turns]), _padded([turn.video for turn in turns])
-    )
 
 
 def epoch_of(
@@ -88,6 +89,51 @@ def evaluate_split(model: MseLlm, dataset: DataSet, turns: Sequence[Turn]) -> di
     return dataset.metrics(predict(model, dataset, turns).double().numpy(), true)
 
 
+def calibrate(
+    model: MseLlm, dataset: DataSet, valid: Sequence[Turn], labels: tuple[str, ...]
+) -> tuple[Calibration, dict[str, Metrics]]:
+    """Fit one temperature to all combinations of modalities, and conformal sets to each; metrics of each.
+
+    Args:
+        model: Trained.
+        dataset: Its question.
+        valid: Turns of emotions.
+        labels: The emotions' names, in the order of the answers.
+
+    Raises:
+        AdapterError: An answer is not a number.
+    """
+    found: dict[str, tuple[Float[Tensor, "n answers"], Int[Tensor, " n"]]] = {}
+    for case, turns in _cases(valid, live=model.adapter.shape.live):
+        true = torch.tensor([int(turn.value) for turn in turns])
+        found[case] = predict(model, dataset, turns).clamp(min=_LEAST).log(), true
+
+    def misfit(temperature: float) -> float:
+        fits = (nll_loss((rows / temperature).log_softmax(-1), true) for rows, true in found.values())
+        return sum(map(float, fits))
+
+    temperature = min(_TEMPERATURES, key=misfit)
+    limits: dict[str, tuple[float, ...]] = {}
+    metrics: dict[str, Metrics] = {}
+    for case, (rows, true) in found.items():
+        probabilities = (rows / temperature).softmax(-1).double().numpy()
+        limits[case] = conformal.fit(probabilities, true.numpy(), COVERAGE)
+        metrics[case] = compute_metrics(probabilities, true.numpy(), labels)
+    return Calibration(temperature, EmotionSets(COVERAGE, limits)), metrics
+
+
+def _cases(valid: Sequence[Turn], *, live: bool) -> Iterator[tuple[str, list[Turn]]]:
+    """Each combination of modalities, and the turns that have them, with no others."""
+    if not live:
+        yield "words", list(valid)
+        return
+    for voice, face in product((False, True), repeat=2):
+        have = [turn for turn in valid if (len(turn.audio) or not voice) and (len(turn.video) or not face)]
+        case = case_of(True, voice, face)
+        if have and case is not None:
+            yield case, [turn.only(voice=voice, face=face) for turn in have]
+
+
 def fit(
     model: MseLlm, dataset: DataSet, fitting: Sequence[Turn], valid: Sequence[Turn], how: Fit, seed: int
 ) -> dict[str, Any]:
@@ -120,10 +166,6 @@ def fit(
             weights = {name: value.clone() for name, value in model.adapter.state_dict().items()}
     model.adapter.load_state_dict(weights)
     return {**best, "minutes_per_epoch": sum(minutes) / len(minutes)}
-
-
-def _padded(frames: Sequence[Float[Tensor, "time dim"]]) -> tuple[Float[Tensor, "b time dim"], Int[Tensor, " b"]]:
-    return pad_sequence(list(frames), batch_first=True), torch.tensor([len(one) for one in frames])
 
 
 def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -1,4 +1,4 @@
-"""Pseudo tokens behind the dialogue: the voice as input to the frozen LLM, and a learned question.
+"""Pseudo tokens behind the dialogue: voice and face as input to the frozen LLM, and a learned question.
 
 The better variant of MSE-Adapter (see `adapters.mse`): its Text-Guide-Mixer and Multi-Scale Fusion make the tokens,
 each with a projection of its own. They stand after the turn instead of before it, so that the dialogue is read once
@@ -6,12 +6,13 @@ each with a projection of its own. They stand after the turn instead of before i
 absent modality has a learned vector in its place.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``q`` positions of the question, ``read`` layers,
-``summary`` width of a voice's vector.
+``summary`` width of a voice's vector, ``face`` of a face's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -23,6 +24,7 @@ from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.mse.mixer import TextGuideMixer
 from adapters.readout.ensemble import Standardiser
+from adapters.readout.face import FACE_DIM
 from adapters.readout.voice_summary import SUMMARY_DIM
 
 
@@ -39,13 +41,40 @@ class PseudoShape:
     question: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Nonverbal:
+    """Voice and face of some turns; rows of what is absent hold anything finite.
+
+    Attributes:
+        voice: Each turn's voice, normalised by speaker.
+        has_voice: Which turns have one.
+        face: Each turn's face.
+        has_face: Which turns have one.
+    """
+
+    voice: Float[Tensor, "b summary"]
+    has_voice: Bool[Tensor, " b"]
+    face: Float[Tensor, "b face"]
+    has_face: Bool[Tensor, " b"]
+
+    @classmethod
+    def none(cls, turns: int) -> Self:
+        """Turns with neither."""
+        nothing = torch.zeros(turns, dtype=torch.bool)
+        return cls(torch.zeros(turns, SUMMARY_DIM), nothing, torch.zeros(turns, FACE_DIM), nothing)
+
+    def rows(self, chosen: Int64[Tensor, " some"]) -> Nonverbal:
+        """Some of the turns."""
+        return Nonverbal(self.voice[chosen], self.has_voice[chosen], self.face[chosen], self.has_face[chosen])
+
+
 class PseudoTokens(nn.Module):
     """Makes the suffix of each turn.
 
     Args:
         d: The LLM's width.
         shape: How many tokens.
-        dropout: On the voice's summary.
+        dropout: On the summaries of voice and face.
     """
 
     scale: Tensor
@@ -53,6 +82,7 @@ class PseudoTokens(nn.Module):
     def __init__(self, d: int, shape: PseudoShape, dropout: float = 0.0) -> None:
         super().__init__()
         self.voice = nn.Sequential(Standardiser(SUMMARY_DIM), nn.Dropout(dropout), nn.Linear(SUMMARY_DIM, COMMON))
+        self.face = nn.Sequential(Standardiser(FACE_DIM), nn.Dropout(dropout), nn.Linear(FACE_DIM, COMMON))
         self.no_voice = nn.Parameter(torch.ones(COMMON))
         self.no_face = nn.Parameter(torch.zeros(COMMON))
         self.mixer = TextGuideMixer(d)
@@ -71,24 +101,24 @@ class PseudoTokens(nn.Module):
         self.scale.copy_(question.std())
 
     @torch.no_grad()
-    def measure(self, voices: Float[Tensor, "b summary"]) -> None:
-        """Take the scales of training voices, normalised by speaker."""
-        standardise = self.voice[0]
-        assert isinstance(standardise, Standardiser)
-        standardise.measure(voices)
+    def measure(self, voices: Float[Tensor, "b summary"] | None, faces: Float[Tensor, "b face"] | None) -> None:
+        """Take the scales of training voices, normalised by speaker, and of faces, as far as there are any."""
+        for module, rows in ((self.voice, voices), (self.face, faces)):
+            standardise = module[0]
+            assert isinstance(standardise, Standardiser)
+            if rows is not None:
+                standardise.measure(rows)
 
-    def forward(
-        self, words: Float[Tensor, "b d"], voice: Float[Tensor, "b summary"], has_voice: Bool[Tensor, " b"]
-    ) -> Float[Tensor, "b positions d"]:
+    def forward(self, words: Float[Tensor, "b d"], nonverbal: Nonverbal) -> Float[Tensor, "b positions d"]:
         """Pseudo tokens, then the question.
 
         Args:
             words: Mean embedding of each turn's own words.
-            voice: Each turn's voice, normalised by speaker; anything finite where it has none.
-            has_voice: Which turns have a voice.
+            nonverbal: Each turn's voice and face.
         """
-        audio = torch.where(has_voice[:, None], self.voice(voice), self.no_voice)
-        mixed = self.mixer(words[:, None] / self.scale, audio, self.no_face.expand(len(words), -1))
+        audio = torch.where(nonverbal.has_voice[:, None], self.voice(nonverbal.voice), self.no_voice)
+        video = torch.where(nonverbal.has_face[:, None], self.face(nonverbal.face), self.no_face)
+        mixed = self.mixer(words[:, None] / self.scale, audio, video)
         tokens = self.fusion(mixed) * self.scale
         return torch.cat([tokens, self.question.expand(len(words), -1, -1)], dim=1)
 
@@ -99,8 +129,7 @@ def query(
     prefix: Prefix,
     ends: Int64[Tensor, " b"],
     words: Float[Tensor, "b d"],
-    voice: Float[Tensor, "b summary"],
-    has_voice: Bool[Tensor, " b"],
+    nonverbal: Nonverbal,
 ) -> Float[Tensor, "b read d"]:
     """Run each turn's suffix through the LLM: the states at its last position.
 
@@ -110,10 +139,9 @@ def query(
         prefix: The dialogue.
         ends: Where each turn ends in it.
         words: Mean embedding of each turn's own words.
-        voice: Each turn's voice, normalised by speaker.
-        has_voice: Which turns have one.
+        nonverbal: Each turn's voice and face.
     """
-    states = backbone.suffixes(prefix, pseudo(words, voice, has_voice), ends)
+    states = backbone.suffixes(prefix, pseudo(words, nonverbal), ends)
     return states[:, :, -1].transpose(0, 1)
 
 

@@ -20,7 +20,9 @@ from torch.nn.functional import mse_loss
 
 from adapters.checkpoint import dimensions as checkpoint
 from adapters.checkpoint import store
+from adapters.checkpoint.backbone import llm_of
 from adapters.checkpoint.dimensions import COVERAGE, Dimension, DimensionCard
+from adapters.checkpoint.hub import locate
 from adapters.contract import Utterance
 from adapters.datasets.corpus import find_kind
 from adapters.datasets.records import Ratings
@@ -29,7 +31,6 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.dimensions import DimensionHead, DimensionShape
-from adapters.recogniser import llm_of, locate
 from adapters.training.feature_cache import turn_states
 from adapters.training.progress import progress
 from adapters.training.runs import Seed

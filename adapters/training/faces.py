@@ -142,7 +142,15 @@ def face_rows(
 
 
 def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
-    """Put turns together.
+    """Put turns together, as `face_frames` does, and summarise each."""
+    frames, labels = face_frames(rows, per_label, seed)
+    return FaceTurns(torch.from_numpy(np.stack([summarise_face(one.numpy()) for one in frames])), labels)
+
+
+def face_frames(
+    rows: FaceRows, per_label: int, seed: int
+) -> tuple[list[Float[Tensor, "frames dim"]], Int[Tensor, " turns"]]:
+    """Put turns together; their frames, and their class ids.
 
     A turn has 1 to 30 frames, of 1 to 4 pictures of its label in any variant, and up to 60 % of them are neutral.
 
@@ -155,7 +163,7 @@ def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
     labels = rows.labels.numpy()
     pools = [np.flatnonzero(labels == label) for label in range(len(rows.label_set))]
     features, neutral_id = rows.features.numpy(), rows.label_set.labels.index("neutral")
-    summaries = []
+    turns: list[Float[Tensor, "frames dim"]] = []
     for pool in pools:
         for _ in range(per_label):
             frames = int(random.integers(1, 31))
@@ -164,8 +172,8 @@ def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
             neutral = random.random(frames) < random.uniform(0.0, 0.6)
             neutral[random.integers(frames)] = False  # its own expression shows at least once
             shown = np.where(neutral, random.choice(calm, frames), random.choice(moments, frames))
-            summaries.append(summarise_face(features[shown, random.integers(features.shape[1], size=frames)]))
-    return FaceTurns(torch.from_numpy(np.stack(summaries)), torch.arange(len(pools)).repeat_interleave(per_label))
+            turns.append(torch.from_numpy(features[shown, random.integers(features.shape[1], size=frames)]))
+    return turns, torch.arange(len(pools)).repeat_interleave(per_label)
 
 
 def turns_with_faces(rows: FaceRows, per_label: int, seed: int) -> tuple[FaceTurns, FaceTurns]:

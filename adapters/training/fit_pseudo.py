@@ -2,9 +2,9 @@
 
 The keys and values of every dialogue are kept in memory (13 KB a token for SmolLM2-135M's lower 17 layers in bfloat16:
 2.8 GB for MELD's training split), so that a step runs suffixes only, those of all turns of a dialogue at once. Voices
-are simulated (see `adapters.training.simulate`) and drawn anew in each epoch.
+and faces are simulated (see `adapters.training.simulate`) and drawn anew in each epoch.
 
-Letters: ``turns`` of the corpus, ``read`` layers, ``d`` the LLM's width, ``summary`` width of a voice's vector.
+Letters: ``turns`` of the corpus, ``read`` layers, ``d`` the LLM's width.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -21,14 +21,11 @@ from adapters.datasets.records import Dialogues
 from adapters.llm.backbone import Backbone
 from adapters.llm.prefix import Prefix
 from adapters.llm.prompt import Prompter
-from adapters.readout.pseudo import AnswerClassifier, PseudoTokens, query
+from adapters.readout.pseudo import AnswerClassifier, Nonverbal, PseudoTokens, query
 from adapters.training.feature_cache import chunks
 from adapters.training.fit import LearningCurves, log_prior
 from adapters.training.progress import progress
 from adapters.training.recipe import PseudoSpec
-
-TurnVoices = tuple[Float[Tensor, "turns summary"], Bool[Tensor, " turns"]]
-"""A voice for each turn, normalised by speaker, and which turns have one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,18 +66,17 @@ def read_dialogues(corpus: Dialogues, backbone: Backbone, prompter: Prompter) ->
 
 
 def _query(
-    pseudo: PseudoTokens, backbone: Backbone, chunk: CachedChunk, voices: TurnVoices
+    pseudo: PseudoTokens, backbone: Backbone, chunk: CachedChunk, nonverbal: Nonverbal
 ) -> Float[Tensor, "b read d"]:
-    summaries, has_voice = voices[0][chunk.rows], voices[1][chunk.rows]
-    return query(pseudo, backbone, chunk.prefix, chunk.ends, chunk.words, summaries, has_voice)
+    return query(pseudo, backbone, chunk.prefix, chunk.ends, chunk.words, nonverbal.rows(chunk.rows))
 
 
 @torch.no_grad()
 def query_corpus(
-    pseudo: PseudoTokens, backbone: Backbone, corpus: Sequence[CachedChunk], voices: TurnVoices
+    pseudo: PseudoTokens, backbone: Backbone, corpus: Sequence[CachedChunk], nonverbal: Nonverbal
 ) -> Float[Tensor, "turns read d"]:
     """The LLM's answer to every turn's suffix."""
-    return torch.cat([_query(pseudo, backbone, chunk, voices) for chunk in progress(corpus, "running suffixes")])
+    return torch.cat([_query(pseudo, backbone, chunk, nonverbal) for chunk in progress(corpus, "running suffixes")])
 
 
 def fit_pseudo(
@@ -89,7 +85,7 @@ def fit_pseudo(
     corpus: Sequence[CachedChunk],
     labels: Int[Tensor, " turns"],
     classes: int,
-    draw: Callable[[int], TurnVoices],
+    draw: Callable[[int], Nonverbal],
     spec: PseudoSpec,
 ) -> LearningCurves:
     """Train pseudo tokens and question by a linear classifier of the answers, which is thrown away.
@@ -100,7 +96,7 @@ def fit_pseudo(
         corpus: The dialogues that it has read.
         labels: Class ids.
         classes: How many there are.
-        draw: Voices for an epoch.
+        draw: Voices and faces for an epoch.
         spec: How.
 
     Returns:
@@ -115,12 +111,12 @@ def fit_pseudo(
     losses: list[float] = []
     pseudo.train()
     for epoch in range(spec.epochs):
-        voices = draw(epoch)
+        nonverbal = draw(epoch)
         total = 0.0
         for batch in progress(list(_batches(corpus, spec.batch)), f"training pseudo tokens, {epoch + 1}/{spec.epochs}"):
             turns = sum(len(chunk.rows) for chunk in batch)
             for chunk in batch:  # one dialogue at a time through the LLM, their gradients added up
-                scores = classifier(_query(pseudo, backbone, chunk, voices)) + offset
+                scores = classifier(_query(pseudo, backbone, chunk, nonverbal)) + offset
                 loss = cross_entropy(scores, labels[chunk.rows], label_smoothing=spec.label_smoothing, reduction="sum")
                 (loss / turns).backward()
                 total += loss.item()

@@ -24,7 +24,7 @@ DRAWS = 6  # of voices and faces that fusion is fitted to; with one draw alone i
 
 def cases_of(scores: SimulatedScores) -> dict[str, ModalityScores]:
     """The same turns with every combination of modalities, by name."""
-    yes = torch.ones(len(scores.words), dtype=torch.bool)
+    yes = torch.ones(scores.words.shape[2], dtype=torch.bool)
     voices, faces = ((False,) if part is None else (False, True) for part in (scores.voice, scores.face))
     cases = product((True, False), voices, faces)
     return {

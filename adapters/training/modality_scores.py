@@ -8,7 +8,8 @@ width of a voice's vector, ``classes``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ from adapters.readout.ensemble import mean_log_probs
 from adapters.readout.face import FaceClassifier
 from adapters.readout.fusion import ModalityScores
 from adapters.readout.head import EmotionHead
+from adapters.readout.pseudo import Nonverbal
 from adapters.readout.voice import VoiceClassifier
-from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.faces import FaceTurns
 from adapters.training.feature_cache import VoiceRows, WordRows
-from adapters.training.fit_pseudo import CachedChunk, TurnVoices, query_corpus
+from adapters.training.fit_pseudo import CachedChunk, query_corpus
 from adapters.training.simulate import SHARES, draw
 from adapters.training.voices import TURNS_BEFORE, normalised
 
@@ -48,8 +49,9 @@ class VoicePool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FacePool:
-    """The classifier's scores of faces."""
+    """Faces, and the classifier's scores of each."""
 
+    summaries: Float[Tensor, "pool face"]
     scores: Float[Tensor, "pool classes"]
     labels: Int[Tensor, " pool"]
 
@@ -59,14 +61,13 @@ class SimulatedScores:
     """Log probabilities of every turn, by modality, in one draw of voices and faces.
 
     Attributes:
-        words: From the words without the voice.
-        words_with_voice: From the words with the voice's pseudo tokens behind them.
+        words: From the words without voice and face, and with the pseudo tokens of either or both behind them: the
+            first axis is 1 with the voice, the second 1 with the face.
         voice: From the voice, or None where the adapter reads no voices.
         face: From the face, or None where the adapter reads no faces.
     """
 
-    words: Float[Tensor, "turns classes"]
-    words_with_voice: Float[Tensor, "turns classes"]
+    words: Float[Tensor, "2 2 turns classes"]
     voice: Float[Tensor, "turns classes"] | None
     face: Float[Tensor, "turns classes"] | None
 
@@ -74,26 +75,22 @@ class SimulatedScores:
         self, words: Bool[Tensor, " turns"], voice: Bool[Tensor, " turns"], face: Bool[Tensor, " turns"]
     ) -> ModalityScores:
         """The scores where some modalities are absent from some turns."""
-        text = torch.where(voice[:, None], self.words_with_voice, self.words)
-        nothing = torch.zeros_like(text)
+        nothing = torch.zeros_like(self.words[0, 0])
         heard, has_voice = (nothing, voice & False) if self.voice is None else (self.voice, voice)
         shown, has_face = (nothing, face & False) if self.face is None else (self.face, face)
+        text = self.words[has_voice.long(), has_face.long(), torch.arange(len(nothing))]
         return ModalityScores(text, words, heard, has_voice, shown, has_face)
-
-
-def no_voices(labels: Int[Tensor, " turns"]) -> TurnVoices:
-    """Turns without a voice."""
-    return torch.zeros(len(labels), SUMMARY_DIM), torch.zeros(len(labels), dtype=torch.bool)
 
 
 @torch.no_grad()
 def word_states(
-    head: EmotionHead, backbone: Backbone, split: Split, voices: TurnVoices
+    head: EmotionHead, backbone: Backbone, split: Split, nonverbal: Nonverbal
 ) -> Float[Tensor, "turns read parts d"]:
     """The states of each turn: its pooled words, and the LLM's answer where there are pseudo tokens."""
     if head.pseudo is None:
         return split.rows.states
-    return torch.cat([split.rows.states, query_corpus(head.pseudo, backbone, split.chunks, voices)[:, :, None]], dim=2)
+    answers = query_corpus(head.pseudo, backbone, split.chunks, nonverbal)
+    return torch.cat([split.rows.states, answers[:, :, None]], dim=2)
 
 
 @torch.no_grad()
@@ -106,7 +103,7 @@ def voice_pool(classifier: VoiceClassifier, rows: VoiceRows, seed: int) -> Voice
 @torch.no_grad()
 def face_pool(classifier: FaceClassifier, turns: FaceTurns) -> FacePool:
     """Faces with the scores of a fitted classifier."""
-    return FacePool(classifier(turns.summaries), turns.labels)
+    return FacePool(turns.summaries, classifier(turns.summaries), turns.labels)
 
 
 @torch.no_grad()
@@ -118,6 +115,7 @@ def simulate_scores(
     faces: FacePool | None,
     seed: int,
     shares: Mapping[str, float] = SHARES,
+    face_shares: Mapping[str, float] | None = None,
 ) -> SimulatedScores:
     """Draw a voice, at any moment, and a face for each turn, and compute the scores of all modalities.
 
@@ -129,17 +127,30 @@ def simulate_scores(
         faces: Likewise.
         seed: Of the draws.
         shares: How many match, are neutral, and contradict.
+        face_shares: Likewise of faces, where it is another share.
     """
     labels, known = split.rows.labels, split.rows.label_set
-    words = mean_log_probs(head.words(word_states(head, backbone, split, no_voices(labels)).flatten(1)))
-    with_voice, voice, face = words, None, None
+    nonverbal = Nonverbal.none(len(labels))
+    every, voice, face = ~nonverbal.has_voice, None, None
     if voices is not None:
         moments = torch.from_numpy(np.random.default_rng([seed, 1]).integers(len(TURNS_BEFORE), size=len(labels)))
         drawn = moments, draw(labels, voices.labels, known, seed, shares)
         voice = voices.scores[drawn]
-        if head.pseudo is not None:
-            every = voices.summaries[drawn], torch.ones(len(labels), dtype=torch.bool)
-            with_voice = mean_log_probs(head.words(word_states(head, backbone, split, every).flatten(1)))
+        nonverbal = replace(nonverbal, voice=voices.summaries[drawn], has_voice=every)
     if faces is not None:
-        face = faces.scores[draw(labels, faces.labels, known, seed + 10_000, shares)]
-    return SimulatedScores(words, with_voice, voice, face)
+        chosen = draw(labels, faces.labels, known, seed + 10_000, face_shares or shares)
+        face = faces.scores[chosen]
+        nonverbal = replace(nonverbal, face=faces.summaries[chosen], has_face=every)
+
+    @cache
+    def words(has_voice: bool, has_face: bool) -> Float[Tensor, "turns classes"]:
+        shown = replace(nonverbal, has_voice=every & has_voice, has_face=every & has_face)
+        return mean_log_probs(head.words(word_states(head, backbone, split, shown).flatten(1)))
+
+    # The words hear and see through pseudo tokens only, and these what there is.
+    hears, sees = (head.pseudo is not None and part is not None for part in (voice, face))
+    rows = [
+        torch.stack([words(hears and with_voice, sees and with_face) for with_face in (False, True)])
+        for with_voice in (False, True)
+    ]
+    return SimulatedScores(torch.stack(rows), voice, face)

@@ -62,9 +62,10 @@ class PseudoSpec:
         learning_rate: Highest rate of the one-cycle schedule.
         weight_decay: AdamW's.
         label_smoothing: Share of the target spread over all classes.
-        dropout: On the voice's summary and on the answer.
+        dropout: On the answer; on voice and face, their own networks' dropout on inputs.
         adjust: As `FitSpec` has it.
         voices: Share of the turns that are given a (simulated) voice.
+        faces: Share of the turns that are given a (simulated) face, where faces are read.
     """
 
     tokens: Count
@@ -77,6 +78,7 @@ class PseudoSpec:
     dropout: Dropout
     adjust: NotNegative
     voices: Share
+    faces: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -150,6 +152,18 @@ class Recipe:
         if self.voice is None:
             raise AdapterError(f"the recipe {self.name} reads no voices: add a section [voice]")
         return self.voice
+
+
+def shipped_recipe(name: str) -> Path:
+    """The file of a recipe that ships.
+
+    Raises:
+        AdapterError: None has this name.
+    """
+    known = sorted(path.stem for path in RECIPES.glob("*.toml"))
+    if name not in known:
+        raise AdapterError(f"no recipe is called {name!r}: take {', '.join(known)}, or give a file by --config")
+    return RECIPES / f"{name}.toml"
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -31,16 +31,16 @@ from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.head import EmotionHead, HeadShape
-from adapters.readout.pseudo import PseudoShape
+from adapters.readout.pseudo import Nonverbal, PseudoShape
 from adapters.training.distil import soft_targets
 from adapters.training.faces import FaceTurns, fit_face
 from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
-from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, read_dialogues
+from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
 from adapters.training.metrics import Metrics, weighted_f1
-from adapters.training.modality_scores import Split, face_pool, no_voices, simulate_scores, voice_pool, word_states
-from adapters.training.recipe import RECIPES, PseudoSpec, Recipe, read_recipe
+from adapters.training.modality_scores import Split, face_pool, simulate_scores, voice_pool, word_states
+from adapters.training.recipe import PseudoSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
 from adapters.training.sources import Encoders, read_faces, read_voices, sources_of
@@ -67,23 +67,27 @@ def fit_head(
     """Fit the voice classifier, pseudo tokens if any, the words' classifier, scored on dev, and the face classifier."""
     curves: dict[str, LearningCurves] = {}
     labels, label_set = fitting.rows.labels, fitting.rows.label_set
-    rows = [word_states(head, backbone, fitting, no_voices(labels))] if head.pseudo is None else []
     if head.voice is not None and recipe.voice is not None and voices is not None:
         fit_voice(head.voice, voices, recipe.voice, seed)
+    shown = [Nonverbal.none(len(labels))]
     if head.pseudo is not None and recipe.pseudo is not None and head.voice is not None and voices is not None:
         spec, pool = recipe.pseudo, voice_pool(head.voice, voices, seed)
 
-        def drawn(epoch: int) -> Tensor:
-            return pool.summaries[epoch % len(pool.summaries), draw(labels, pool.labels, label_set, seed + epoch)]
+        def drawn(epoch: int) -> Nonverbal:
+            made = replace(Nonverbal.none(len(labels)), has_voice=torch.rand(len(labels)) < spec.voices)
+            chosen = draw(labels, pool.labels, label_set, seed + epoch)
+            made = replace(made, voice=pool.summaries[epoch % len(pool.summaries), chosen])
+            if faces is None:
+                return made
+            chosen = draw(labels, faces.labels, label_set, seed + epoch + 10_000)
+            return replace(made, face=faces.summaries[chosen], has_face=torch.rand(len(labels)) < spec.faces)
 
-        def some(epoch: int) -> TurnVoices:
-            return drawn(epoch), torch.rand(len(labels)) < spec.voices
-
-        head.pseudo.measure(pool.summaries[-1])
-        curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, len(label_set), some, spec)
-        every = drawn(spec.epochs), torch.ones(len(labels), dtype=torch.bool)
-        rows = [word_states(head, backbone, fitting, voice) for voice in (no_voices(labels), every)]
-    held_out, wanted = word_states(head, backbone, dev, no_voices(dev.rows.labels)).flatten(1), dev.rows.labels.numpy()
+        head.pseudo.measure(pool.summaries[-1], None if faces is None else faces.summaries)
+        curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, len(label_set), drawn, spec)
+        shown.append(drawn(spec.epochs))
+    rows = [word_states(head, backbone, fitting, one) for one in shown]
+    none = Nonverbal.none(len(dev.rows.labels))
+    held_out, wanted = word_states(head, backbone, dev, none).flatten(1), dev.rows.labels.numpy()
 
     @torch.no_grad()
     def score() -> float:
@@ -268,13 +272,16 @@ def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], enc
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
-    config: Annotated[Path, typer.Option(help="The recipe.")] = RECIPES / "default.toml",
+    config: Annotated[Path | None, typer.Option(help="The recipe; that of --method if not given.")] = None,
+    method: Annotated[
+        str, typer.Option(help="A recipe that ships: default, or mse, which has pseudo tokens of voice and face.")
+    ] = "default",
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
 ) -> None:
     """Train an adapter and print its metrics as JSON."""
     encoders = Encoders(SpeechEncoder, FaceEncoder)
-    recipe = read_recipe(config)
+    recipe = read_recipe(config or shipped_recipe(method))
     if seeds == 1:
         result = train(recipe, data, out, seed, encoders)
     else:

@@ -31,7 +31,7 @@ Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")
 Config = Annotated[Path, typer.Option(help="The recipe.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds.", min=1)]
 Dialogs = Annotated[int, typer.Option(help="Train on so many dialogues only; 0 takes all.", min=0)]
-DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "pseudo.toml"  # the second learns from written words only
+DEFAULT, PSEUDO = RECIPES / "default.toml", RECIPES / "mse.toml"  # the second learns from written words only
 
 
 def _splits(recipe: Recipe, data: Path, train: int, dev: int = 0) -> tuple[LabelSet, list[Dialogues]]:

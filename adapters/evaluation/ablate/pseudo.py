@@ -10,7 +10,7 @@ Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``words`` of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -21,13 +21,13 @@ from adapters.llm.backbone import Backbone
 from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.readout.ensemble import Ensemble, mean_log_probs
-from adapters.readout.pseudo import PseudoShape, PseudoTokens
+from adapters.readout.pseudo import Nonverbal, PseudoShape, PseudoTokens
 from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import VoiceRows
 from adapters.training.fit import fit_ensemble
-from adapters.training.fit_pseudo import TurnVoices, fit_pseudo, query_corpus
+from adapters.training.fit_pseudo import fit_pseudo, query_corpus
 from adapters.training.metrics import compute_metrics
-from adapters.training.modality_scores import Split, no_voices
+from adapters.training.modality_scores import Split
 from adapters.training.recipe import PseudoSpec, Recipe
 from adapters.training.simulate import draw
 from adapters.training.voices import TURNS_BEFORE, mean_voice, normalised
@@ -121,11 +121,13 @@ class Variant:
         name: What is taken away.
         alter: Takes it away.
         parts: Which parts of a turn's states are classified.
+        leak: Write the label into the voice: what pseudo tokens could carry at best.
     """
 
     name: str
     alter: Alter = whole
     parts: tuple[int, ...] = POOLED + ANSWER
+    leak: bool = False
 
     @property
     def needs_tokens(self) -> bool:
@@ -142,6 +144,8 @@ VARIANTS = (
     Variant("without Multi-Scale Fusion", without_fusion),
     Variant("tied pseudo tokens, Linear(1, n)", tied),
     Variant("zeros in place of an absent voice", without_vector),
+    Variant("the whole, labels leaked into the voice", leak=True),
+    Variant("the answer alone, labels leaked into the voice", parts=ANSWER, leak=True),
 )
 
 
@@ -199,36 +203,41 @@ def _pool(bench: Bench, seed: int, *, held_out: bool) -> tuple[Float[Tensor, "po
     return normalised(classifier, some, TURNS_BEFORE[-1], seed), some.labels
 
 
-def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool) -> TurnVoices:
-    """A voice for every turn."""
+def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool, leak: bool) -> Nonverbal:
+    """A voice for every turn; where labels leak, a column for each is five standard deviations from the others."""
     pool, pool_labels = _pool(bench, seed, held_out=held_out)
     labels = split.rows.labels
-    return pool[draw(labels, pool_labels, split.rows.label_set, seed)], torch.ones(len(labels), dtype=torch.bool)
+    voice = pool[draw(labels, pool_labels, split.rows.label_set, seed)]
+    if leak:
+        classes = len(split.rows.label_set)
+        voice[:, :classes] = 5.0 * pool.std(0)[:classes] * torch.nn.functional.one_hot(labels, classes)
+    none = Nonverbal.none(len(labels))
+    return replace(none, voice=voice, has_voice=~none.has_voice)
 
 
 @cache
-def train_tokens(bench: Bench, alter: Alter, seed: int) -> AnswerStates:
+def train_tokens(bench: Bench, alter: Alter, seed: int, leak: bool = False) -> AnswerStates:
     """Train pseudo tokens with something taken away, and run them; done once for all rows of the table."""
     spec = bench.spec
     shape = PseudoShape(spec.tokens, len(bench.question))
     pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice_spec.dropout[0], bench.question, seed)
-    pseudo.measure(_pool(bench, seed, held_out=False)[0])
+    pseudo.measure(_pool(bench, seed, held_out=False)[0], None)
 
-    def some(epoch: int) -> TurnVoices:
-        voices, every = _voices(bench, bench.fitting, seed + epoch, held_out=False)
-        return voices, torch.rand(len(every)) < spec.voices
+    def some(epoch: int) -> Nonverbal:
+        every = _voices(bench, bench.fitting, seed + epoch, held_out=False, leak=leak)
+        return replace(every, has_voice=torch.rand(len(every.has_voice)) < spec.voices)
 
     rows = bench.fitting.rows
     fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, rows.labels, len(rows.label_set), some, spec)
 
-    def states(split: Split, voices: TurnVoices) -> Float[Tensor, "turns read parts d"]:
+    def states(split: Split, voices: Nonverbal) -> Float[Tensor, "turns read parts d"]:
         return torch.cat(
             [split.rows.states, query_corpus(pseudo, bench.backbone, split.chunks, voices)[:, :, None]], dim=2
         )
 
     def both(split: Split, seed: int, *, held_out: bool) -> Both:
-        silent, voices = no_voices(split.rows.labels), _voices(bench, split, seed, held_out=held_out)
-        return states(split, silent), states(split, voices)
+        silent = Nonverbal.none(len(split.rows.labels))
+        return states(split, silent), states(split, _voices(bench, split, seed, held_out=held_out, leak=leak))
 
     return AnswerStates(both(bench.fitting, seed + spec.epochs, held_out=False), both(bench.dev, seed, held_out=True))
 
@@ -236,7 +245,7 @@ def train_tokens(bench: Bench, alter: Alter, seed: int) -> AnswerStates:
 def evaluate(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, float, float]:
     """Weighted and macro F1 of one variant and seed, without voices, then with simulated ones."""
     if variant.needs_tokens:
-        states = train_tokens(bench, variant.alter, seed)
+        states = train_tokens(bench, variant.alter, seed, variant.leak)
     else:
         fitting, dev = bench.fitting.rows.states, bench.dev.rows.states
         states = AnswerStates((fitting, fitting), (dev, dev))

@@ -18,7 +18,8 @@ from adapters.features.acoustic import SPEC, STATES, Encoded
 from adapters.features.prosody import prosody
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.readout.pseudo import PseudoShape, PseudoTokens
+from adapters.readout.face import FACE_DIM
+from adapters.readout.pseudo import Nonverbal, PseudoShape, PseudoTokens
 from adapters.readout.voice_summary import SUMMARY_DIM
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit import LearningCurves
@@ -43,7 +44,7 @@ class StillEncoder:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    shipped = read_recipe(RECIPES / "pseudo.toml")
+    shipped = read_recipe(RECIPES / "mse.toml")
     return replace(shipped, layers=(1, 2, 3), members=2, words_hidden=4, voice_hidden=4, words=FIT, voice=FIT)
 
 
@@ -63,11 +64,17 @@ def _pseudo(alter: pseudo.Alter, seed: int = 0) -> PseudoTokens:
     return made.train(False)
 
 
-def _suffix(made: PseudoTokens, *, said: int = 0, heard: int = 0, has_voice: bool = True) -> torch.Tensor:
-    """The suffixes of two turns, by the seeds of what is said and heard."""
-    texts = torch.randn(2, D, generator=torch.Generator().manual_seed(said))
-    voices = torch.randn(2, SUMMARY_DIM, generator=torch.Generator().manual_seed(heard))
-    suffix: torch.Tensor = made(texts, voices, torch.full((2,), has_voice))
+def _suffix(
+    made: PseudoTokens, *, said: int = 0, heard: int = 0, seen: int = 0, has_voice: bool = True, has_face: bool = True
+) -> torch.Tensor:
+    """The suffixes of two turns, by the seeds of what is said, heard and seen."""
+    texts, voices, faces = (
+        torch.randn(2, width, generator=torch.Generator().manual_seed(seed))
+        for width, seed in ((D, said), (SUMMARY_DIM, heard), (FACE_DIM, seen))
+    )
+    suffix: torch.Tensor = made(
+        texts, Nonverbal(voices, torch.full((2,), has_voice), faces, torch.full((2,), has_face))
+    )
     return suffix
 
 
@@ -75,8 +82,10 @@ def _suffix(made: PseudoTokens, *, said: int = 0, heard: int = 0, has_voice: boo
     "alter",
     [pseudo.whole, pseudo.without_mixer, pseudo.without_fusion, pseudo.tied, pseudo.without_vector],
 )
-def test_pseudo_tokens_are_as_many_and_hear_the_voice(alter: pseudo.Alter) -> None:
+def test_pseudo_tokens_are_as_many_and_hear_the_voice_and_see_the_face(alter: pseudo.Alter) -> None:
     made = _pseudo(alter)
+    assert not _suffix(made).allclose(_suffix(made, seen=1))
+    assert _suffix(made, has_face=False).equal(_suffix(made, seen=1, has_face=False))
     assert _suffix(made).shape == (2, TOKENS + QUESTION, D)
     assert not _suffix(made).allclose(_suffix(made, heard=1))
     assert _suffix(made, has_voice=False).equal(_suffix(made, heard=1, has_voice=False))
@@ -185,7 +194,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("what", ["words", "voice", "pseudo"])
 def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_path: Path) -> None:
-    text = (RECIPES / "pseudo.toml").read_text(encoding="utf-8")
+    text = (RECIPES / "mse.toml").read_text(encoding="utf-8")
     llm = write_backbone(tmp_path / "llm", hidden_size=D)
     changes = {'"smollm2-135m-instruct"': f'"{llm}"', '"bfloat16"': '"float32"', "[11, 13, 15, 17]": "[1, 2]"}
     for old, new in {**changes, "epochs = 12": "epochs = 1", "epochs = 15": "epochs = 1"}.items():
@@ -195,7 +204,7 @@ def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_p
     result = adapters("ablate", *asked)
     assert result.exit_code == 0, result.output
     rows = [line for line in result.stdout.splitlines() if line.startswith("| ")]
-    assert len(rows) == 1 + {"words": 9, "voice": 5, "pseudo": 8}[what]
+    assert len(rows) == 1 + {"words": 9, "voice": 5, "pseudo": 10}[what]
     assert all("±" in row for row in rows[1:])
 
 

@@ -30,7 +30,7 @@ FIT = FitSpec(
 
 @pytest.fixture
 def recipe() -> Recipe:
-    shipped = read_recipe(RECIPES / "pseudo.toml")
+    shipped = read_recipe(RECIPES / "mse.toml")
     return replace(shipped, layers=(1, 2, 3), members=2, words_hidden=4, voice_hidden=4, words=FIT, voice=FIT)
 
 

@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import Result
 
-from adapters.contract import Absent, Utterance
+from adapters.contract import Utterance
 from adapters.datasets.processed import file_of
-from adapters.datasets.records import Line
 from adapters.errors import AdapterError
 from adapters.llm.backbone import digest
 from adapters.mse.adapter import MseAdapter, MseShape
@@ -21,8 +20,9 @@ from adapters.mse.encoders import SequenceShape
 from adapters.mse.llm import MseLlm
 from adapters.mse.tasks import TASKS, Task
 from adapters.published.checkpoint import CARD, WEIGHTS
-from adapters.published.data import FRAMES, Turn, load, text_of
-from adapters.published.fit import Fit, batch_of, epoch_of, fit, predict
+from adapters.published.data import load
+from adapters.published.fit import Fit, epoch_of, fit, predict
+from adapters.published.inputs import FRAMES, Turn, batch_of, text_of
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.sets import SETS
 from adapters.published.train import fit_of
@@ -104,10 +104,9 @@ def beside(llm: FrozenLlm, task: Task) -> MseLlm:
 
 def test_a_turn_comes_with_five_turns_before_it_and_none_after() -> None:
     said = [Utterance(name, text) for name, text in zip("RJRMRJP", SAID, strict=True)]
-    dialogue = tuple(Line(one, 0, Absent("none")) for one in said)
-    assert text_of(dialogue, 1) == "Speaker 1: I am so glad!\nSpeaker 2: No."
-    assert text_of(dialogue, 6).count("\n") == 5
-    assert text_of(dialogue, 6).endswith("Speaker 4: Good.")
+    assert text_of(said[:2]) == "Speaker 1: I am so glad!\nSpeaker 2: No."
+    assert text_of(said).count("\n") == 5
+    assert text_of(said).endswith("Speaker 4: Good.")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -339,7 +338,7 @@ def test_a_damaged_adapter_is_refused(trained: tuple[Path, Path], tmp_path: Path
         (tmp_path / CARD).write_text(json.dumps(card | changes))
         return refused(call("evaluate", tmp_path, "--data", data))
 
-    assert "published.json is missing" in refused(call("evaluate", tmp_path, "--data", data))
+    assert "card.json is missing" in refused(call("evaluate", tmp_path, "--data", data))
     assert "no weights at" in said()
     (tmp_path / WEIGHTS).write_bytes((out / WEIGHTS).read_bytes())
     assert "was trained for meld, not for mosei" in refused(call("evaluate", out, "--data", data, "--dataset", "mosei"))
@@ -347,7 +346,8 @@ def test_a_damaged_adapter_is_refused(trained: tuple[Path, Path], tmp_path: Path
     assert "does not describe an adapter" in said(shape={"d": 1})
     assert "unknown data set 'x'" in said(dataset="x")
     assert "its card wants" in said(shape=card["shape"] | {"n": 3})
-    assert "no adapter has the sizes" in said(shape=card["shape"] | {"d": "wide"})
+    assert "shape.d: Input should be a valid integer" in said(shape=card["shape"] | {"d": "wide"})
+    assert "no adapter has the sizes" in said(shape=card["shape"] | {"d": -5})
     save_file({**weights, "fusion.kernel.bias": torch.ones(1)}, tmp_path / WEIGHTS)
     assert "is damaged: its SHA-256 is" in said()
     (tmp_path / WEIGHTS).write_bytes(b"nonsense")

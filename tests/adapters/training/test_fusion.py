@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adapters.contract import MELD_LABELS
-from adapters.evaluation.modalities import CASES, part, table_rows
+from adapters.evaluation.modalities import CASES, Drawn, part, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.readout.fusion import LateFusion, ModalityScores, ReliabilityModel
@@ -45,7 +45,7 @@ def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> Simula
     pool = torch.arange(7)
     words = (classified(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
     voice, face = (classified(draw(turns, pool, MELD_LABELS, seed + k, shares), 0.8, seed + k) for k in (10, 20))
-    return SimulatedScores(words, words, voice, face)
+    return SimulatedScores(words.expand(2, 2, -1, -1), voice, face)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=7, max_size=7), st.floats(-4, 4), st.floats(0.2, 4))
@@ -101,7 +101,7 @@ def test_what_is_absent_does_not_count() -> None:
 def test_cases_without_faces_have_none() -> None:
     said = drawn(torch.arange(7), 0)
     assert len(cases_of(said)) == 7
-    blind = cases_of(SimulatedScores(said.words, said.words_with_voice, said.voice, None))
+    blind = cases_of(SimulatedScores(said.words, said.voice, None))
     assert set(blind) == {"words and voice", "words", "voice"}
     assert not any(case.has_face.any() for case in blind.values())
 
@@ -138,26 +138,37 @@ def test_every_modality_helps_and_none_spoils_the_others(fitted: tuple[LateFusio
     assert len(sets.limits) == 7
 
 
+def by_conflict(matching: SimulatedScores, conflicting: SimulatedScores) -> Drawn:
+    """What is evaluated: voices and faces of either draw."""
+    draws = matching, conflicting
+    return {
+        (voice, face): replace(matching, voice=draws[voice].voice, face=draws[face].face)
+        for voice, face in product((False, True), repeat=2)
+    }
+
+
 def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
     """Where the halves want opposite weights, weights that judge the other half do worse than chance would."""
     turns = torch.arange(7).repeat(40)
     words = classified(turns, 0.9, 0)
     words[140:] = words[140:].roll(1, dims=1)  # the second half is always told the class before
     silent = torch.zeros(len(turns), 7).log_softmax(-1)
-    said = SimulatedScores(words, words, silent, None)
+    said = SimulatedScores(words.expand(2, 2, -1, -1), silent, None)
     own = LateFusion(7)
     fit_fusion(own, [part(said, slice(0, 140))], turns[:140])
     assert float(own.weights[1, 0].detach()) > 0.5
     (accuracy,) = [
-        values[2] for name, values in table_rows([said], said, said, turns, MELD_LABELS.labels) if name == "T"
+        values[2]
+        for name, values in table_rows([said], by_conflict(said, said), turns, MELD_LABELS.labels)
+        if name == "T"
     ]
     assert accuracy < 0.3
 
 
 def test_the_table_of_modalities() -> None:
     turns = torch.multinomial(PRIOR, 400, True, generator=torch.Generator().manual_seed(1))
-    mean_voice, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
-    table = dict(table_rows([drawn(turns, 0)], mean_voice, conflicting, turns, MELD_LABELS.labels))
+    matching, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
+    table = dict(table_rows([drawn(turns, 0)], by_conflict(matching, conflicting), turns, MELD_LABELS.labels))
     assert list(table) == [case.name for case in CASES]
     accuracy = {name: values[2] for name, values in table.items()}
     assert accuracy["T+A+V, both in conflict"] < accuracy["T+A+V, every face in conflict"] < accuracy["T+A+V"]
@@ -166,7 +177,7 @@ def test_the_table_of_modalities() -> None:
 def test_adapters_that_read_no_faces_have_no_rows_for_them() -> None:
     turns = torch.arange(70) % 7
     blind = replace(drawn(turns, 0), face=None)
-    names = [name for name, _ in table_rows([blind], blind, blind, turns, MELD_LABELS.labels)]
+    names = [name for name, _ in table_rows([blind], by_conflict(blind, blind), turns, MELD_LABELS.labels)]
     assert names == ["T", "A", "T+A", "T+A, every voice in conflict"]
 
 

@@ -136,7 +136,7 @@ def test_licences_follow_from_what_is_read() -> None:
 
 
 def test_pseudo_tokens_need_voices() -> None:
-    recipe = read_recipe(RECIPES / "pseudo.toml")
+    recipe = read_recipe(RECIPES / "mse.toml")
     with pytest.raises(AdapterError, match=r"no voices are labelled joyful.*leave out"):
         sources_of(replace(recipe, data=replace(recipe.data, dialogues="emorynlp")))
 

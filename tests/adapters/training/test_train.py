@@ -72,7 +72,7 @@ def all_voices(data: Path, encoder: StillEncoder) -> VoiceRows:
     return voice_rows(sources.voices, sources.labels, data, lambda: encoder)
 
 
-@pytest.fixture(params=["default", "pseudo"])
+@pytest.fixture(params=["default", "mse"])
 def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
     sizes = {"layers": (1, 2), "members": 2, "words_hidden": 4, "voice_hidden": 4, "max_tokens": 64}
     sizes |= {"face_hidden": 4, "face_turns": 10}
@@ -234,7 +234,7 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
-    path.write_text("asr_words = 0.7\n" + (RECIPES / "pseudo.toml").read_text("utf-8"), "utf-8")
+    path.write_text("asr_words = 0.7\n" + (RECIPES / "mse.toml").read_text("utf-8"), "utf-8")
     with pytest.raises(AdapterError, match="leave out asr_words"):
         read_recipe(path)
 
