@@ -15,6 +15,7 @@ COMMANDS = {
     "modalities": ("adapters.evaluation.modalities:main", "Measure what voice and face add to the words."),
     "cross-corpus": ("adapters.evaluation.cross_corpus:main", "Evaluate voices on corpora left out of training."),
     "probe-faces": ("adapters.evaluation.probe_faces:main", "Probe the face features with a linear classifier."),
+    "probe-pseudo": ("adapters.evaluation.probe_pseudo:main", "Look at what pseudo tokens do in an adapter."),
     "ablate words": ("adapters.evaluation.ablate.commands:ablate_words", "Layers, pooling, past turns, members."),
     "ablate voice": ("adapters.evaluation.ablate.commands:ablate_voice", "Pooling, prosody, speaker normalisation."),
     "ablate pseudo": ("adapters.evaluation.ablate.commands:ablate_pseudo", "Mixer, fusion, rank, question, layers."),

@@ -220,17 +220,41 @@ class Backbone:
             ends: How many of the prefix's tokens each one continues; the others it does not see.
         """
         count, positions, width = embeds.shape
+        states = self._run(**self._behind(prefix, embeds, ends))
+        return torch.stack([state.float().cpu().reshape(count, positions, width) for state in states])
+
+    @torch.no_grad()
+    def attention(
+        self, prefix: Prefix, embeds: Float[Tensor, "b s d"], ends: Int64[Tensor, " b"]
+    ) -> Float[Tensor, "layers b keys"]:
+        """What the last position of each suffix attends to in each layer, mean over the heads; as `suffixes` else.
+
+        Returns:
+            Shares of the prefix's tokens, then of the positions of all suffixes, one suffix behind the other.
+        """
+        count, positions, _ = embeds.shape
+        usual = self._model.config._attn_implementation
+        self._model.set_attn_implementation("eager")  # the others do not tell
+        try:
+            found = self._model(output_attentions=True, **self._behind(prefix, embeds, ends)).attentions
+        finally:
+            self._model.set_attn_implementation(usual)
+        last = torch.arange(count) * positions + positions - 1
+        return torch.stack([layer[0].float().mean(0)[last].cpu() for layer in found])
+
+    def _behind(self, prefix: Prefix, embeds: Float[Tensor, "b s d"], ends: Int64[Tensor, " b"]) -> dict[str, Any]:
+        """What the model is given to run suffixes."""
+        count, positions, width = embeds.shape
         dtype = self._model.dtype
         visible = suffix_mask(prefix.length, ends, positions)
         mask = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(dtype).min)
-        states = self._run(
-            inputs_embeds=embeds.reshape(1, count * positions, width).to(self.device, dtype),
-            attention_mask=mask[None, None].to(self.device, dtype),
-            position_ids=suffix_positions(ends, positions)[None].to(self.device),
-            cache=prefix.cache(),
-            use_cache=True,
-        )
-        return torch.stack([state.float().cpu().reshape(count, positions, width) for state in states])
+        return {
+            "inputs_embeds": embeds.reshape(1, count * positions, width).to(self.device, dtype),
+            "attention_mask": mask[None, None].to(self.device, dtype),
+            "position_ids": suffix_positions(ends, positions)[None].to(self.device),
+            "cache": prefix.cache(),
+            "use_cache": True,
+        }
 
     def _run(self, **inputs: Any) -> list[Tensor]:
         outputs = self._model(output_hidden_states=True, **inputs)

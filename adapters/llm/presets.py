@@ -25,6 +25,7 @@ LLMS: Mapping[str, str] = {
     "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
     "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
     "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "gemma-3-270m": "google/gemma-3-270m",
     "qwen3-0.6b": "Qwen/Qwen3-0.6B",
     "qwen3-1.7b": "Qwen/Qwen3-1.7B",
     # The paper's three. The first two run only with code from their repositories, which is not run here; the nearest

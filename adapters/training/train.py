@@ -144,7 +144,7 @@ def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
     return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
 
 
-def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) -> dict[str, Any]:
+def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, dialogues: int = 0) -> dict[str, Any]:
     """Run one recipe.
 
     Args:
@@ -153,6 +153,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
         out: Where the checkpoint goes.
         seed: Of initial weights, order and draws.
         encoders: Load the models for voices and faces.
+        dialogues: Fit the words to so many dialogues only, the first ones; 0 takes all.
 
     Returns:
         What goes into the card's ``about``.
@@ -177,14 +178,15 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
     prompt = PromptSpec(recipe.intro, recipe.max_tokens)
     prompter = Prompter.load(source, prompt)
 
-    def split(name: str, folder: Path = data) -> Split:
-        dialogues = sources.dialogues.read(folder, name)
-        chunks = read_dialogues(dialogues, backbone, prompter) if recipe.pseudo else []
-        return Split(word_rows(dialogues, sources.labels, backbone, prompter, prompt), chunks)
+    def split(name: str, most: int = 0, folder: Path = data) -> Split:
+        found = sources.dialogues.read(folder, name)
+        some = replace(found, dialogues=found.dialogues[: most or None])
+        chunks = read_dialogues(some, backbone, prompter) if recipe.pseudo else []
+        return Split(word_rows(some, sources.labels, backbone, prompter, prompt), chunks)
 
     fitting_split, dev_split = list(sources.dialogues.splits)[:2]
-    fitting, dev = split(fitting_split), split(dev_split)
-    asr_words = split(fitting_split, data / ASR_WORDS).rows if recipe.asr_words else None
+    fitting, dev = split(fitting_split, dialogues), split(dev_split)
+    asr_words = split(fitting_split, dialogues, data / ASR_WORDS).rows if recipe.asr_words else None
     if asr_words is not None and not _same_turns(asr_words, fitting.rows):
         raise AdapterError(
             f"{transcribed} is of other dialogues than {sources.dialogues.name}: make it anew from those"
@@ -218,6 +220,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
         "limits": sources.limits(),
         "absent": sources.absent,
         "seed": seed,
+        **({"dialogues": dialogues} if dialogues else {}),
         **({"simulated_shares": SHARES, "simulated_presence": PRESENT} if sources.voices or sources.faces else {}),
         "dev": results,
         "parameters": sum(value.numel() for value in head.parameters()),
@@ -241,7 +244,9 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders) 
     return about
 
 
-def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoders: Encoders) -> dict[str, Any]:
+def train_seeds(
+    recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoders: Encoders, dialogues: int = 0
+) -> dict[str, Any]:
     """Run one recipe with several seeds, each in a folder of its own; a seed that is done is not run again.
 
     Args:
@@ -250,6 +255,7 @@ def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], enc
         out: Where the folders go.
         seeds: Which ones.
         encoders: Load the models for voices and faces.
+        dialogues: As `train`.
 
     Returns:
         Mean and standard deviation of the metrics on dev.
@@ -261,9 +267,11 @@ def train_seeds(recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], enc
     for seed in seeds:
         folder = out / f"seed-{seed}"
         done = finished(folder, recipe, seed)
+        if done is not None and done.get("dialogues", 0) != dialogues:
+            done = None
         if done is not None:
             typer.echo(without_controls(f"seed {seed} is done and kept: {folder}"), err=True)
-        abouts[seed] = done or train(recipe, data, folder, seed, encoders)
+        abouts[seed] = done or train(recipe, data, folder, seed, encoders, dialogues)
     summary = summarise(abouts)
     write_summary(out, summary)
     return summary
@@ -276,6 +284,9 @@ def main(
     method: Annotated[
         str, typer.Option(help="A recipe that ships: default, or mse, which has pseudo tokens of voice and face.")
     ] = "default",
+    dialogues: Annotated[
+        int, typer.Option(help="Fit the words to the first so many dialogues only, to try it; 0 takes all.", min=0)
+    ] = 0,
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
 ) -> None:
@@ -283,7 +294,7 @@ def main(
     encoders = Encoders(SpeechEncoder, FaceEncoder)
     recipe = read_recipe(config or shipped_recipe(method))
     if seeds == 1:
-        result = train(recipe, data, out, seed, encoders)
+        result = train(recipe, data, out, seed, encoders, dialogues)
     else:
-        result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoders)
+        result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoders, dialogues)
     typer.echo(json.dumps(result, indent=2, ensure_ascii=False))

@@ -64,6 +64,7 @@ class Asset(_Entry):
         files: What is fetched.
         convert: How what was fetched becomes what is cached.
         converted: The converted files that are the same wherever they were converted.
+        optional: No default needs it: it is pulled when it is named.
     """
 
     version: str
@@ -74,6 +75,7 @@ class Asset(_Entry):
     files: tuple[AssetFile, ...]
     convert: Conversion = "none"
     converted: tuple[Pinned, ...] = ()
+    optional: bool = False
 
     @property
     def size(self) -> int:
@@ -91,6 +93,11 @@ class Manifest(_Entry):
 
     wheels: dict[str, Wheel]
     assets: dict[str, Asset]
+
+    @property
+    def default(self) -> list[str]:
+        """The assets that the tracker's defaults need."""
+        return [name for name, asset in self.assets.items() if not asset.optional]
 
     def asset(self, name: str) -> Asset:
         """One asset.

@@ -19,7 +19,7 @@ from tracker.errors import AssetError
 
 app = typer.Typer(help="Models and samples: list them, pull them, verify them.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Assets; all of them where none is named.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Assets; where none is named, all but the optional ones.")]
 Again = Annotated[bool, typer.Option("--again", help="Pull them even if they are in the cache, and replace them.")]
 
 
@@ -37,7 +37,7 @@ def list_assets() -> None:
 @app.command()
 def pull(names: Names = None, again: Again = False) -> None:
     """Fetch what is missing, and check every file against its hash."""
-    if not pull_assets(_store(), names or list(load_manifest().assets), again=again):
+    if not pull_assets(_store(), names or load_manifest().default, again=again):
         say(f"nothing to pull, all are in {cache_root()}")
 
 
@@ -45,7 +45,8 @@ def pull(names: Names = None, again: Again = False) -> None:
 def verify(names: Names = None) -> None:
     """Read every cached file again and compare its hash."""
     store = _store()
-    checked = names or list(load_manifest().assets)
+    manifest = load_manifest()
+    checked = names or [name for name in manifest.assets if name in manifest.default or store.present(name)]
     faults = {name: found for name in checked if (found := store.verify(name))}
     if faults:
         raise AssetError(damaged(faults))

@@ -1,12 +1,14 @@
 """Home Assistant's MQTT discovery: one retained message that describes the tracker as a device. No I/O.
 
 See https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload: an ``event`` entity for the turns, an
-``enum`` sensor for each speaker's emotion, a binary sensor for the tracker's connectivity.
+``enum`` sensor for each speaker's emotion, a sensor for each dimension of it such as valence, a binary sensor for the
+tracker's connectivity.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, final
 
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded
@@ -19,7 +21,7 @@ TURNS = ["turn.started", "turn.ended", "turn.skipped"]
 
 @final
 class HomeAssistant:
-    """Announces the device when a session begins, again for each new speaker and each time Home Assistant starts.
+    """Announces the device when a session begins, for each new speaker or dimension, and when Home Assistant starts.
 
     Args:
         topics: Of the tracker.
@@ -35,6 +37,7 @@ class HomeAssistant:
         self._forget = forget
         self._started: SessionStarted | None = None
         self._speakers: dict[str, str] = {}
+        self._dimensions: dict[str, str] = {}
         self.subscriptions: tuple[str, ...] = (f"{prefix}/status",)
 
     @property
@@ -48,10 +51,14 @@ class HomeAssistant:
             case SessionStarted():
                 self._started = event
                 self._speakers.clear()
+                self._dimensions.clear()
                 return self._announcement()
-            case TurnEnded() if slug(event.speaker) not in self._speakers:
-                self._speakers[slug(event.speaker)] = event.speaker
-                return self._announcement()
+            case TurnEnded():
+                known = len(self._speakers), len(self._dimensions)
+                self._speakers.setdefault(slug(event.speaker), event.speaker)
+                for name in event.dimensions or ():
+                    self._dimensions.setdefault(slug(name), name)
+                return [] if known == (len(self._speakers), len(self._dimensions)) else self._announcement()
             case SessionEnded() if self._forget:
                 self._started = None
                 return [self._config("")]
@@ -65,21 +72,26 @@ class HomeAssistant:
     def _announcement(self) -> list[Message]:
         if not self._started:
             return []
-        return [self._config(json.dumps(self.payload(self._started, self._speakers)))]
+        return [self._config(json.dumps(self.payload(self._started, self._speakers, self._dimensions)))]
 
     def _config(self, payload: str) -> Message:
         return Message(f"{self._prefix}/device/{self.id}/config", payload, retain=True, content_type=JSON)
 
-    def payload(self, started: SessionStarted, speakers: dict[str, str]) -> dict[str, Any]:
+    def payload(
+        self, started: SessionStarted, speakers: Mapping[str, str], dimensions: Mapping[str, str]
+    ) -> dict[str, Any]:
         """The device and its entities.
 
         Args:
             started: Names the labels and the software.
             speakers: Names by id.
+            dimensions: Names of the dimensions of affect that turns have, by id.
         """
         version = started.software.rpartition(" ")[2]
         parts = {"turns": self._turns(), "online": self._online()}
-        parts |= {f"emotion_{one}": self._emotion(one, name, started.labels) for one, name in speakers.items()}
+        for one, name in speakers.items():
+            parts[f"emotion_{one}"] = self._emotion(one, name, started.labels)
+            parts |= {f"{of}_{one}": self._dimension(one, name, of, known) for of, known in dimensions.items()}
         return {
             "~": self._topics.root,
             "dev": {"ids": [self.id], "name": f"Emotion tracker {self._topics.node}", "sw": version},
@@ -122,6 +134,21 @@ class HomeAssistant:
             "json_attributes_template": "{{ value_json | to_json if value_json is defined else '{}' }}",
             "device_class": "enum",
             "options": labels,
+            "expire_after": self._expiry_s,
+            **self._availability(),
+        }
+
+    def _dimension(self, speaker: str, name: str, dimension: str, called: str) -> dict[str, Any]:
+        # A name is data of an adapter's, so it stands in the template as JSON's text, which cannot end early.
+        place = f"(value_json.dimensions or {{}}).get({json.dumps(called, ensure_ascii=False)})"
+        return {
+            "p": "sensor",
+            "name": f"{name} {called}",
+            "unique_id": f"{self.id}_{dimension}_{speaker}",
+            "state_topic": f"~/speaker/{speaker}",
+            "value_template": f"{{{{ {place}.value if value_json is defined and {place} else None }}}}",
+            "state_class": "measurement",
+            "suggested_display_precision": 2,
             "expire_after": self._expiry_s,
             **self._availability(),
         }

@@ -127,6 +127,7 @@ def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:
         confidence=event.confidence,
         abstained=event.abstained,
         sentiment=event.sentiment,
+        dimensions=event.dimensions,
         time=event.end_time,
     )
     properties = (("schema", SCHEMA), ("session", event.session))

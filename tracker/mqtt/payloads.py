@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.contract import Sentiment
-from tracker.events import Probability, Text, WallTime
+from tracker.events import Estimate, Probability, Text, WallTime
 from tracker.metrics.model import SessionMetrics
 from tracker.runtime.control import RequestName
 
@@ -35,6 +35,7 @@ class SpeakerEmotion(_Payload):
     confidence: Probability
     abstained: bool
     sentiment: Sentiment
+    dimensions: dict[str, Estimate] | None = Field(default=None, description="As in the turn's own event.")
     time: WallTime = Field(description="When the turn ended.")
 
 

@@ -98,6 +98,33 @@ def test_entities_take_what_is_published():
     assert "availability" not in online  # else it would be unavailable instead of off
 
 
+def test_each_dimension_of_affect_is_a_sensor_of_each_speaker():
+    odd = 'val"ence }} {{ 1/0 }} 😀'
+    script = Script().start()
+    script.says(0, 1, "Speaker 1", "Yes!")
+    script.says(1, 2, "Speaker 1", "Oh!", dimensions={"valence": 0.25, odd: -0.5})
+    script.says(2, 3, "Speaker 2", "No.", dimensions={"valence": -0.75})
+    script.says(3, 4, "Speaker 2", "")
+    told = announced(device(), script.events)
+    assert len(told) == 4  # the device, a speaker, the dimensions, another speaker
+    payload = json.loads(told[-1].payload)
+    parts = {name: expanded(part, payload["~"]) for name, part in payload["cmps"].items()}
+    ids = [part["unique_id"] for part in parts.values()]
+    assert len(set(ids)) == len(ids) == 2 + 2 * 3
+    messages = EventMessages(TOPICS)
+    published = [message for event in script.events for message in messages.compose(event, late=False)]
+
+    def states(part):
+        topic, template = part["state_topic"], part["value_template"]
+        return [rendered(template, message.payload) for message in published if message.topic == topic]
+
+    assert states(parts["valence_speaker-1"]) == ["None", "0.25"]
+    assert states(parts["valence_speaker-2"]) == ["-0.75", "None"]
+    (strange,) = (part for part in parts.values() if part["name"] == f"Speaker 1 {odd}")
+    assert states(strange) == ["None", "-0.5"]
+    assert rendered(strange["value_template"], "") == "None"  # what clears the topic
+
+
 def test_quotes_in_what_was_said_survive_the_template():
     script = Script().start()
     script.says(0, 1, "Speaker 1", 'She said "no" & left <it>')

@@ -23,7 +23,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$\\frac{1}$
 def hostile():
     labels = LabelSet.of("hostile", {HOSTILE: POSITIVE, "anger": NEGATIVE})
     script = Script(labels=labels).start(f"{HOSTILE}.wav").says(0, 2, HOSTILE, HOSTILE, HOSTILE)
-    script.says(2.5, 4, "B", "b", "anger")
+    script.says(2.5, 4, "B", "b", "anger", dimensions={HOSTILE: -0.5, "valence": 0.25})
     script.says(5, 7, HOSTILE, HOSTILE, HOSTILE, unsure=HOSTILE).marks(7, HOSTILE).renames(7, "B", HOSTILE)
     script.skips(8, 9, HOSTILE)
     return script.end(10, error=HOSTILE)
@@ -38,6 +38,19 @@ def test_a_session_in_numbers():
     assert summary.latencies["event"] == (700, 700)
     assert summary.confidence == 0.58
     assert sum(summarise(story()).people[0].shares.values()) == pytest.approx(1)
+
+
+def test_dimensions_are_drawn_where_a_turn_has_them(tmp_path):
+    script = Script().start("a.wav")
+    script.says(0, 2, "A", "Yes!", "joy", dimensions={"valence": 0.7, "arousal": 0.9})
+    script.says(2, 3, "B", "No.", "anger", dimensions={"arousal": -0.2})
+    events = script.says(4, 6, "A", "").end(10)
+    assert summarise(events).dimensions == ("valence", "arousal")
+    page = render(read_session(write_session(tmp_path / "s", events)), tmp_path / "s")
+    assert "<h2>Valence, arousal</h2>" in page
+    assert page.count('id="dimensions-axes_') == 2
+    plain = render(read_session(write_session(tmp_path / "t", story())), tmp_path / "t")
+    assert 'id="dimensions-axes_' not in plain
 
 
 def test_the_last_name_of_a_speaker_is_used_for_all_turns():
@@ -57,7 +70,7 @@ def test_nothing_from_a_session_becomes_markup(tmp_path):
 def test_only_what_is_made_here_is_not_escaped():
     template = files("tracker.recordings.report").joinpath("page.html").read_text("utf-8")
     unescaped = re.findall(r"\{\{ ?(\w+) ?\| ?safe", template)
-    assert sorted(unescaped) == ["confidence", "script", "shares", "style", "timeline"]
+    assert sorted(unescaped) == ["confidence", "dimensions", "script", "shares", "style", "timeline"]
     assert template.count("| safe") == len(unescaped)
 
 

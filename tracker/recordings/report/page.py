@@ -66,6 +66,7 @@ def page(start: StartFile, ended: SessionEnded | None, summary: Summary, clip: C
         timeline=plots.svg(plots.timeline(summary, labels), "timeline"),
         shares=plots.svg(plots.shares(summary, labels), "shares") if people else "",
         confidence=plots.svg(plots.confidences(summary), "confidence") if summary.turns else "",
+        dimensions=plots.svg(plots.dimensions(summary), "dimensions") if summary.dimensions else "",
         labels=labels,
         people=[
             [person.name, len(person.turns), clock_time(person.spoken_ns), person.unsure]

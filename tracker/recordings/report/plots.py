@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 from tracker.errors import needs_extra
@@ -32,6 +33,8 @@ _MORE_FILLS = (  # and Paul Tol's
     ("#56B4E9", "--"), ("#999933", "||"), ("#44AA99", "**"), ("#882255", "///"), ("#DDCC77", "---"),
     ("#332288", "|||"), ("#AA4499", "\\\\\\"), *_FILLS.values(),
 )  # fmt: skip
+
+_MARKERS = (("o", "#0072B2"), ("s", "#D55E00"), ("^", "#009E73"), ("D", "#CC79A7"), ("v", "#E69F00"))
 
 
 def fills(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -103,6 +106,34 @@ def confidences(summary: Summary, ink: str = INK) -> Any:
         axes.set_ylabel("turns")
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
+    return figure
+
+
+def dimensions(summary: Summary, ink: str = INK) -> Any:
+    """Where each speaker's turns lie in each dimension of affect, with the interval of each, over the session."""
+    names = summary.dimensions
+    with _style(ink) as pyplot:
+        size = (10, 0.6 + 1.8 * len(names))
+        figure, rows = pyplot.subplots(len(names), figsize=size, layout="constrained", sharex=True, squeeze=False)
+        for axes, name in zip(rows[:, 0], names, strict=True):
+            for person, (marker, colour) in zip(summary.people, cycle(_MARKERS), strict=False):
+                told = [(turn, turn.dimensions or {}) for turn in person.turns]
+                found = [(turn, known[name]) for turn, known in told if name in known]
+                at = [(turn.start_ns + turn.end_ns) / 2 / _NS_PER_S for turn, _ in found]
+                values = [one.value for _, one in found]
+                below = [one.value - one.low for _, one in found]
+                above = [one.high - one.value for _, one in found]
+                axes.errorbar(
+                    at, values, (below, above), color=colour, marker=marker, markersize=5, linewidth=1,
+                    elinewidth=0.6, label=printable(person.name)[:30],
+                )  # fmt: skip
+            axes.axhline(0, color=ink, linewidth=0.5, linestyle=":")
+            axes.set_ylim(-1.05, 1.05)
+            axes.set_ylabel(printable(name)[:30])
+        rows[-1, 0].set_xlim(left=0)
+        rows[-1, 0].xaxis.set_major_formatter(lambda at, _: clock_time(max(0, round(at * _NS_PER_S))).partition(".")[0])
+        handles, people = rows[0, 0].get_legend_handles_labels()
+        figure.legend(handles, people, loc="outside lower center", ncols=max(1, min(5, len(people))), frameon=False)
     return figure
 
 

@@ -56,6 +56,11 @@ class Summary:
     confidence: float | None
 
     @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of affect that any turn has, as they first appear."""
+        return tuple(dict.fromkeys(name for turn in self.turns for name in turn.dimensions or ()))
+
+    @property
     def unsure(self) -> int:
         """Turns without a clear judgement."""
         return sum(person.unsure for person in self.people)
