@@ -1,21 +1,17 @@
 """What is taken away from pseudo tokens, and the tables and the command of all ablations."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from adapters.contract import MELD_LABELS, Absent, Features, Utterance
+from adapters.contract import MELD_LABELS, Absent, Utterance
 from adapters.datasets.records import Dialogues, Line
 from adapters.evaluation.ablate import pseudo, table, voice
-from adapters.features.acoustic import SPEC, STATES, Encoded
-from adapters.features.prosody import prosody
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.face import FACE_DIM
@@ -27,19 +23,11 @@ from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.modality_scores import Split
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from tests.adapters.evaluation.test_ablate_readers import FIT, made_up_voices
+from tests.support.corpora import StillEncoder
 from tests.support.program import adapters
 from tests.support.tiny import write_backbone
 
 D, TOKENS, QUESTION = 64, 4, 2
-
-
-class StillEncoder:
-    """Hears prosody only."""
-
-    def encode(self, samples: np.ndarray) -> Encoded:
-        frames = math.ceil(len(samples) / 320)
-        values = np.concatenate([np.zeros((frames, STATES), np.float32), prosody(samples, frames)], axis=1)
-        return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
 
 
 @pytest.fixture

@@ -46,6 +46,19 @@ def test_a_text_read_in_parts_has_the_states_of_the_whole(backbone: Backbone) ->
     torch.testing.assert_close(again, whole[:, 2:], atol=1e-5, rtol=1e-4)
 
 
+def test_attention_of_the_last_position_is_all_on_its_own_past(backbone: Backbone) -> None:
+    prefix, _ = backbone.prefix(IDS)
+    ends, asked = torch.tensor([4, 11]), torch.randn(2, 3, WIDTH, generator=torch.Generator().manual_seed(0))
+    before = backbone.suffixes(prefix, asked, ends)
+    shares = backbone.attention(prefix, asked, ends)
+    assert shares.shape == (3, 2, len(IDS) + 6)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(3, 2))
+    assert shares[:, 0, 4:11].abs().max() == 0  # what the dialogue holds after its turn
+    assert shares[:, 0, 14:].abs().max() == shares[:, 1, 11:14].abs().max() == 0  # each other
+    assert shares[:, 1, :11].min() > 0
+    assert backbone.suffixes(prefix, asked, ends).equal(before)
+
+
 @given(st.lists(st.integers(0, 2), max_size=6), st.lists(st.integers(0, 2), max_size=6))
 def test_a_reading_knows_how_far_it_goes_along_with_another_text(read, other):
     shared = CachedDialogue(torch.tensor(read, dtype=torch.int64), Prefix(())).shared_length(

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from adapters.contract import Absent, AdapterError, Features, Recogniser, Recogn
 from adapters.features import acoustic, visual
 from adapters.mse.encoders import SequenceShape
 from adapters.published.checkpoint import CARD, Calibration, MseCard, save, verify
+from adapters.published.data import load as load_turns
 from adapters.published.inputs import FRAMES, LIVE, PROCESSED, TABLES, Turn, batch_of, text_of, thinned
 from adapters.published.model import FrozenLlm, fresh, load_llm, shape_for
 from adapters.published.recogniser import PublishedRecogniser, load
 from adapters.published.sets import SETS
+from tests.support.corpora import StillEncoder, look, write_corpora
+from tests.support.program import adapters
 from tests.support.tiny import WIDTH, write_backbone
 
 CASES = "words", "words and voice", "words and face", "words, voice and face"
@@ -196,6 +200,34 @@ def test_what_a_turn_costs_is_said_when_it_is_loaded(
     (line,) = (record.getMessage() for record in caplog.records if record.name == "adapters.recogniser")
     assert "every turn is read from the beginning" in line
     assert line.endswith("ms for a turn here")
+
+
+def test_from_tables_to_a_live_judgement_by_one_command(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("adapters.published.simulated.SpeechEncoder", StillEncoder)
+    monkeypatch.setattr("adapters.published.simulated.FaceEncoder", lambda: look)
+    data = write_corpora(tmp_path / "data")
+    words = ("--data", data, "--backbone", place, "--dtype", "float32", "--epochs", 1, "--live")
+    result = adapters("published", "train", *words, "--dialogues", 3, "--dev-dialogues", 3, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    about = json.loads(result.stdout)
+    assert (about["source"], set(about["calibrated"])) == (LIVE, set(CASES))
+    turns = load_turns("meld", data, "valid", live=True).turns
+    assert {(len(turn.audio) > 0, len(turn.video) > 0) for turn in turns} == set(product((True, False), repeat=2))
+    loaded = recogniser.from_options(options(tmp_path / "out"))
+    scores = loaded.scores(TurnInput(SAID, (), voice(), face()))
+    assert scores.modalities == {"text": "used", "audio": "used", "video": "used"}
+    again = adapters("published", "evaluate", tmp_path / "out", "--data", data, "--dtype", "float32")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["source"] == LIVE
+
+
+def test_live_features_are_simulated_for_meld_alone(tmp_path: Path) -> None:
+    result = adapters("published", "train", "--data", tmp_path, "--dataset", "mosei", "--live")
+    assert result.exit_code == 1
+    assert "live features are simulated for meld alone, not for mosei: leave out --live" in result.stderr
 
 
 def test_another_llm_is_named(llm: FrozenLlm, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Training from made-up data to a checkpoint that can be loaded, in seconds."""
 
 import json
-import math
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,19 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from adapters import recogniser
-from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, TurnInput, Utterance
 from adapters.datasets import fer2013
 from adapters.errors import AdapterError
-from adapters.features.acoustic import SPEC, STATES, Encoded
-from adapters.features.prosody import prosody
-from adapters.features.visual import CHANNELS
 from adapters.llm.backbone import Backbone
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.fusion import LateFusion
@@ -31,36 +26,18 @@ from adapters.training.feature_cache import VoiceRows, WordRows, voice_rows
 from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
 from adapters.training.modality_scores import SimulatedScores
-from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe
+from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
 from adapters.training.sources import Encoders, sources_of
 from adapters.training.train import _together, fit_head, train, train_seeds
+from tests.support.corpora import StillEncoder, look, write_corpora
+from tests.support.program import adapters
 from tests.support.tiny import write_backbone
 
 FIT = FitSpec(
     epochs=20, batch=16, learning_rate=3e-2, weight_decay=0.0, label_smoothing=0.0, dropout=(0.0, 0.0), adjust=1.0
 )
-
-
-class StillEncoder:
-    """Hears prosody only; counts how often it was asked."""
-
-    def __init__(self) -> None:
-        self.heard = 0
-
-    def encode(self, samples: np.ndarray) -> Encoded:
-        self.heard += 1
-        frames = math.ceil(len(samples) / 320)
-        values = np.concatenate([np.zeros((frames, STATES), np.float32), prosody(samples, frames)], axis=1)
-        return Encoded(Features(SPEC, values), ctranslate2.StorageView.from_array(np.zeros((1, 1, 1), np.float32)))
-
-
-def look(crops: np.ndarray) -> np.ndarray:
-    """Sees how bright a face is, and calls it so."""
-    scores = -np.abs(crops.mean((1, 2))[:, None] / 20 - np.arange(1, 8)).astype(np.float32)
-    scores -= np.log(np.exp(scores).sum(1, keepdims=True))
-    return np.concatenate([np.repeat(scores, 19, axis=1)[:, :CHANNELS], scores], axis=1)
 
 
 def encoders(encoder: StillEncoder | None = None) -> Encoders:
@@ -85,45 +62,8 @@ def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A few dialogues and clips of every corpus, in the corpora's formats."""
     monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
-    root = tmp_path / "data"
-    (root / "meld").mkdir(parents=True)
-    emotions = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-    rows = [f"{word}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
-    for split in ("train", "dev"):
-        text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *rows])
-        (root / "meld" / f"{split}_sent_emo.csv").write_text(text, encoding="utf-8")
-    (root / "asr/meld").mkdir(parents=True)  # what a recogniser makes of each word: the letters the other way round
-    said = [f"{word[::-1]}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
-    text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *said])
-    (root / "asr/meld/train_sent_emo.csv").write_text(text, encoding="utf-8")
-    random = np.random.default_rng(0)
-
-    def record(name: str, seconds: float = 0.5) -> None:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * random.normal(size=int(16_000 * seconds)), 16_000)
-
-    for actor in ("01", "17"):
-        for emotion in range(1, 9):
-            record(f"ravdess/actor_{actor}/03-01-0{emotion}-01-01-01-{actor}.flac")
-    record("emodb/03a01Wa.flac")
-    record("emodb/16a01Wa.flac")
-    record("urdu/sad/SM3_F1_A1.flac")
-    record("urdu/happy/SM1_F1_A1.flac")
-    record("nemo/AB0_fear_1.flac")
-    (root / "nemo/data.tsv").write_text("file_id\temotion\tspeaker_id\nAB0_fear_1.wav\tfear\tAB0\n", encoding="utf-8")
-    for name in ("telephone/sample", "meetings/trn03", "meetings/trn04", "meetings/trn05"):
-        record(f"{name}.flac", 20.0)
-    for name in ("6930-75918-0000", "7902-96591-0000"):
-        record(f"librispeech_pair/{name}.flac", 2.0)
-    (root / "fer2013").mkdir()
-    labels = np.arange(28) % 7
-    faces = random.normal(20.0 * (labels + 1), 5.0, size=(48, 48, 28)).clip(0, 255).astype(np.uint8).transpose(2, 0, 1)
-    for split in ("Training", "PublicTest"):
-        np.savez(root / "fer2013" / f"{split}.npz", images=faces, labels=labels)
-    return root
+    return write_corpora(tmp_path / "data")
 
 
 def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -230,6 +170,46 @@ def test_a_recipe_in_another_encoding_is_told(tmp_path: Path) -> None:
 def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "marked.toml").write_text((RECIPES / "default.toml").read_text("utf-8"), "utf-8-sig")
     assert read_recipe(tmp_path / "marked.toml") == read_recipe(RECIPES / "default.toml")
+
+
+@pytest.mark.parametrize("recipe", ["mse"], indirect=True)
+def test_what_pseudo_tokens_do_can_be_looked_at(
+    data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
+    for name, value in (("SpeechEncoder", StillEncoder), ("FaceEncoder", lambda: look), ("_FACES", 10)):
+        monkeypatch.setattr(f"adapters.evaluation.probe_pseudo.{name}", value)
+    result = adapters("probe-pseudo", "--data", data, "--checkpoint", tmp_path / "out", "--dialogues", 2)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["turns"] == 14
+    assert sum(told["attention"].values()) == pytest.approx(1.0, abs=1e-3)
+    assert all(share > 0 for share in told["attention"].values())
+    assert set(told["moved"]) == {"other_voice", "other_face", "neither"}
+    assert all(0 <= share <= 1 for row in told["moved"].values() for share in row.values())
+    assert all(told["gradients"][part]["gradient"] > 0 for part in ("voice", "face", "mixer", "fusion", "question"))
+    assert told["gradients"]["no_voice"]["gradient"] == 0  # every turn has a voice here
+    assert "train one with --method mse" in adapters("probe-pseudo", "--data", data, "--checkpoint", "default").stderr
+
+
+def test_a_recipe_that_ships_goes_by_its_name(tmp_path: Path) -> None:
+    assert read_recipe(shipped_recipe("mse")).pseudo is not None
+    with pytest.raises(AdapterError, match="no recipe is called 'mise': take default, emorynlp, gemma"):
+        shipped_recipe("mise")
+    result = adapters("train", "--method", "mise", "--data", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_the_first_dialogues_alone_can_be_trained_on(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    some = train(recipe, data, tmp_path / "some", seed=0, encoders=encoders(), dialogues=2)
+    assert some["dialogues"] == 2
+    again = train_seeds(recipe, data, tmp_path / "seeds", [0], encoders(), dialogues=2)
+    kept = (tmp_path / "seeds/seed-0/adapter.safetensors").read_bytes()
+    assert kept == (tmp_path / "some/adapter.safetensors").read_bytes()
+    assert train_seeds(recipe, data, tmp_path / "seeds", [0], encoders(), dialogues=2) == again
+    train_seeds(recipe, data, tmp_path / "seeds", [0], encoders())
+    assert (tmp_path / "seeds/seed-0/adapter.safetensors").read_bytes() != kept
 
 
 def test_pseudo_tokens_are_not_trained_on_words_as_heard(tmp_path: Path) -> None:
