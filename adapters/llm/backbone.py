@@ -246,11 +246,21 @@ class Backbone:
         """What the model is given to run suffixes."""
         count, positions, width = embeds.shape
         dtype = self._model.dtype
-        visible = suffix_mask(prefix.length, ends, positions)
-        mask = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(dtype).min)
+
+        def mask(window: int | None) -> Float[Tensor, "1 1 bs keys"]:
+            visible = suffix_mask(prefix.length, ends, positions, window)
+            return (
+                torch.zeros(visible.shape)
+                .masked_fill(~visible, torch.finfo(dtype).min)[None, None]
+                .to(self.device, dtype)
+            )
+
+        config = self._model.config
+        kinds = set(getattr(config, "layer_types", None) or ())  # Gemma 3's lower layers see a window only
+        masks = {kind: mask(config.sliding_window if kind == "sliding_attention" else None) for kind in kinds}
         return {
             "inputs_embeds": embeds.reshape(1, count * positions, width).to(self.device, dtype),
-            "attention_mask": mask[None, None].to(self.device, dtype),
+            "attention_mask": masks if "sliding_attention" in kinds else mask(None),
             "position_ids": suffix_positions(ends, positions)[None].to(self.device),
             "cache": prefix.cache(),
             "use_cache": True,

@@ -78,18 +78,25 @@ class CachedDialogue:
         return int(differing[0]) if len(differing) else length
 
 
-def suffix_mask(length: int, ends: Int64[Tensor, " b"], positions: int) -> Bool[Tensor, "bs keys"]:
+def suffix_mask(
+    length: int, ends: Int64[Tensor, " b"], positions: int, window: int | None = None
+) -> Bool[Tensor, "bs keys"]:
     """Which keys each position of each suffix may see; suffixes lie one behind the other after the prefix.
 
     Args:
         length: Tokens of the prefix.
         ends: For each suffix, how many of them it continues.
         positions: Of one suffix, ``s``.
+        window: How many positions, its own the last of them, one may see; None: all before it.
     """
     count = len(ends)
     prefix = (torch.arange(length) < ends[:, None]).repeat_interleave(positions, 0)
     causal = torch.ones(positions, positions, dtype=torch.bool).tril()
-    return torch.cat([prefix, torch.block_diag(*[causal] * count).bool()], dim=1)
+    visible = torch.cat([prefix, torch.block_diag(*[causal] * count).bool()], dim=1)
+    if window is None:
+        return visible
+    own = suffix_positions(ends, positions)
+    return visible & (own[:, None] - torch.cat([torch.arange(length), own]) < window)
 
 
 def suffix_positions(ends: Int64[Tensor, " b"], positions: int) -> Int64[Tensor, " bs"]:

@@ -7,6 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3TextConfig,
     Glm4Config,
     GlmConfig,
     LlamaConfig,
@@ -35,6 +36,10 @@ ARCHITECTURES: dict[str, Callable[[], PreTrainedConfig]] = {
     "qwen3": lambda: Qwen3Config(**SIZES),
     "glm": lambda: GlmConfig(**SIZES),
     "glm4": lambda: Glm4Config(**SIZES),
+    # Every other layer sees the last few tokens only.
+    "gemma3": lambda: Gemma3TextConfig(
+        **SIZES, sliding_window=4, layer_types=["sliding_attention", "full_attention"] * 2, query_pre_attn_scalar=8
+    ),
 }
 
 

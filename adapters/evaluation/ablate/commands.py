@@ -83,8 +83,9 @@ def ablate_pseudo(
     dev_dialogues: Annotated[int, typer.Option(help="Evaluate on so many of dev only; 0 takes all.", min=0)] = 60,
     epochs: Annotated[int, typer.Option(help="Passes over the dialogues.", min=1)] = 1,
     batch: Annotated[int, typer.Option(help="Parts of dialogues per step.", min=1)] = 2,
+    only: Annotated[str, typer.Option(help="Rows whose name has this in it, such as leaked.")] = "",
 ) -> None:
-    """The pseudo tokens: mixer, fusion, rank, the absent voice, the question, the states."""
+    """The pseudo tokens: mixer, fusion, rank, the absent voice, the question, the states, leaked labels."""
     recipe = read_recipe(config)
     if recipe.pseudo is None:
         raise AdapterError(f"{config} has no pseudo tokens to take away from: give a recipe with [pseudo]")
@@ -105,4 +106,5 @@ def ablate_pseudo(
         dev=dev,
         voices=voice.load(data, labels, SpeechEncoder)[0],
     )
-    _print(table.markdown(pseudo.COLUMNS, pseudo.VARIANTS, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))
+    rows = [one for one in pseudo.VARIANTS if only in one.name]
+    _print(table.markdown(pseudo.COLUMNS, rows, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))
