@@ -23,7 +23,7 @@ COMMANDS = {
     "backbone-speed": ("adapters.evaluation.backbone_speed:main", "Time the LLM in each number format."),
     "published train": ("adapters.published.train:main", "Train the published MSE-Adapter."),
     "published evaluate": ("adapters.published.evaluate:main", "Evaluate a published MSE-Adapter."),
-    "push": ("adapters.checkpoint.hub:main", "Publish an adapter on the Hugging Face hub."),
+    "push": ("adapters.push:main", "Publish an adapter on the Hugging Face hub."),
     "corpora": ("adapters.datasets.corpus:main", "List the data sets: licences, labels, splits."),
     "cache": ("adapters.datasets.cache:main", "List or delete what training keeps on this machine."),
 }

@@ -117,6 +117,14 @@ def read_card(folder: Path) -> DimensionCard:
         raise AdapterError(f"{path} is not a card of an adapter for dimensions: {where}: {first['msg']}") from error
 
 
+def is_one(folder: Path) -> bool:
+    """Whether a folder holds an adapter for dimensions, whole or not."""
+    try:
+        return str(json.loads((folder / _CARD).read_text(encoding="utf-8"))["format"]).startswith("dimensions/")
+    except (KeyError, OSError, RecursionError, TypeError, ValueError):
+        return False
+
+
 def verify(folder: Path) -> DimensionCard:
     """Check that an adapter for dimensions is whole, without loading it.
 

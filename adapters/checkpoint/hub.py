@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-import typer
 from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
 
 from adapters.checkpoint import store
@@ -27,6 +27,20 @@ _NAME = re.compile(  # neither the hub nor git has two dots in a row, or a name 
 )
 
 
+_Card = TypeVar("_Card")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[_Card]):
+    """One kind of adapter: how its folder is checked, and its README made from its card."""
+
+    verify: Callable[[Path], _Card]
+    describe: Callable[[_Card], str]
+
+
+EMOTIONS = Kind(store.verify, describe)
+
+
 class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-recognition"]):
     """An adapter's folder, as the hub's own client pushes and pulls it.
 
@@ -38,14 +52,17 @@ class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-re
     Attributes:
         folder: As given.
         card: What is known about it.
+        kind: How it is checked and described.
 
     Raises:
         AdapterError: The checkpoint is incomplete or damaged.
     """
 
+    kind: ClassVar[Kind[Any]] = EMOTIONS
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.card = store.verify(folder)
+        self.card = self.kind.verify(folder)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         for name in store.FILES:
@@ -79,14 +96,22 @@ class Published(ModelHubMixin, library_name="emotion-tracker", tags=["emotion-re
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
         """The README of the repository."""
-        return ModelCard(describe(self.card), ignore_metadata_errors=True)
+        return ModelCard(self.kind.describe(self.card), ignore_metadata_errors=True)
 
 
-def push(folder: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
+def push(
+    folder: Path,
+    repository: str,
+    published: type[Published] = Published,
+    *,
+    private: bool = False,
+    token: str | None = None,
+) -> str:
     """Publish an adapter.
 
     Args:
         folder: Its checkpoint.
+        published: Of its kind.
         repository: ``owner/name``; made if it is not there.
         private: Whether only its owner can see a repository that is made.
         token: Of the hub's; the one that ``hf auth login`` has kept, if not given.
@@ -97,9 +122,9 @@ def push(folder: Path, repository: str, *, private: bool = False, token: str | N
     Raises:
         AdapterError: The checkpoint is damaged, or the hub does not take it.
     """
-    published = Published(folder)
+    checked = published(folder)
     try:
-        return str(published.push_to_hub(repository, private=private, token=token, commit_message="Add the adapter"))
+        return str(checked.push_to_hub(repository, private=private, token=token, commit_message="Add the adapter"))
     except Exception as error:  # its HTTP library's errors come through, and which library that is has changed
         raise AdapterError(f"the hub does not take {repository}: {first_line(error)}") from error
 
@@ -148,12 +173,3 @@ def _fetch(repository: str, revision: str | None, **options: Any) -> Path:
     """The folder in the hub's cache with a checkpoint's two files; ``options`` are those of `hf_hub_download`."""
     found = [hf_hub_download(repository, name, revision=revision, **options) for name in store.FILES]
     return Path(found[-1]).parent
-
-
-def main(
-    folder: Annotated[Path, typer.Argument(help="The adapter's checkpoint.")],
-    repository: Annotated[str, typer.Argument(help="owner/name on the hub.")],
-    private: Annotated[bool, typer.Option("--private", help="Only for its owner's eyes.")] = False,
-) -> None:
-    """Publish an adapter on the Hugging Face hub; log in with `hf auth login` first."""
-    typer.echo(push(folder, repository, private=private))

@@ -50,7 +50,8 @@ def load(folder: Path, split: str) -> Ratings:
         else:
             texts.append(text)
             values.append([(value - 3) / 2 for value in rated])
-    return Ratings(tuple(texts), tuple(_COLUMNS), np.array(values).reshape(-1, len(_COLUMNS)), refused)
+    ratings = np.array(values).reshape(-1, len(_COLUMNS))
+    return Ratings(tuple(texts), tuple(_COLUMNS), ratings, refused, "-1 to 1, of the ratings 1 to 5 by (x - 3) / 2")
 
 
 def _number(text: str) -> float:

@@ -108,12 +108,21 @@ class Faces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratings:
-    """Sentences on their own, and how people rated each in several dimensions, from -1 to 1."""
+    """Sentences on their own, and how people rated each in several dimensions, from -1 to 1.
+
+    Attributes:
+        texts: The sentences.
+        dimensions: Names, such as ``valence``.
+        values: The ratings.
+        refused: Rows left out, counted by reason.
+        scale: How the ratings came to lie between -1 and 1, for the card.
+    """
 
     texts: tuple[str, ...]
     dimensions: tuple[str, ...]
     values: Float64[np.ndarray, "n dimensions"]
     refused: Counter[str]
+    scale: str = "-1 to 1, as the data set has them"
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -1,4 +1,4 @@
-"""``python -m adapters dimensions``: train an adapter for valence and arousal beside an emotion adapter.
+"""``python -m adapters dimensions``: an adapter for valence and arousal, or other scores, beside one for emotions.
 
 It reads the states that the emotion adapter reads, of the same prompt, so that live the LLM reads a turn once for both.
 """
@@ -110,7 +110,7 @@ def read_states(
     return turn_states(said, backbone, prompter, spec).float()
 
 
-def train(data: Path, out: Path, beside: str, seed: int, how: Fit) -> dict[str, Any]:
+def train(data: Path, out: Path, beside: str, seed: int, how: Fit, dataset: str = "emobank") -> dict[str, Any]:
     """Train, and write a checkpoint.
 
     Args:
@@ -119,6 +119,7 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit) -> dict[str, 
         beside: The emotion adapter whose states are read.
         seed: Of initial weights and order.
         how: How to fit.
+        dataset: The sentences and their ratings, its first two splits.
 
     Returns:
         What goes into the card's ``about``.
@@ -129,8 +130,11 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit) -> dict[str, 
     if out.exists() and not out.is_dir():
         raise AdapterError(f"{out} is a file: give a folder")
     begun = time.monotonic()
-    emobank = find_kind("emobank", Ratings)
-    fitting, dev = emobank.read(data, "train"), emobank.read(data, "dev")
+    corpus = find_kind(dataset, Ratings)
+    names = list(corpus.splits)[:2]
+    fitting, dev = (corpus.read(data, split) for split in names)
+    if fitting.dimensions != dev.dimensions or min(len(fitting), len(dev)) < 1:
+        raise AdapterError(f"{dataset} needs rows in {' and '.join(names)}, rated in the same dimensions")
     card = store.read_card(locate(beside))
     backbone, prompter = llm_of(card, backbone_source(card.backbone.name))
     before = backbone.weights_digest
@@ -146,10 +150,10 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit) -> dict[str, 
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     distances = within(told - dev.values)
     about = {
-        "data": {f"{emobank.title}: train (fitting words), dev (distances)": emobank.licence},
+        "data": {f"{corpus.title}: {names[0]} (fitting words), {names[-1]} (distances)": corpus.licence},
         "limits": LIMITS,
         "seed": seed,
-        "scale": "-1 to 1, of the ratings 1 to 5 by (x - 3) / 2",
+        "scale": fitting.scale,
         "coverage": COVERAGE,
         "dev": dict(zip(dev.dimensions, measured(told, dev.values), strict=True)),
         "losses": losses,
@@ -157,10 +161,11 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit) -> dict[str, 
         "seconds": round(time.monotonic() - begun),
     }
     dimensions = tuple(
-        Dimension(name, *ENDS[name], float(distance)) for name, distance in zip(dev.dimensions, distances, strict=True)
+        Dimension(name, *ENDS.get(name, ("lowest", "highest")), float(distance))
+        for name, distance in zip(dev.dimensions, distances, strict=True)
     )
     made = DimensionCard(
-        "valence-arousal",
+        "-".join(dev.dimensions)[:100],
         dimensions,
         card.backbone,
         card.prompt,
@@ -178,7 +183,8 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the checkpoint goes.")],
     beside: Annotated[str, typer.Option(help="The emotion adapter whose states are read.")] = "default",
+    dataset: Annotated[str, typer.Option(help="Rated sentences: emobank, or a data set of yours.")] = "emobank",
     seed: Seed = 0,
 ) -> None:
-    """Train an adapter for valence and arousal and print its metrics as JSON."""
-    typer.echo(json.dumps(train(data, out, beside, seed, Fit()), indent=2, ensure_ascii=False))
+    """Train an adapter for valence and arousal, or other scores, and print its metrics as JSON."""
+    typer.echo(json.dumps(train(data, out, beside, seed, Fit(), dataset), indent=2, ensure_ascii=False))

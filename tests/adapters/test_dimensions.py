@@ -1,6 +1,7 @@
 """Adapters for dimensions of affect: their data, training in seconds, files, and what they add to a judged turn."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from adapters.checkpoint.dimensions import COVERAGE, DimensionCard
 from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import MELD_LABELS, Estimate, TurnInput, Utterance
 from adapters.datasets import emobank
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Ratings
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
@@ -25,6 +28,7 @@ from adapters.training import dimensions as training
 from tests.support.tiny import write_backbone
 
 SHAPE = HeadShape(layers=(1, 3), width=64, classes=7, members=2, words_hidden=4, voice_hidden=4)
+SENTIMENTS = {"good": 0.8, "bad": -0.6}
 WORDS = {"happy": 4.6, "fine": 3.2, "sad": 1.6}
 
 
@@ -84,6 +88,33 @@ def test_what_was_trained_tells_pleasant_from_unpleasant(made: tuple[Path, Path,
     card = dimensions.read_card(made[2])
     assert card.about["dev"]["valence"]["mae"] < card.about["dev"]["valence"]["mae_of_the_mean"] / 2
     assert model.adapter_id.endswith(f"+{card.adapter_id}")
+
+
+def test_scores_of_ones_own_are_learned_likewise(
+    made: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data set of a user's with one score, sentiment, from -1 to 1."""
+
+    def read(folder: Path, split: str) -> Ratings:
+        rows = [(f"It is {word}, {number}.", value) for number in range(20) for word, value in SENTIMENTS.items()]
+        texts, values = zip(*rows, strict=True)
+        dimensions = ("sentiment",) if split == "train" or not (folder / "other").exists() else ("mood",)
+        return Ratings(texts, dimensions, np.array(values)[:, None], Counter())
+
+    corpus = Corpus("mine", "Mine", "CC0", Ratings, None, {"train": "", "held": ""}, read)
+    monkeypatch.setattr(training, "find_kind", lambda name, kind: {"mine": corpus}[name])
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    how = training.Fit(epochs=30, batch=16, learning_rate=3e-3, members=2, hidden=8)
+    about = training.train(tmp_path / "data", tmp_path / "out", str(made[0]), 0, how, "mine")
+    assert about["dev"].keys() == {"sentiment"}
+    assert about["data"] == {"Mine: train (fitting words), held (distances)": "CC0"}
+    model = recogniser.load(made[0], made[1], device="cpu", dtype="float32", dimensions=[tmp_path / "out", made[2]])
+    told = [model.scores(turn(f"It is {word}, 5.")).dimensions for word in SENTIMENTS]
+    assert all(one.keys() == {"sentiment", "valence", "arousal"} for one in told)
+    assert told[0]["sentiment"].value > told[1]["sentiment"].value
+    (tmp_path / "data/mine/other").touch()
+    with pytest.raises(AdapterError, match="rated in the same dimensions"):
+        training.train(tmp_path / "data", tmp_path / "out", str(made[0]), 0, how, "mine")
 
 
 def test_the_emotions_are_the_same_with_and_without_it(made: tuple[Path, Path, Path]) -> None:

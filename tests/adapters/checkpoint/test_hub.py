@@ -15,14 +15,19 @@ from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.hub import Published, pull, push
 from adapters.checkpoint.model_card import describe
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.contract import MELD_LABELS, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, RecogniserOptions, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features.acoustic import SPEC
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import PromptSpec
+from adapters.published import checkpoint as published
+from adapters.published.checkpoint import Calibration, MseCard
+from adapters.published.inputs import FRAMES, TABLES
+from adapters.published.model import fresh, load_llm, shape_for
 from adapters.readout.head import EmotionHead, HeadShape
 from tests.support.hub import REVISION, Hub, serve_hub
+from tests.support.program import adapters
 from tests.support.tiny import WIDTH, write_backbone
 
 SHAPE = HeadShape(layers=(1, 2), members=2, width=WIDTH, classes=7, words_hidden=4, voice_hidden=4)
@@ -125,6 +130,34 @@ def test_an_adapter_for_dimensions_comes_from_the_hub_and_a_damaged_one_does_not
     hub.files["toys/torn"] = hub.files["toys/valence"] | {"adapter.safetensors": b"\x01"}
     with pytest.raises(AdapterError, match="is damaged"):
         recogniser.locate("hf:toys/torn", dimensions.verify)
+
+
+def test_adapters_of_the_other_kinds_go_up_and_come_down(
+    hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_fake")
+    shipped = recogniser.PRETRAINED / "valence-arousal"
+    assert adapters("push", shipped, "toys/valence").exit_code == 0
+    readme = hub.files["toys/valence"]["README.md"].decode()
+    assert "Says where the words of a turn lie in valence (-1 unpleasant, 1 pleasant) and arousal" in readme
+    assert "| valence | 0.08" in readme
+    assert recogniser.locate("hf:toys/valence", dimensions.verify).is_dir()
+
+    llm = load_llm(str(write_backbone(tmp_path / "wide", hidden_size=WIDTH * 8)), "float32", "cpu")
+    shape = shape_for("meld-2048", llm, (FRAMES, FRAMES))
+    sets = EmotionSets(0.9, {"words": (0.9,) * 7})
+    card = MseCard("meld", TABLES, llm.spec, shape, calibration=Calibration(1.0, sets), about={"weighted_f1": 0.312345})
+    published.save(tmp_path / "published", fresh(shape, seed=0), card)
+    assert adapters("push", tmp_path / "published", "toys/paper").exit_code == 0
+    readme = hub.files["toys/paper"]["README.md"].decode()
+    assert "in the paper's own layout, trained on meld" in readme
+    assert "| weighted_f1 | 0.312 |" in readme
+    loaded = recogniser.from_options(RecogniserOptions("hf:toys/paper", device="cpu"))
+    assert loaded.adapter_id == published.verify(tmp_path / "published").adapter_id
+    hub.files["toys/paper"]["adapter.safetensors"] = b"torn"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "another"))
+    with pytest.raises(AdapterError, match="is no safetensors file"):
+        recogniser.from_options(RecogniserOptions("hf:toys/paper", device="cpu"))
 
 
 def test_a_damaged_adapter_is_not_published(hub: Hub, folder: Path) -> None:
