@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from adapters.assets import BACKBONE
@@ -200,7 +200,7 @@ class LlmRecogniser:
 
         with torch.inference_mode():
             normalised = self._head.voice.normalise(heard, total, turns) if self._head.voice else heard
-            cues = Nonverbal(normalised, has_voice, _row(face, FACE_DIM), has_face)
+            cues = self._suggested(normalised, has_voice, _row(face, FACE_DIM), has_face)
             words, dialogue = self._read(turn, before.dialogue, cues)
             row, voice_used = probabilities(words, has_voice), _used(voice)
             if profile.turns == 0 and has_voice and words is not None:
@@ -259,6 +259,21 @@ class LlmRecogniser:
             answer = query(pseudo, self._backbone, prefix, torch.tensor([end]), embedded, nonverbal)
             words = torch.cat([words, answer[0][:, None]], dim=1)
         return words, CachedDialogue(ids, prefix)
+
+    def _suggested(
+        self,
+        voice: Float[Tensor, "1 summary"],
+        has_voice: Bool[Tensor, " 1"],
+        face: Float[Tensor, "1 face"],
+        has_face: Bool[Tensor, " 1"],
+    ) -> Nonverbal:
+        """What voice and face suggest by themselves, for the pseudo tokens."""
+        none = Nonverbal.none(1, len(self.card.labels))
+        if self._head.pseudo is None:
+            return none
+        heard = none.voice if self._head.voice is None else self._head.voice(voice)
+        seen = none.face if self._head.face is None else self._head.face(face)
+        return Nonverbal(heard, has_voice, seen, has_face)
 
     def _rated(self, words: Float[Tensor, "read parts d"]) -> dict[str, Estimate]:
         """Where a turn lies in each dimension, by its words."""

@@ -54,10 +54,10 @@ def suffixes(corpus: Dialogues, recipe: Recipe, spec: PseudoSpec) -> Callable[[]
     backbone = Backbone.load(source, recipe.layers, dtype=recipe.dtype)
     prompter = Prompter.load(source, PromptSpec(recipe.intro, recipe.max_tokens))
     question = prompter.ids(spec.question)
-    pseudo = PseudoTokens(backbone.width, PseudoShape(spec.tokens, len(question)))
+    pseudo = PseudoTokens(backbone.width, PseudoShape(spec.tokens, len(question)), len(MELD_LABELS))
     pseudo.initialise(backbone.embed(question))
     labels = torch.tensor(corpus.labels)
-    silent = Nonverbal.none(len(labels))
+    silent = Nonverbal.none(len(labels), len(MELD_LABELS))
 
     def epoch() -> None:
         fit_pseudo(

@@ -36,7 +36,7 @@ from adapters.readout.head import EmotionHead
 from adapters.readout.pseudo import Nonverbal, PseudoTokens, query
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit_pseudo import CachedChunk, read_dialogues
-from adapters.training.modality_scores import Split, voice_pool, word_states
+from adapters.training.modality_scores import Split, face_pool, voice_pool, word_states
 from adapters.training.recipe import read_recipe, shipped_recipe
 from adapters.training.simulate import draw
 from adapters.training.sources import Encoders, read_faces, read_voices, sources_of
@@ -93,7 +93,7 @@ def moved(
     asked = {
         "other_voice": replace(nonverbal, voice=other.voice),
         "other_face": replace(nonverbal, face=other.face),
-        "neither": Nonverbal.none(len(order)),
+        "neither": Nonverbal.none(len(order), nonverbal.voice.shape[1]),
     }
 
     @torch.no_grad()
@@ -105,18 +105,20 @@ def moved(
 
 
 def simulated(head: EmotionHead, split: Split, data: Path, seed: int) -> Nonverbal:
-    """A voice and a face for every turn, from those that are held out."""
+    """What a voice and a face of every turn suggest, from those that are held out."""
     sources = sources_of(read_recipe(shipped_recipe("default")))
     encoders = Encoders(SpeechEncoder, FaceEncoder)
     voices, faces = read_voices(sources, data, encoders)[1], read_faces(sources, data, encoders, _FACES, seed)[1]
     if head.voice is None or voices is None or faces is None:
         raise AdapterError("the adapter reads no voices, or there are none to draw from")
     labels, known = split.rows.labels, split.rows.label_set
-    pool = voice_pool(head.voice, voices, seed)
-    everybody = torch.ones(len(labels), dtype=torch.bool)
-    heard = pool.summaries[-1, draw(labels, pool.labels, known, seed)]
-    seen = faces.summaries[draw(labels, faces.labels, known, seed + 10_000)]
-    return Nonverbal(heard, everybody, seen, everybody & (head.face is not None))
+    pool, everybody = voice_pool(head.voice, voices, seed), torch.ones(len(labels), dtype=torch.bool)
+    shown = replace(Nonverbal.none(len(labels), len(known)), has_voice=everybody)
+    shown = replace(shown, voice=pool.scores[-1, draw(labels, pool.labels, known, seed)])
+    if head.face is None:
+        return shown
+    seen = face_pool(head.face, faces)
+    return replace(shown, face=seen.scores[draw(labels, seen.labels, known, seed + 10_000)], has_face=everybody)
 
 
 def _pseudo(head: EmotionHead) -> PseudoTokens:

@@ -98,7 +98,7 @@ class EmotionHead(nn.Module):
         if shape.voice_hidden is not None:
             self.voice = VoiceClassifier(shape.voice_hidden, shape.members, shape.classes, voice_dropout)
         self.fusion = LateFusion(shape.classes)
-        self.pseudo = PseudoTokens(shape.width, shape.pseudo, voice_dropout[0]) if shape.pseudo else None
+        self.pseudo = PseudoTokens(shape.width, shape.pseudo, shape.classes) if shape.pseudo else None
         self.face: FaceClassifier | None = None
         if shape.face_hidden is not None:
             with torch.random.fork_rng(devices=[]):  # the others get the same start with or without it

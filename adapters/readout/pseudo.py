@@ -1,12 +1,14 @@
 """Pseudo tokens behind the dialogue: voice and face as input to the frozen LLM, and a learned question.
 
 The better variant of MSE-Adapter (see `adapters.mse`): its Text-Guide-Mixer and Multi-Scale Fusion make the tokens,
-each with a projection of its own. They stand after the turn instead of before it, so that the dialogue is read once
-(see `adapters.llm.prefix`). The answer is the middle layers' state at the last position; nothing is generated. An
-absent modality has a learned vector in its place.
+each with a projection of its own. In place of its encoders stand the classifiers of voice and face, whose log
+probabilities are what goes in: a few thousand clips teach an encoder the clips (docs/results.md, "Pseudo tokens"). The
+tokens stand after the turn instead of before it, so that the dialogue is read once (see `adapters.llm.prefix`). The
+answer is the middle layers' state at the last position; nothing is generated. An absent modality has a learned vector
+in its place.
 
 Letters: ``b`` turns, ``d`` the LLM's width, ``n`` pseudo tokens, ``q`` positions of the question, ``read`` layers,
-``summary`` width of a voice's vector, ``face`` of a face's.
+``classes``.
 """
 
 from __future__ import annotations
@@ -24,8 +26,6 @@ from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.mse.mixer import TextGuideMixer
 from adapters.readout.ensemble import Standardiser
-from adapters.readout.face import FACE_DIM
-from adapters.readout.voice_summary import SUMMARY_DIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,25 @@ class PseudoShape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nonverbal:
-    """Voice and face of some turns; rows of what is absent hold anything finite.
+    """What voice and face of some turns suggest; rows of what is absent hold anything finite.
 
     Attributes:
-        voice: Each turn's voice, normalised by speaker.
+        voice: Log probabilities of each turn's voice.
         has_voice: Which turns have one.
-        face: Each turn's face.
+        face: Log probabilities of each turn's face.
         has_face: Which turns have one.
     """
 
-    voice: Float[Tensor, "b summary"]
+    voice: Float[Tensor, "b classes"]
     has_voice: Bool[Tensor, " b"]
-    face: Float[Tensor, "b face"]
+    face: Float[Tensor, "b classes"]
     has_face: Bool[Tensor, " b"]
 
     @classmethod
-    def none(cls, turns: int) -> Self:
+    def none(cls, turns: int, classes: int) -> Self:
         """Turns with neither."""
-        nothing = torch.zeros(turns, dtype=torch.bool)
-        return cls(torch.zeros(turns, SUMMARY_DIM), nothing, torch.zeros(turns, FACE_DIM), nothing)
+        nothing, absent = torch.zeros(turns, classes), torch.zeros(turns, dtype=torch.bool)
+        return cls(nothing, absent, nothing, absent)
 
     def rows(self, chosen: Int64[Tensor, " some"]) -> Nonverbal:
         """Some of the turns."""
@@ -74,15 +74,15 @@ class PseudoTokens(nn.Module):
     Args:
         d: The LLM's width.
         shape: How many tokens.
-        dropout: On the summaries of voice and face.
+        classes: Of the classifiers of voice and face.
     """
 
     scale: Tensor
 
-    def __init__(self, d: int, shape: PseudoShape, dropout: float = 0.0) -> None:
+    def __init__(self, d: int, shape: PseudoShape, classes: int) -> None:
         super().__init__()
-        self.voice = nn.Sequential(Standardiser(SUMMARY_DIM), nn.Dropout(dropout), nn.Linear(SUMMARY_DIM, COMMON))
-        self.face = nn.Sequential(Standardiser(FACE_DIM), nn.Dropout(dropout), nn.Linear(FACE_DIM, COMMON))
+        self.voice = nn.Sequential(Standardiser(classes), nn.Linear(classes, COMMON))
+        self.face = nn.Sequential(Standardiser(classes), nn.Linear(classes, COMMON))
         self.no_voice = nn.Parameter(torch.ones(COMMON))
         self.no_face = nn.Parameter(torch.zeros(COMMON))
         self.mixer = TextGuideMixer(d)
@@ -101,8 +101,8 @@ class PseudoTokens(nn.Module):
         self.scale.copy_(question.std())
 
     @torch.no_grad()
-    def measure(self, voices: Float[Tensor, "b summary"] | None, faces: Float[Tensor, "b face"] | None) -> None:
-        """Take the scales of training voices, normalised by speaker, and of faces, as far as there are any."""
+    def measure(self, voices: Float[Tensor, "b classes"], faces: Float[Tensor, "b classes"] | None) -> None:
+        """Take the scales of the log probabilities of training voices, and of faces, if there are any."""
         for module, rows in ((self.voice, voices), (self.face, faces)):
             standardise = module[0]
             assert isinstance(standardise, Standardiser)
@@ -114,7 +114,7 @@ class PseudoTokens(nn.Module):
 
         Args:
             words: Mean embedding of each turn's own words.
-            nonverbal: Each turn's voice and face.
+            nonverbal: What each turn's voice and face suggest.
         """
         audio = torch.where(nonverbal.has_voice[:, None], self.voice(nonverbal.voice), self.no_voice)
         video = torch.where(nonverbal.has_face[:, None], self.face(nonverbal.face), self.no_face)

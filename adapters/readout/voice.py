@@ -48,9 +48,14 @@ class VoiceClassifier(nn.Module):
         views: Sequence[View] = _VIEWS,
     ) -> None:
         super().__init__()
+        self._sizes = hidden, members, classes, dropout
         self._views = tuple(views)
         self.register_buffer("mean_voice", torch.zeros(SUMMARY_DIM))
         self.views = nn.ModuleList(Ensemble(len(columns), hidden, members, classes, dropout) for columns, _ in views)
+
+    def fresh(self) -> VoiceClassifier:
+        """An untrained one of the same sizes."""
+        return VoiceClassifier(*self._sizes, self._views).train(False)
 
     def normalise(
         self,

@@ -182,6 +182,11 @@ def turns_with_faces(rows: FaceRows, per_label: int, seed: int) -> tuple[FaceTur
     return face_turns(fitting, per_label, seed), face_turns(held_out, per_label // 5, seed)
 
 
+def halves(turns: FaceTurns) -> tuple[FaceTurns, FaceTurns]:
+    """Every other turn, and the rest."""
+    return FaceTurns(turns.summaries[::2], turns.labels[::2]), FaceTurns(turns.summaries[1::2], turns.labels[1::2])
+
+
 def fit_face(classifier: FaceClassifier, turns: FaceTurns, spec: FitSpec) -> LearningCurves:
     """Fit the face classifier, every label counting the same."""
     return fit_ensemble(classifier.ensemble, turns.summaries, turns.labels, torch.ones(len(turns.labels)), spec)

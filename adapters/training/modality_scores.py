@@ -26,8 +26,11 @@ from adapters.readout.voice import VoiceClassifier
 from adapters.training.faces import FaceTurns
 from adapters.training.feature_cache import VoiceRows, WordRows
 from adapters.training.fit_pseudo import CachedChunk, query_corpus
+from adapters.training.recipe import FitSpec
 from adapters.training.simulate import SHARES, draw
-from adapters.training.voices import TURNS_BEFORE, normalised
+from adapters.training.voices import TURNS_BEFORE, fit_voice, normalised
+
+_FOLDS = 3  # of speakers, for scores of voices that a classifier does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,16 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoicePool:
-    """Voices, normalised by few or many turns of their speakers, and the classifier's scores of each."""
+    """The classifier's scores of voices, normalised by few or many turns of their speakers."""
 
-    summaries: Float[Tensor, "moments pool summary"]
     scores: Float[Tensor, "moments pool classes"]
     labels: Int[Tensor, " pool"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FacePool:
-    """Faces, and the classifier's scores of each."""
+    """The classifier's scores of faces."""
 
-    summaries: Float[Tensor, "pool face"]
     scores: Float[Tensor, "pool classes"]
     labels: Int[Tensor, " pool"]
 
@@ -96,14 +97,36 @@ def word_states(
 @torch.no_grad()
 def voice_pool(classifier: VoiceClassifier, rows: VoiceRows, seed: int) -> VoicePool:
     """Voices with the scores of a fitted classifier."""
-    summaries = torch.stack([normalised(classifier, rows, turns, seed) for turns in TURNS_BEFORE])
-    return VoicePool(summaries, torch.stack([classifier(moment) for moment in summaries]), rows.labels)
+    return VoicePool(
+        torch.stack([classifier(normalised(classifier, rows, turns, seed)) for turns in TURNS_BEFORE]), rows.labels
+    )
+
+
+def cross_fitted(classifier: VoiceClassifier, rows: VoiceRows, spec: FitSpec, seed: int) -> VoicePool:
+    """Voices with the scores of classifiers that were fitted to other speakers only.
+
+    Args:
+        classifier: Of the same sizes; left as it is.
+        rows: Of several speakers.
+        spec: How it was fitted.
+        seed: Of the folds and draws.
+    """
+    speakers = np.unique(rows.speakers)
+    fold_of = dict(zip(speakers, np.random.default_rng(seed).permutation(len(speakers)) % _FOLDS, strict=True))
+    folds = np.array([fold_of[speaker] for speaker in rows.speakers])
+    scores = torch.zeros(len(TURNS_BEFORE), len(rows.labels), len(rows.label_set))
+    for fold in range(_FOLDS):
+        fitted = classifier.fresh()
+        fit_voice(fitted, rows.where(folds != fold), spec, seed)
+        own = torch.from_numpy(folds == fold)
+        scores[:, own] = voice_pool(fitted, rows.where(folds == fold), seed).scores
+    return VoicePool(scores, rows.labels)
 
 
 @torch.no_grad()
 def face_pool(classifier: FaceClassifier, turns: FaceTurns) -> FacePool:
     """Faces with the scores of a fitted classifier."""
-    return FacePool(turns.summaries, classifier(turns.summaries), turns.labels)
+    return FacePool(classifier(turns.summaries), turns.labels)
 
 
 @torch.no_grad()
@@ -130,17 +153,16 @@ def simulate_scores(
         face_shares: Likewise of faces, where it is another share.
     """
     labels, known = split.rows.labels, split.rows.label_set
-    nonverbal = Nonverbal.none(len(labels))
+    nonverbal = Nonverbal.none(len(labels), len(known))
     every, voice, face = ~nonverbal.has_voice, None, None
     if voices is not None:
         moments = torch.from_numpy(np.random.default_rng([seed, 1]).integers(len(TURNS_BEFORE), size=len(labels)))
         drawn = moments, draw(labels, voices.labels, known, seed, shares)
         voice = voices.scores[drawn]
-        nonverbal = replace(nonverbal, voice=voices.summaries[drawn], has_voice=every)
+        nonverbal = replace(nonverbal, voice=voice, has_voice=every)
     if faces is not None:
-        chosen = draw(labels, faces.labels, known, seed + 10_000, face_shares or shares)
-        face = faces.scores[chosen]
-        nonverbal = replace(nonverbal, face=faces.summaries[chosen], has_face=every)
+        face = faces.scores[draw(labels, faces.labels, known, seed + 10_000, face_shares or shares)]
+        nonverbal = replace(nonverbal, face=face, has_face=every)
 
     @cache
     def words(has_voice: bool, has_face: bool) -> Float[Tensor, "turns classes"]:

@@ -33,13 +33,13 @@ from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.head import EmotionHead, HeadShape
 from adapters.readout.pseudo import Nonverbal, PseudoShape
 from adapters.training.distil import soft_targets
-from adapters.training.faces import FaceTurns, fit_face
+from adapters.training.faces import FaceTurns, fit_face, halves
 from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
 from adapters.training.metrics import Metrics, weighted_f1
-from adapters.training.modality_scores import Split, face_pool, simulate_scores, voice_pool, word_states
+from adapters.training.modality_scores import Split, cross_fitted, face_pool, simulate_scores, voice_pool, word_states
 from adapters.training.recipe import PseudoSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
@@ -63,30 +63,38 @@ def fit_head(
     faces: FaceTurns | None,
     seed: int,
     asr_words: WordRows | None = None,
+    unseen: FaceTurns | None = None,
 ) -> dict[str, LearningCurves]:
-    """Fit the voice classifier, pseudo tokens if any, the words' classifier, scored on dev, and the face classifier."""
+    """Fit the classifiers of voice and face, pseudo tokens if any, and the words' classifier, scored on dev.
+
+    Pseudo tokens learn from scores of voices by classifiers that were not fitted to their speakers, and of faces that
+    are ``unseen``: of those that a classifier knows it is surer than it will ever be live.
+    """
     curves: dict[str, LearningCurves] = {}
     labels, label_set = fitting.rows.labels, fitting.rows.label_set
     if head.voice is not None and recipe.voice is not None and voices is not None:
         fit_voice(head.voice, voices, recipe.voice, seed)
-    shown = [Nonverbal.none(len(labels))]
+    if head.pseudo is not None and head.face is not None and recipe.face is not None and faces is not None:
+        curves["faces"] = fit_face(head.face, faces, recipe.face)  # before the tokens, which it speaks to
+    shown = [Nonverbal.none(len(labels), len(label_set))]
     if head.pseudo is not None and recipe.pseudo is not None and head.voice is not None and voices is not None:
-        spec, pool = recipe.pseudo, voice_pool(head.voice, voices, seed)
+        spec, heard = recipe.pseudo, cross_fitted(head.voice, voices, recipe.voice_spec, seed)
+        seen = None if head.face is None or unseen is None else face_pool(head.face, unseen)
 
         def drawn(epoch: int) -> Nonverbal:
-            made = replace(Nonverbal.none(len(labels)), has_voice=torch.rand(len(labels)) < spec.voices)
-            chosen = draw(labels, pool.labels, label_set, seed + epoch)
-            made = replace(made, voice=pool.summaries[epoch % len(pool.summaries), chosen])
-            if faces is None:
+            made = replace(shown[0], has_voice=torch.rand(len(labels)) < spec.voices)
+            chosen = draw(labels, heard.labels, label_set, seed + epoch)
+            made = replace(made, voice=heard.scores[epoch % len(heard.scores), chosen])
+            if seen is None:
                 return made
-            chosen = draw(labels, faces.labels, label_set, seed + epoch + 10_000)
-            return replace(made, face=faces.summaries[chosen], has_face=torch.rand(len(labels)) < spec.faces)
+            chosen = draw(labels, seen.labels, label_set, seed + epoch + 10_000)
+            return replace(made, face=seen.scores[chosen], has_face=torch.rand(len(labels)) < spec.faces)
 
-        head.pseudo.measure(pool.summaries[-1], None if faces is None else faces.summaries)
+        head.pseudo.measure(heard.scores.flatten(0, 1), None if seen is None else seen.scores)
         curves["pseudo tokens"] = fit_pseudo(head.pseudo, backbone, fitting.chunks, labels, len(label_set), drawn, spec)
         shown.append(drawn(spec.epochs))
     rows = [word_states(head, backbone, fitting, one) for one in shown]
-    none = Nonverbal.none(len(dev.rows.labels))
+    none = Nonverbal.none(len(dev.rows.labels), len(label_set))
     held_out, wanted = word_states(head, backbone, dev, none).flatten(1), dev.rows.labels.numpy()
 
     @torch.no_grad()
@@ -102,7 +110,7 @@ def fit_head(
 
     softened = soft_targets(fresh, inputs, targets, weights, dialogues, recipe.words, recipe.soft_targets)
     curves["words"] = fit_ensemble(head.words, inputs, targets, weights, recipe.words, score, softened)
-    if head.face is not None and recipe.face is not None and faces is not None:
+    if head.face is not None and recipe.face is not None and faces is not None and head.pseudo is None:
         curves["faces"] = fit_face(head.face, faces, recipe.face)
     return curves
 
@@ -210,7 +218,8 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     )
     if head.pseudo is not None and recipe.pseudo is not None:
         head.pseudo.initialise(backbone.embed(prompter.ids(recipe.pseudo.question)))
-    curves = fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words)
+    unseen, tokens_see = (unseen, None) if unseen is None or head.pseudo is None else halves(unseen)
+    curves = fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words, tokens_see)
     results, sets = calibrate(head, backbone, dev, held, unseen, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")

@@ -18,14 +18,17 @@ from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 from adapters.evaluation.ablate import pseudo, table, voice, words
 from adapters.features.acoustic import SpeechEncoder
+from adapters.features.visual import FaceEncoder
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit_pseudo import read_dialogues
-from adapters.training.modality_scores import Split
+from adapters.training.modality_scores import Split, cross_fitted, voice_pool
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
-from adapters.training.sources import sources_of
+from adapters.training.sources import Encoders, read_voices, sources_of
+from adapters.training.voices import fit_voice
 
 Data = Annotated[Path, typer.Option(help="Folder with one folder per data set.")]
 Config = Annotated[Path, typer.Option(help="The recipe.")]
@@ -97,6 +100,12 @@ def ablate_pseudo(
         for split in splits
     )
 
+    voices, held = read_voices(sources_of(recipe), data, Encoders(SpeechEncoder, FaceEncoder))
+    if voices is None or held is None:
+        raise AdapterError(f"{config} reads no voices")
+    classifier = VoiceClassifier(recipe.voice_hidden, recipe.members, len(labels), recipe.voice_spec.dropout)
+    heard = cross_fitted(classifier, voices, recipe.voice_spec, 0)
+    fit_voice(classifier, voices, recipe.voice_spec, 0)
     bench = pseudo.Bench(
         recipe=recipe,
         spec=replace(recipe.pseudo, epochs=epochs, batch=batch),
@@ -104,7 +113,8 @@ def ablate_pseudo(
         question=backbone.embed(prompter.ids(recipe.pseudo.question)),
         fitting=fitting,
         dev=dev,
-        voices=voice.load(data, labels, SpeechEncoder)[0],
+        heard=heard,
+        held_out=voice_pool(classifier, held, 0),
     )
     rows = [one for one in pseudo.VARIANTS if only in one.name]
     _print(table.markdown(pseudo.COLUMNS, rows, lambda one, seed: pseudo.evaluate(one, bench, seed), seeds))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from adapters.llm.backbone import Backbone
@@ -22,21 +22,19 @@ from adapters.mse.encoders import COMMON
 from adapters.mse.fusion import MultiScaleFusion
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.pseudo import Nonverbal, PseudoShape, PseudoTokens
-from adapters.readout.voice import VoiceClassifier
-from adapters.training.feature_cache import VoiceRows
 from adapters.training.fit import fit_ensemble
 from adapters.training.fit_pseudo import fit_pseudo, query_corpus
 from adapters.training.metrics import compute_metrics
-from adapters.training.modality_scores import Split
+from adapters.training.modality_scores import Split, VoicePool
 from adapters.training.recipe import PseudoSpec, Recipe
 from adapters.training.simulate import draw
-from adapters.training.voices import TURNS_BEFORE, mean_voice, normalised
 
 COLUMNS = ("weighted F1", "macro F1", "weighted F1 with voices", "macro F1 with voices")
 
 Alter = Callable[[PseudoTokens], None]
 """Takes something away."""
 
+_WRONG = 0.01  # share of each wrong label, beside 1, where labels leak
 POOLED, ANSWER = (0, 1), (2,)  # of the parts of a state: the turn's own words, the answer
 
 
@@ -150,11 +148,11 @@ VARIANTS = (
 
 
 def build(
-    alter: Alter, d: int, shape: PseudoShape, dropout: float, question: Float[Tensor, "q d"], seed: int
+    alter: Alter, d: int, shape: PseudoShape, classes: int, question: Float[Tensor, "q d"], seed: int
 ) -> PseudoTokens:
     """Fresh pseudo tokens with something taken away."""
     torch.manual_seed(seed)
-    pseudo = PseudoTokens(d, shape, dropout)
+    pseudo = PseudoTokens(d, shape, classes)
     alter(pseudo)
     pseudo.initialise(question)
     return pseudo
@@ -171,7 +169,8 @@ class Bench:
         question: Embeddings of the question in words.
         fitting: The dialogues to train on.
         dev: Those to evaluate on.
-        voices: Drawn from for the turns: in training those that are not held out, in evaluation the others.
+        heard: Voices that are drawn from in training, with the scores of classifiers that do not know them.
+        held_out: Voices that are drawn from in evaluation.
     """
 
     recipe: Recipe
@@ -180,7 +179,8 @@ class Bench:
     question: Float[Tensor, "q d"]
     fitting: Split
     dev: Split
-    voices: VoiceRows
+    heard: VoicePool
+    held_out: VoicePool
 
 
 Both = tuple[Float[Tensor, "turns read parts d"], Float[Tensor, "turns read parts d"]]
@@ -195,23 +195,13 @@ class AnswerStates:
     dev: Both
 
 
-def _pool(bench: Bench, seed: int, *, held_out: bool) -> tuple[Float[Tensor, "pool summary"], Int[Tensor, " pool"]]:
-    """Voices normalised by all turns of their speakers, and their labels."""
-    classifier = VoiceClassifier(1, 1, len(bench.voices.label_set), (0.0, 0.0))  # for the mean voice alone
-    classifier.mean_voice.copy_(mean_voice(bench.voices.where(~bench.voices.held_out.numpy())))
-    some = bench.voices.where(bench.voices.held_out.numpy() == held_out)
-    return normalised(classifier, some, TURNS_BEFORE[-1], seed), some.labels
-
-
-def _voices(bench: Bench, split: Split, seed: int, *, held_out: bool, leak: bool) -> Nonverbal:
-    """A voice for every turn; where labels leak, a column for each is five standard deviations from the others."""
-    pool, pool_labels = _pool(bench, seed, held_out=held_out)
-    labels = split.rows.labels
-    voice = pool[draw(labels, pool_labels, split.rows.label_set, seed)]
+def _voices(pool: VoicePool, split: Split, seed: int, *, leak: bool) -> Nonverbal:
+    """A voice for every turn, of a speaker who is known; where labels leak, each is sure of the right one."""
+    labels, known = split.rows.labels, split.rows.label_set
+    none = Nonverbal.none(len(labels), len(known))
+    voice = pool.scores[-1, draw(labels, pool.labels, known, seed)]
     if leak:
-        classes = len(split.rows.label_set)
-        voice[:, :classes] = 5.0 * pool.std(0)[:classes] * torch.nn.functional.one_hot(labels, classes)
-    none = Nonverbal.none(len(labels))
+        voice = torch.full_like(voice, _WRONG).scatter(1, labels[:, None], 1.0).log().log_softmax(-1)
     return replace(none, voice=voice, has_voice=~none.has_voice)
 
 
@@ -220,14 +210,14 @@ def train_tokens(bench: Bench, alter: Alter, seed: int, leak: bool = False) -> A
     """Train pseudo tokens with something taken away, and run them; done once for all rows of the table."""
     spec = bench.spec
     shape = PseudoShape(spec.tokens, len(bench.question))
-    pseudo = build(alter, bench.backbone.width, shape, bench.recipe.voice_spec.dropout[0], bench.question, seed)
-    pseudo.measure(_pool(bench, seed, held_out=False)[0], None)
+    rows = bench.fitting.rows
+    pseudo = build(alter, bench.backbone.width, shape, len(rows.label_set), bench.question, seed)
+    pseudo.measure(_voices(bench.heard, bench.fitting, seed, leak=leak).voice, None)
 
     def some(epoch: int) -> Nonverbal:
-        every = _voices(bench, bench.fitting, seed + epoch, held_out=False, leak=leak)
+        every = _voices(bench.heard, bench.fitting, seed + epoch, leak=leak)
         return replace(every, has_voice=torch.rand(len(every.has_voice)) < spec.voices)
 
-    rows = bench.fitting.rows
     fit_pseudo(pseudo, bench.backbone, bench.fitting.chunks, rows.labels, len(rows.label_set), some, spec)
 
     def states(split: Split, voices: Nonverbal) -> Float[Tensor, "turns read parts d"]:
@@ -235,11 +225,11 @@ def train_tokens(bench: Bench, alter: Alter, seed: int, leak: bool = False) -> A
             [split.rows.states, query_corpus(pseudo, bench.backbone, split.chunks, voices)[:, :, None]], dim=2
         )
 
-    def both(split: Split, seed: int, *, held_out: bool) -> Both:
-        silent = Nonverbal.none(len(split.rows.labels))
-        return states(split, silent), states(split, _voices(bench, split, seed, held_out=held_out, leak=leak))
+    def both(split: Split, pool: VoicePool, seed: int) -> Both:
+        silent = Nonverbal.none(len(split.rows.labels), len(rows.label_set))
+        return states(split, silent), states(split, _voices(pool, split, seed, leak=leak))
 
-    return AnswerStates(both(bench.fitting, seed + spec.epochs, held_out=False), both(bench.dev, seed, held_out=True))
+    return AnswerStates(both(bench.fitting, bench.heard, seed + spec.epochs), both(bench.dev, bench.held_out, seed))
 
 
 def evaluate(variant: Variant, bench: Bench, seed: int) -> tuple[float, float, float, float]:

@@ -14,20 +14,19 @@ from adapters.datasets.records import Dialogues, Line
 from adapters.evaluation.ablate import pseudo, table, voice
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter, PromptSpec
-from adapters.readout.face import FACE_DIM
 from adapters.readout.pseudo import Nonverbal, PseudoShape, PseudoTokens
-from adapters.readout.voice_summary import SUMMARY_DIM
+from adapters.readout.voice import VoiceClassifier
 from adapters.training.feature_cache import word_rows
 from adapters.training.fit import LearningCurves
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
-from adapters.training.modality_scores import Split
+from adapters.training.modality_scores import Split, cross_fitted
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from tests.adapters.evaluation.test_ablate_readers import FIT, made_up_voices
 from tests.support.corpora import StillEncoder
 from tests.support.program import adapters
 from tests.support.tiny import write_backbone
 
-D, TOKENS, QUESTION = 64, 4, 2
+D, TOKENS, QUESTION, CLASSES = 64, 4, 2, 7
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def test_a_table_has_mean_and_spread_by_hand() -> None:
 
 
 def _pseudo(alter: pseudo.Alter, seed: int = 0) -> PseudoTokens:
-    made = pseudo.build(alter, D, PseudoShape(TOKENS, QUESTION), 0.0, torch.randn(QUESTION, D), seed)
+    made = pseudo.build(alter, D, PseudoShape(TOKENS, QUESTION), CLASSES, torch.randn(QUESTION, D), seed)
     return made.train(False)
 
 
@@ -58,7 +57,7 @@ def _suffix(
     """The suffixes of two turns, by the seeds of what is said, heard and seen."""
     texts, voices, faces = (
         torch.randn(2, width, generator=torch.Generator().manual_seed(seed))
-        for width, seed in ((D, said), (SUMMARY_DIM, heard), (FACE_DIM, seen))
+        for width, seed in ((D, said), (CLASSES, heard), (CLASSES, seen))
     )
     suffix: torch.Tensor = made(
         texts, Nonverbal(voices, torch.full((2,), has_voice), faces, torch.full((2,), has_face))
@@ -132,7 +131,10 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
     assert recipe.pseudo is not None
     question = backbone.embed(prompter.ids("Is?"))
     how = replace(recipe.pseudo, epochs=2, batch=1, tokens=TOKENS)
-    bench = pseudo.Bench(recipe, how, backbone, question, split, split, made_up_voices()[0])
+    rows, spec_of_voices = made_up_voices()[0], recipe.voice_spec
+    classifier = VoiceClassifier(4, 2, CLASSES, (0.0, 0.0))
+    heard = cross_fitted(classifier, rows, spec_of_voices, 0)
+    bench = pseudo.Bench(recipe, how, backbone, question, split, split, heard, heard)
     trained: list[PseudoTokens] = []
 
     def fit(made: PseudoTokens, *rest: Any) -> LearningCurves:
@@ -150,9 +152,9 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
     assert pseudo.evaluate(rows["the whole"], bench, 0) == first
     pseudo.evaluate(rows["without Text-Guide-Mixer"], bench, 0)
     assert len(trained) == 2
-    before = pseudo.build(pseudo.whole, D, PseudoShape(TOKENS, len(question)), recipe.voice.dropout[0], question, 0)
+    before = pseudo.build(pseudo.whole, D, PseudoShape(TOKENS, len(question)), CLASSES, question, 0)
     changed = {name for name, value in before.named_parameters() if not value.equal(trained[0].get_parameter(name))}
-    assert {"question", "no_voice", "voice.2.weight", "fusion.widen.weight"} <= changed
+    assert {"question", "no_voice", "voice.1.weight", "fusion.widen.weight"} <= changed
     states = pseudo.train_tokens(bench, pseudo.whole, 0)
     assert states.dev[0].shape == (14, 2, 3, D)
     assert states.dev[0][:, :, :2].equal(split.rows.states)
