@@ -4,9 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
 from adapters.contract import MELD_LABELS, Absent, Utterance
@@ -22,7 +20,7 @@ from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.modality_scores import Split, cross_fitted
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 from tests.adapters.evaluation.test_ablate_readers import FIT, made_up_voices
-from tests.support.corpora import StillEncoder
+from tests.support.corpora import StillEncoder, write_corpora
 from tests.support.program import adapters
 from tests.support.tiny import write_backbone
 
@@ -165,21 +163,9 @@ def test_what_is_asked_is_trained_once_for_all_rows_that_need_it(
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two dialogues and a few clips, in the corpora's formats."""
     monkeypatch.setenv("EMOTION_TRACKER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("adapters.evaluation.ablate.commands.SpeechEncoder", StillEncoder)
-    root, random = tmp_path / "data", np.random.default_rng(0)
-    emotions = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-    rows = [f"{word}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 2)]
-    (root / "meld").mkdir(parents=True)
-    for split in ("train", "dev"):
-        text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *rows])
-        (root / "meld" / f"{split}_sent_emo.csv").write_text(text, encoding="utf-8")
-    names = [f"ravdess/actor_{a}/03-01-0{e}-01-01-01-{a}.flac" for a in ("01", "17") for e in range(1, 9)]
-    for name in (*names, "emodb/03a01Wa.flac", "emodb/16a01Wa.flac"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(root / name, 0.1 * random.normal(size=4000), 16_000)
-    return root
+    return write_corpora(tmp_path / "data")
 
 
 @pytest.mark.parametrize("what", ["words", "voice", "pseudo"])

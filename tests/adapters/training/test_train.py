@@ -21,16 +21,18 @@ from adapters.llm.backbone import Backbone
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.fusion import LateFusion
 from adapters.readout.head import EmotionHead
+from adapters.readout.voice import VoiceClassifier
 from adapters.training.faces import face_rows
 from adapters.training.feature_cache import VoiceRows, WordRows, voice_rows
 from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
-from adapters.training.modality_scores import SimulatedScores
+from adapters.training.modality_scores import SimulatedScores, VoicePool, cross_fitted, voice_pool
 from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
 from adapters.training.sources import Encoders, sources_of
 from adapters.training.train import _together, fit_head, train, train_seeds
+from adapters.training.voices import fit_voice
 from tests.support.corpora import StillEncoder, look, write_corpora
 from tests.support.program import adapters
 from tests.support.tiny import write_backbone
@@ -190,6 +192,33 @@ def test_what_pseudo_tokens_do_can_be_looked_at(
     assert all(told["gradients"][part]["gradient"] > 0 for part in ("voice", "face", "mixer", "fusion", "question"))
     assert told["gradients"]["no_voice"]["gradient"] == 0  # every turn has a voice here
     assert "train one with --method mse" in adapters("probe-pseudo", "--data", data, "--checkpoint", "default").stderr
+
+
+def test_scores_for_pseudo_tokens_are_by_classifiers_that_do_not_know_the_speaker(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = all_voices(data, StillEncoder())
+    known: list[set[str]] = []
+    asked: list[set[str]] = []
+
+    def watched_fit(classifier: VoiceClassifier, some: VoiceRows, spec: FitSpec, seed: int) -> None:
+        known.append(set(some.speakers.tolist()))
+        fit_voice(classifier, some, spec, seed)
+
+    def watched_pool(classifier: VoiceClassifier, some: VoiceRows, seed: int) -> VoicePool:
+        asked.append(set(some.speakers.tolist()))
+        return voice_pool(classifier, some, seed)
+
+    monkeypatch.setattr("adapters.training.modality_scores.fit_voice", watched_fit)
+    monkeypatch.setattr("adapters.training.modality_scores.voice_pool", watched_pool)
+    classifier = VoiceClassifier(4, 2, 7, (0.0, 0.0))
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    pool = cross_fitted(classifier, rows, replace(FIT, epochs=1), 0)
+    assert all(value.equal(before[name]) for name, value in classifier.state_dict().items())
+    assert [one & other for one, other in zip(known, asked, strict=True)] == [set()] * 3
+    assert set().union(*asked) == set(rows.speakers.tolist())
+    assert pool.labels.equal(rows.labels)
+    torch.testing.assert_close(pool.scores.exp().sum(-1), torch.ones(pool.scores.shape[:2]))
 
 
 def test_a_recipe_that_ships_goes_by_its_name(tmp_path: Path) -> None:
