@@ -352,7 +352,7 @@ class RecogniserOptions:
 
     Attributes:
         adapter: Which one, in the words of its kind: a folder, a name, ``hf:owner/name``.
-        backbone: Folder of the LLM that the shipped adapters read with; None: what the adapter names.
+        backbones: Folders of LLMs, by the names that adapters give them; another one is looked for by its name.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: Threads of one operation on the CPU; None: the library's choice.
         abstain_below: Confidence under which no class is reported, in [0, 1].
@@ -360,7 +360,7 @@ class RecogniserOptions:
     """
 
     adapter: str = "default"
-    backbone: Path | None = None
+    backbones: Mapping[str, Path] = field(default_factory=dict)
     device: str = "auto"
     threads: int | None = None
     abstain_below: float = 0.0

@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from adapters.assets import BACKBONE
 from adapters.checkpoint import dimensions as rating
 from adapters.checkpoint import store
 from adapters.checkpoint.backbone import llm_of
 from adapters.checkpoint.conformal import emotions_of
 from adapters.checkpoint.dimensions import DimensionCard
-from adapters.checkpoint.hub import PRETRAINED, locate
+from adapters.checkpoint.hub import PREFIX, PRETRAINED, locate
 from adapters.checkpoint.store import BackboneSpec, Card
 from adapters.contract import (
     Absent,
@@ -417,7 +416,7 @@ def from_options(options: RecogniserOptions) -> LlmRecogniser | PublishedRecogni
     folder = locate(options.adapter, _verify)
     in_papers_layout = published.is_one(folder)
     card = published.verify(folder) if in_papers_layout else store.read_card(folder)
-    backbone = options.backbone if card.backbone.name == BACKBONE else None
+    backbone = options.backbones.get(card.backbone.name)
     if not in_papers_layout:
         return load(
             folder,
@@ -441,6 +440,18 @@ def from_options(options: RecogniserOptions) -> LlmRecogniser | PublishedRecogni
         round(loaded.milliseconds()),
     )
     return loaded
+
+
+def backbone_of(adapter: str) -> str | None:
+    """The name of the LLM that an adapter reads, or None where that is known only once the hub has been asked.
+
+    Raises:
+        AdapterError: There is no such adapter, or it is damaged.
+    """
+    if adapter.startswith(PREFIX):
+        return None
+    folder = locate(adapter)
+    return (published.verify(folder) if published.is_one(folder) else store.read_card(folder)).backbone.name
 
 
 def _verify(folder: Path) -> object:

@@ -1,10 +1,15 @@
 """The checkpoint that ships, on its real backbone."""
 
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapters import recogniser
 from adapters.assets import asset_folder
@@ -12,17 +17,29 @@ from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.datasets import fer2013
 from adapters.features import visual
 from adapters.features.acoustic import SPEC, SpeechEncoder
+from adapters.llm.backbone import digest
+from adapters.readout.pseudo import Nonverbal
 
 pytestmark = pytest.mark.models
+ADAPTERS = ("default", "mse")
 HISTORY = (Utterance("Ann", "So, what did they say about the job?"),)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def llm() -> None:
+    folder = asset_folder("smollm2-135m-instruct")
+    if not folder.is_dir():
+        pytest.skip(f"no weights at {folder}: pull smollm2-135m-instruct")
+
+
+@cache
+def loaded(name: str) -> recogniser.LlmRecogniser:
+    return recogniser.load(name, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def model() -> recogniser.LlmRecogniser:
-    folder = asset_folder("smollm2-135m-instruct")
-    if not folder.is_dir():
-        pytest.skip(f"no weights at {folder}: pull smollm2-135m-instruct")
-    return recogniser.load(device="cpu")
+    return loaded("default")
 
 
 def test_its_card(model: recogniser.LlmRecogniser) -> None:
@@ -37,6 +54,7 @@ def test_its_card(model: recogniser.LlmRecogniser) -> None:
     assert {"data", "limits", "seed"} <= model.card.about.keys()
 
 
+@pytest.mark.parametrize("name", ADAPTERS)
 @pytest.mark.parametrize(
     ("words", "label"),
     [
@@ -46,8 +64,8 @@ def test_its_card(model: recogniser.LlmRecogniser) -> None:
         ("What? No way!", "surprise"),
     ],
 )
-def test_clear_cases(model: recogniser.LlmRecogniser, words: str, label: str) -> None:
-    assert model.scores(TurnInput(Utterance("Bob", words), HISTORY)).label == label
+def test_clear_cases(name: str, words: str, label: str) -> None:
+    assert loaded(name).scores(TurnInput(Utterance("Bob", words), HISTORY)).label == label
 
 
 def test_valence_and_arousal_of_clear_cases() -> None:
@@ -66,17 +84,59 @@ def test_valence_and_arousal_of_clear_cases() -> None:
     assert min(good[1], bad[1]) > plain[1]
 
 
-def test_a_dialogue_leaves_every_weight_of_the_llm_as_it_is() -> None:
-    model = recogniser.load(device="cpu", dimensions=["valence-arousal"])
-    before, state = model._backbone.weights_digest, model.start()
-    heard = Features(SPEC, np.random.default_rng(0).normal(size=(80, SPEC.dim)).astype(np.float32))
+def converse(model: recogniser.LlmRecogniser) -> None:
+    """Have a short dialogue judged, with voices and faces."""
+    random, state = np.random.default_rng(0), model.start()
+    heard = Features(SPEC, random.normal(size=(80, SPEC.dim)).astype(np.float32))
+    seen = Features(visual.SPEC, random.random((7, visual.SPEC.dim), np.float32))
     said: list[Utterance] = []
     for words in ("So, what did they say about the job?", "I got it!", "", "No way!"):
         utterance = Utterance(f"Speaker {len(said) % 2 + 1}", words)
-        _, state = model.follow(TurnInput(utterance, tuple(said), heard), state)
+        _, state = model.follow(TurnInput(utterance, tuple(said), heard, seen), state)
         said.append(utterance)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_dialogue_leaves_every_weight_of_the_llm_as_it_is(name: str) -> None:
+    model = recogniser.load(name, device="cpu", dimensions=["valence-arousal"])
+    before = model._backbone.weights_digest
+    converse(model)
     assert model._backbone.weights_digest == before
     assert model._backbone.fingerprint == model.card.backbone.fingerprint
+
+
+def test_the_llm_writes_what_it_wrote_with_every_adapter_loaded_and_unloaded() -> None:
+    folder = asset_folder("smollm2-135m-instruct")
+    tokens = AutoTokenizer.from_pretrained(folder)("The weather today is", return_tensors="pt")
+    llm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+    def written() -> list[int]:
+        found: list[int] = llm.generate(**tokens, max_new_tokens=16, do_sample=False)[0].tolist()
+        return found
+
+    before, weights = written(), digest(llm)
+    for name in ADAPTERS:
+        model = recogniser.load(name, device="cpu", dimensions=["valence-arousal"])
+        converse(model)
+        assert written() == before
+        del model
+        assert written() == before
+    fresh = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)  # from the files as they are now
+    assert digest(fresh) == digest(llm) == weights
+
+
+def test_pseudo_tokens_hear_the_voice_and_see_the_face() -> None:
+    model, random = recogniser.load("mse", device="cpu", dtype="float32"), np.random.default_rng(0)
+    assert model.card.shape.pseudo is not None
+    pseudo, none = model._head.pseudo, Nonverbal.none(1, 7)
+    assert pseudo is not None
+    words = torch.from_numpy(random.normal(size=(1, model.card.shape.width)).astype(np.float32)) * pseudo.scale
+    yes = torch.ones(1, dtype=torch.bool)
+    sure = [torch.full((1, 7), -5.0).index_fill(1, torch.tensor([label]), 0.0).log_softmax(-1) for label in (4, 6)]
+    made = [pseudo(words, replace(none, voice=one, has_voice=yes)) for one in sure]
+    made += [pseudo(words, replace(none, face=one, has_face=yes)) for one in sure]
+    made += [pseudo(words, none)]
+    assert all(not one.allclose(other) for one, other in combinations(made, 2))
 
 
 def test_number_formats_agree(model: recogniser.LlmRecogniser) -> None:

@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.recogniser import PRETRAINED
 from tests.support import TOP
 from tracker.app.models import TURN_COMPLETENESS, limits, needed_assets, waiting
 from tracker.config import Config, TurnsConfig, load, load_again
@@ -179,6 +181,21 @@ def test_the_adaptive_endpoint_needs_its_model_and_has_bounds_of_its_own():
         return waiting(adaptive.turns, lambda _: complete)(np.zeros(0, np.float32))
 
     assert [silence(complete) for complete in (0.0, 0.7, 0.71, 1.0)] == [45, 45, 20, 20]
+
+
+def test_the_llm_is_the_one_that_the_adapter_reads(tmp_path: Path) -> None:
+    card = json.loads((PRETRAINED / "default" / "card.json").read_text("utf-8"))
+    card["backbone"] = {"name": "gemma-3-270m", "fingerprint": "0" * 16}
+    (tmp_path / "card.json").write_text(json.dumps(card), "utf-8")
+    other = load(None, {}, [f"recognise.adapter={tmp_path}"])
+    assert set(needed_assets(other)) - set(needed_assets(Config())) == {"gemma-3-270m"}
+    assert set(needed_assets(Config())) - set(needed_assets(other)) == {"smollm2-135m-instruct"}
+    card["backbone"]["name"] = "qwen2.5-0.5b"  # from the Hugging Face hub
+    (tmp_path / "card.json").write_text(json.dumps(card), "utf-8")
+    assert set(needed_assets(other)) < set(needed_assets(Config()))
+    for unknown in ("hf:owner/name", str(tmp_path / "nothing")):
+        asked = load(None, {}, [f"recognise.adapter={unknown}"])
+        assert needed_assets(asked) == needed_assets(Config())
 
 
 def test_a_session_runs_again_with_what_decided_it_and_the_rest_of_now():

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from adapters.assets import SPEECH_ENCODER
-from adapters.contract import Recogniser, RecogniserOptions
+from adapters.contract import AdapterError, Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
+from adapters.recogniser import backbone_of
 from tracker.app import plugins
 from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
 from tracker.assets.fetch import from_elsewhere, public_name, whisper_folder
+from tracker.assets.manifest import load_manifest
 from tracker.assets.store import Store
 from tracker.config import Config, TurnsConfig
 from tracker.dialogue import Dialogue
@@ -83,10 +85,24 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
     return [
         *(SPEECH_ENCODER, config.speakers.model, SEGMENTATION),
         *((words,) if words != SPEECH_ENCODER and not from_elsewhere(words) else ()),
-        *((BACKBONE,) if config.recognise.recogniser == BUILT_IN else ()),
+        *((llm,) if (llm := _llm(config)) else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
         *((TURN_COMPLETENESS,) if adaptive(config) else ()),
     ]
+
+
+def _llm(config: Config) -> str | None:
+    """The asset of the LLM that judges, or None where it is none.
+
+    Of an adapter on the hub it is not known yet, and one that cannot be used is refused later: both get the default's.
+    """
+    if config.recognise.recogniser != BUILT_IN:
+        return None
+    try:
+        name = backbone_of(config.recognise.adapter) or BACKBONE
+    except AdapterError:
+        return BACKBONE
+    return name if name in load_manifest().assets else None
 
 
 def load_models(config: Config, faces: bool = False) -> Models:
@@ -111,7 +127,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
         wanted = config.recognise
         options = RecogniserOptions(
             wanted.adapter,
-            backbone=folder(BACKBONE) if wanted.recogniser == BUILT_IN else None,
+            backbones={llm: folder(llm)} if (llm := _llm(config)) else {},
             device=wanted.device,
             threads=1,  # models run side by side; threads of one wait for each other where another one has the core
             abstain_below=wanted.abstain_below,
