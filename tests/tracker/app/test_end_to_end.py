@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import anyio
@@ -11,6 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from adapters.checkpoint.conformal import EmotionSets
+from adapters.features import acoustic, visual
+from adapters.published.checkpoint import Calibration, MseCard, save
+from adapters.published.inputs import LIVE
+from adapters.published.model import fresh, load_llm, shape_for
 from tests.support.brokers import Mosquitto, subscribed
 from tests.support.command import Tracker, asset, events_in, telephone, tracker, turns
 from tests.support.sessions import bare
@@ -93,6 +99,36 @@ def test_the_models_judge_a_recorded_session_the_same(recorded):
     changed = tracker("diff", str(session), "other", folder=folder)
     assert changed.code == 1
     assert "probabilities." in changed.out
+
+
+def paper_layout(folder):
+    """An adapter in the paper's own layout beside the real LLM; it was never trained."""
+    llm = load_llm("smollm2-135m-instruct")
+    shape = replace(shape_for("meld-2048", llm, (acoustic.SPEC.dim, visual.SPEC.dim)), live=True)
+    cases = "words", "words and voice", "words and face", "words, voice and face"
+    sets = EmotionSets(0.9, dict.fromkeys(cases, (0.9,) * 7))
+    card = MseCard("meld", LIVE, llm.spec, shape, acoustic.SPEC, visual.SPEC, Calibration(1.0, sets))
+    save(folder, fresh(shape, seed=0), card)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", ["mse", "paper"])
+def test_other_adapters_judge_the_call_and_judge_it_the_same_again(name, tmp_path):
+    adapter = paper_layout(tmp_path / "paper") if name == "paper" else name
+    how = ("--set", f"recognise.adapter={adapter}")
+    call, rate = soundfile.read(telephone(), dtype="float32")
+    soundfile.write(tmp_path / "call.wav", call[: rate * 14], rate)
+    done = tracker("run", "call.wav", *OFFLINE, *KEPT[:4], *how, "--record", "first", folder=tmp_path)
+    assert done.code == 0
+    assert ("every turn is read from the beginning" in done.said) == (name == "paper")
+    said = turns(done.events)
+    assert len(said) >= 2
+    assert all(turn.modalities["text"] == "used" for turn in said)
+    assert any(turn.modalities["audio"] == "used" for turn in said)
+    assert done.events[0].models["adapter"].startswith("mse-")
+    again = tracker("replay", "first", *AGAIN, *how, folder=tmp_path)
+    assert again.code == 0
+    assert bare_events(again) == bare_events(done)
 
 
 def test_channels_are_judged_the_same_again(tmp_path):
