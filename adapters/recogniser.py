@@ -39,7 +39,7 @@ from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.llm.backbone import Backbone, choose_device, choose_dtype
 from adapters.llm.prefix import CachedDialogue
-from adapters.llm.presets import backbone_source
+from adapters.llm.presets import backbone_source, public_name
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.published import checkpoint as published
 from adapters.published.recogniser import PublishedRecogniser
@@ -120,7 +120,7 @@ class LlmRecogniser:
         _assert_together(card, [of for _, of in raters])
         self.card = card
         self.adapter_id = "+".join([card.adapter_id, *(of.adapter_id for _, of in raters)])
-        self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
+        self.backbone_id = f"{public_name(card.backbone.name)}-{card.backbone.fingerprint[:8]}"
         specs: dict[Modality, FeatureSpec | None] = {"audio": card.audio, "video": card.video}
         self.feature_specs = {modality: spec for modality, spec in specs.items() if spec is not None}
         self.parameters = sum(value.numel() for value in head.parameters())

@@ -85,6 +85,11 @@ def paper_fit(llm: str, dataset: str) -> PaperFit:
         raise AdapterError(f"the paper has no {llm} on {dataset}, but {known}") from None
 
 
+def public_name(name: str) -> str:
+    """What events call an LLM: a folder by its last part alone, since where it lies is nobody's business."""
+    return Path(name).name if Path(name).is_absolute() or name.startswith((".", "~")) else name
+
+
 def backbone_source(name: str) -> str | Path:
     """Where an LLM is that a recipe or card names.
 

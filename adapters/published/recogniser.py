@@ -32,6 +32,7 @@ from adapters.contract import (
 )
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
+from adapters.llm.presets import public_name
 from adapters.mse.adapter import MseAdapter
 from adapters.mse.tasks import TASKS
 from adapters.published import checkpoint
@@ -80,7 +81,7 @@ class PublishedRecogniser:
             raise AdapterError(f"abstain_below is {abstain_below}, but a confidence is between 0 and 1")
         self.card = card
         self.adapter_id = card.adapter_id
-        self.backbone_id = f"{card.backbone.name}-{card.backbone.fingerprint[:8]}"
+        self.backbone_id = f"{public_name(card.backbone.name)}-{card.backbone.fingerprint[:8]}"
         specs: dict[Modality, FeatureSpec | None] = {"audio": card.audio, "video": card.video}
         self.feature_specs = {modality: spec for modality, spec in specs.items() if spec is not None}
         self.parameters = adapter.parameter_count

@@ -77,6 +77,7 @@ def test_the_tracker_gets_a_recogniser_that_keeps_nothing(llm: FrozenLlm, tmp_pa
     assert isinstance(loaded, PublishedRecogniser)
     assert loaded.adapter_id.startswith("mse-meld-")
     assert loaded.feature_specs == {"audio": acoustic.SPEC, "video": visual.SPEC}
+    assert loaded.backbone_id == f"{Path(llm.name).name}-{llm.spec.fingerprint[:8]}"  # and not where it lies
     state = loaded.start()
     scores, after = loaded.follow(TurnInput(SAID, (), voice(), face()), state)
     assert after is state
