@@ -14,7 +14,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, read_weights, save_weights, verify_weights
+from adapters.checkpoint.store import (
+    FILES,
+    BackboneSpec,
+    assert_same,
+    format_of,
+    read_weights,
+    save_weights,
+    verify_weights,
+)
 from adapters.errors import AdapterError
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.dimensions import DimensionHead, DimensionShape
@@ -119,10 +127,7 @@ def read_card(folder: Path) -> DimensionCard:
 
 def is_one(folder: Path) -> bool:
     """Whether a folder holds an adapter for dimensions, whole or not."""
-    try:
-        return str(json.loads((folder / _CARD).read_text(encoding="utf-8"))["format"]).startswith("dimensions/")
-    except (KeyError, OSError, RecursionError, TypeError, ValueError):
-        return False
+    return format_of(folder).startswith("dimensions/")
 
 
 def verify(folder: Path) -> DimensionCard:

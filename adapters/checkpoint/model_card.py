@@ -54,10 +54,10 @@ def describe_dimensions(card: DimensionCard) -> str:
     tells = f"Says where the words of a turn lie in {' and '.join(names)}, beside an adapter for emotions."
     use = f"tracker run call.wav --set recognise.dimensions=hf:OWNER/NAME  # reads what {card.backbone.name} reads"
     about = card.about
-    measured = {**about.get("dev", {})} if isinstance(about.get("dev"), dict) else {}
+    dev = about.get("dev")
     rows = [
         (name, *(_number(values.get(one)) for one in ("mae", "mae_of_the_mean", "correlation")))
-        for name, values in measured.items()
+        for name, values in (dev.items() if isinstance(dev, dict) else ())
         if isinstance(values, dict)
     ]
     made_for: list[tuple[str, ...]] = [

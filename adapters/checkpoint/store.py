@@ -114,6 +114,14 @@ def save_weights(folder: Path, module: nn.Module) -> str:
     return sha256_of(folder / _WEIGHTS)
 
 
+def format_of(folder: Path) -> str:
+    """What the card in a folder says of its format; nothing where there is none that can be read."""
+    try:
+        return str(json.loads((folder / _CARD).read_text(encoding="utf-8"))["format"])
+    except (KeyError, OSError, RecursionError, TypeError, ValueError):
+        return ""
+
+
 def read_card(folder: Path) -> Card:
     """Read what is known about an adapter.
 
@@ -131,6 +139,11 @@ def read_card(folder: Path) -> Card:
         if str(raw["format"]).startswith("dimensions/"):
             raise AdapterError(
                 f"the adapter at {folder} tells dimensions, no emotions: name it in recognise.dimensions"
+            )
+        if str(raw["format"]).startswith("published/"):
+            raise AdapterError(
+                f"the adapter at {folder} has the paper's layout: name it in recognise.adapter, or evaluate it with "
+                "python -m adapters published evaluate"
             )
         if raw["format"] != FORMAT:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from adapters.checkpoint.conformal import EmotionSets
-from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, read_weights, sha256_of
+from adapters.checkpoint.store import FILES, BackboneSpec, assert_same, format_of, read_weights, sha256_of
 from adapters.contract import FeatureSpec
 from adapters.errors import AdapterError
 from adapters.mse.adapter import MseAdapter, MseShape, from_official, shape_of
@@ -88,11 +88,7 @@ def save(folder: Path, adapter: MseAdapter, saved: MseCard) -> None:
 
 def is_one(folder: Path) -> bool:
     """Whether a folder holds an adapter of the published method, whole or not."""
-    try:
-        raw = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        return str(raw["format"]).startswith("published/")
-    except (KeyError, OSError, RecursionError, TypeError, ValueError):
-        return False
+    return format_of(folder).startswith("published/")
 
 
 def load(folder: Path) -> tuple[MseAdapter, MseCard]:

@@ -188,6 +188,11 @@ def write_narrow(folder: Path, llm: FrozenLlm, audio: SequenceShape) -> Path:
     return folder
 
 
+def test_where_only_the_trackers_own_layout_is_read_it_is_said_what_it_is(llm: FrozenLlm, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="has the paper's layout"):
+        recogniser.load(write(tmp_path, llm), device="cpu")
+
+
 def test_dimensions_are_not_told_beside_it(llm: FrozenLlm, tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"leave out recognise\.dimensions"):
         recogniser.from_options(options(write(tmp_path, llm), dimensions=("valence-arousal",)))
