@@ -12,6 +12,7 @@ COMMANDS = {
     "train": ("adapters.training.train:main", "Train an adapter by a recipe."),
     "dimensions": ("adapters.training.dimensions:main", "Train an adapter for valence and arousal."),
     "evaluate": ("adapters.evaluation.evaluate:main", "Evaluate an adapter on a data set."),
+    "outside": ("adapters.evaluation.outside:main", "Evaluate words on corpora that are no sitcom."),
     "modalities": ("adapters.evaluation.modalities:main", "Measure what voice and face add to the words."),
     "cross-corpus": ("adapters.evaluation.cross_corpus:main", "Evaluate voices on corpora left out of training."),
     "probe-faces": ("adapters.evaluation.probe_faces:main", "Probe the face features with a linear classifier."),

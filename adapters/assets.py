@@ -9,6 +9,7 @@ import platformdirs
 
 SPEECH_ENCODER = "whisper-tiny.en"
 FACE_ENCODER = "mini-xception-fer"
+SOUND_DETECTOR = "yamnet"
 BACKBONE = "smollm2-135m-instruct"
 
 

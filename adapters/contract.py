@@ -182,6 +182,23 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound that somebody makes beside words.
+
+    Attributes:
+        label: ``laughter``, ``crying``, ``sigh``, ``gasp``, ``scream`` or ``cough``.
+        start_s: Where it begins, in seconds since the turn's start.
+        end_s: Where it ends.
+        confidence: In [0.5, 1): 0.5 where the evidence just suffices, and more as it is clearer.
+    """
+
+    label: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnInput:
     """One turn and the dialogue before it.
 
@@ -190,12 +207,14 @@ class TurnInput:
         history: The turns before it, oldest first; never a later one.
         audio: Voice features, or why there are none.
         video: Face features, or why there are none.
+        sounds: What is heard in it beside words.
     """
 
     utterance: Utterance
     history: tuple[Utterance, ...] = ()
     audio: Features | Absent = Absent("not given")
     video: Features | Absent = Absent("not given")
+    sounds: tuple[Sound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

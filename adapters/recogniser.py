@@ -49,6 +49,7 @@ from adapters.readout.ensemble import pool
 from adapters.readout.face import FACE_DIM, summarise_face
 from adapters.readout.head import EmotionHead, HeadInput
 from adapters.readout.pseudo import Nonverbal, query
+from adapters.readout.sounds import telling, with_sound
 from adapters.readout.voice_summary import SUMMARY_DIM, VoiceProfile, summarise
 
 __all__ = ["PRETRAINED", "LlmRecogniser", "LlmState", "choose_device", "choose_dtype", "llm_of", "load", "locate"]
@@ -156,7 +157,8 @@ class LlmRecogniser:
     def follow(self, turn: TurnInput, state: DialogueState) -> tuple[EmotionScores, LlmState]:
         """Classify the next turn of a dialogue; only what is new in it is read.
 
-        A voice that is heard for the first time does not overrule what is clear without it.
+        A voice that is heard for the first time does not overrule what is clear without it. Where there are no words, a
+        sound such as laughter counts.
 
         Scores are those of `scores` (in float32 to 1e-3) but for the speaker's voice, which is normalised by the turns
         before. What a state shares with a history depends on the words alone; where the beginning of the history was
@@ -209,7 +211,10 @@ class LlmRecogniser:
                 if without.max() >= _CLEAR and without.argmax() != row.argmax():
                     row, voice_used = without, _FIRST_HEARD
             dimensions = {} if words is None else self._rated(words)
-        scores = self._scored(row, words is not None, voice_used, _used(face), dimensions)
+        sound = telling(turn.sounds, self.card.labels) if words is None else None
+        if sound is not None:
+            row = with_sound(row, sound, self.card.labels)
+        scores = self._scored(row, words is not None, voice_used, _used(face), dimensions, sound)
         return scores, LlmState(dialogue, _updated(before.voices, speaker, voice))
 
     def scores(self, turn: TurnInput) -> EmotionScores:
@@ -284,12 +289,18 @@ class LlmRecogniser:
         return found
 
     def _scored(
-        self, row: Float[Tensor, " classes"], words: bool, voice: str, face: str, dimensions: Mapping[str, Estimate]
+        self,
+        row: Float[Tensor, " classes"],
+        words: bool,
+        voice: str,
+        face: str,
+        dimensions: Mapping[str, Estimate],
+        sound: str | None,
     ) -> EmotionScores:
         """The scores of one turn; ``voice`` and ``face`` are ``used`` or why they were not."""
         confidence = float(row.max())
         abstained = None
-        if not words and voice != "used" and face != "used":
+        if not words and sound is None and voice != "used" and face != "used":
             read = (self.card.audio, voice), (self.card.video, face)
             missing = [_NO_WORDS, *(why for spec, why in read if spec is not None)]
             abstained = f"nothing to judge by: {'; '.join(missing)}"
@@ -323,7 +334,9 @@ def _assert_together(card: Card, others: Sequence[DimensionCard]) -> None:
 
 def _reads(backbone: BackboneSpec, prompt: PromptSpec, layers: Sequence[int]) -> str:
     digest = hashlib.sha256(repr(prompt).encode()).hexdigest()[:8]
-    return f"layers {', '.join(map(str, layers))} of {backbone.name} ({backbone.fingerprint[:8]}, prompt {digest})"
+    inside = f", low-rank adapters {backbone.lora[:8]}" if backbone.lora else ""
+    read = f"layers {', '.join(map(str, layers))} of {backbone.name}"
+    return f"{read} ({backbone.fingerprint[:8]}, prompt {digest}{inside})"
 
 
 def _own(state: DialogueState) -> LlmState:
@@ -400,7 +413,7 @@ def load(
     raters = [rating.load(locate(name, rating.verify)) for name in dimensions]
     _assert_together(card, [of for _, of in raters])  # before the LLM is loaded, which takes seconds
     source = backbone if backbone is not None else backbone_source(card.backbone.name)
-    llm, prompter = llm_of(card, source, device=device, dtype=dtype, any_backbone=any_backbone)
+    llm, prompter = llm_of(head, card, source, device=device, dtype=dtype, any_backbone=any_backbone)
     return LlmRecogniser(head, card, llm, prompter, abstain_below, raters)
 
 

@@ -138,6 +138,17 @@ class Word(BaseModel):
     confidence: Probability = Field(description="The recogniser's probability of its tokens, on average.")
 
 
+class Sound(BaseModel):
+    """A sound beside words, to about half a second."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: Text = Field(description="laughter, crying, sigh, gasp, scream or cough.")
+    start_ns: MediaNs
+    end_ns: MediaNs
+    confidence: Probability = Field(description="0.5 where the evidence just suffices.")
+
+
 class Estimate(BaseModel):
     """Where a turn lies between the two ends of a dimension of affect, from -1 to 1."""
 
@@ -174,6 +185,9 @@ class TurnEnded(_Published):
     )
     words: list[Word] | None = Field(
         default=None, description="The words with their times, where `transcribe.words` is set."
+    )
+    sounds: list[Sound] = Field(
+        default=[], description="Laughter and the like; a turn with nothing else has no words and is judged by them."
     )
     emotion: str = Field(description="The most probable label, also where the judgement abstained.")
     probabilities: dict[str, Probability]

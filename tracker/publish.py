@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from adapters.contract import MODALITIES, LabelSet, Sentiment
+from adapters.contract import Sound as Heard
 from tracker.events import (
     Estimate,
     Event,
@@ -25,6 +26,7 @@ from tracker.events import (
     SessionEnded,
     SessionStarted,
     SkipReason,
+    Sound,
     SpeakerMerged,
     SpeakerRenamed,
     Stamp,
@@ -39,7 +41,7 @@ from tracker.observe.speakers import Merge
 from tracker.observe.video.records import SpeakerFace
 from tracker.observe.words import agreed
 from tracker.recognise import JudgedTurn, SilentTurn
-from tracker.runtime.clock import NS_PER_MS, Clock
+from tracker.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from tracker.runtime.control import Mark, Pause, Rename, Request, Resume
 from tracker.runtime.edges import Edge
 from tracker.turns.turn import Turn, TurnOpened
@@ -289,6 +291,7 @@ class Publisher:
             language=observed.transcript.language,
             text_en=observed.transcript.text_en,
             words=_words(observed.transcript.words, turn.start_ns),
+            sounds=_sounds(observed.sounds, turn),
             emotion=scores.label,
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
@@ -319,6 +322,19 @@ def polarity_of(labels: LabelSet) -> dict[str, dict[Sentiment, float]]:
         every: dict[Sentiment, float] = {"negative": one.negative, "neutral": one.neutral, "positive": one.positive}
         shares[label] = {name: share for name, share in every.items() if share}
     return shares
+
+
+def _sounds(sounds: Sequence[Heard], turn: Turn) -> list[Sound]:
+    """In media time."""
+    return [
+        Sound(
+            label=one.label,
+            start_ns=turn.start_ns + round(one.start_s * NS_PER_S),
+            end_ns=min(turn.end_ns, turn.start_ns + round(one.end_s * NS_PER_S)),
+            confidence=one.confidence,
+        )
+        for one in sounds
+    ]
 
 
 def _words(words: Sequence[SpokenWord], from_ns: int) -> list[Word] | None:

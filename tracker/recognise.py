@@ -99,10 +99,11 @@ class Recognise:
         self, observed: ObservedTurn, speculative: bool = False
     ) -> tuple[JudgedTurn, DialogueState] | SilentTurn | FailedTurn:
         transcript = observed.transcript
-        if not transcript.text and isinstance(observed.audio, Absent) and isinstance(observed.video, Absent):
-            return SilentTurn(observed, f"{transcript.why_empty}; {observed.audio.reason}; {observed.video.reason}")
+        audio, video = observed.audio, observed.video
+        if not (transcript.text or observed.sounds) and isinstance(audio, Absent) and isinstance(video, Absent):
+            return SilentTurn(observed, f"{transcript.why_empty}; {audio.reason}; {video.reason}")
         utterance = _utterance(observed)
-        turn = TurnInput(utterance, self._dialogue.before(utterance), observed.audio, observed.video)
+        turn = TurnInput(utterance, self._dialogue.before(utterance), audio, video, observed.sounds)
         state = self._state
         try:
             judged = await self._thread.run(lambda: self._follow((turn, state)), speculative)

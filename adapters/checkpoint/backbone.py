@@ -8,14 +8,22 @@ from adapters.checkpoint.store import Card
 from adapters.errors import AdapterError
 from adapters.llm.backbone import Backbone
 from adapters.llm.prompt import Prompter
+from adapters.readout.head import EmotionHead
 
 
 def llm_of(
-    card: Card, source: str | Path, *, device: str = "auto", dtype: str = "auto", any_backbone: bool = False
+    head: EmotionHead,
+    card: Card,
+    source: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    any_backbone: bool = False,
 ) -> tuple[Backbone, Prompter]:
-    """Load the LLM that an adapter was trained on, and what writes dialogues down for it.
+    """Load the LLM that an adapter was trained on, with its low-rank adapters on, and the prompter for it.
 
     Args:
+        head: The adapter.
         card: The adapter's.
         source: Folder or Hugging Face id of the LLM.
         device: As `load`.
@@ -32,4 +40,8 @@ def llm_of(
             f"{card.name} was trained on {card.backbone.name} ({wanted}, width {card.shape.width}), "
             f"but {source} is another model ({found}, width {llm.width})"
         )
+    if head.lora is not None:
+        llm.put_on(head.lora)
+        if llm.lora != card.backbone.lora:
+            raise AdapterError(f"{card.name} has low-rank adapters {llm.lora}, its card says {card.backbone.lora!r}")
     return llm, Prompter.load(source, card.prompt)

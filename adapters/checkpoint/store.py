@@ -23,21 +23,30 @@ from adapters.checkpoint import conformal
 from adapters.checkpoint.conformal import EmotionSets
 from adapters.contract import FeatureSpec, LabelSet, Polarity
 from adapters.errors import AdapterError
+from adapters.llm.lora import LoraShape
 from adapters.llm.prompt import PromptSpec
 from adapters.readout.head import EmotionHead, HeadShape
 from adapters.readout.pseudo import PseudoShape
 
-FORMAT = 5
+FORMAT = 6
+_READABLE = (5, FORMAT)  # before 6 there were no low-rank adapters
 _NUMBERS = (torch.float16, torch.bfloat16, torch.float32)
 FILES = _WEIGHTS, _CARD = "adapter.safetensors", "card.json"
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
-    """The LLM that an adapter reads; ``fingerprint`` is `Backbone.fingerprint`."""
+    """The LLM that an adapter reads.
+
+    Attributes:
+        name: Asset, folder or Hugging Face id.
+        fingerprint: `Backbone.fingerprint`.
+        lora: `Backbone.lora` of the low-rank adapters that it has on; empty where it is read as it is.
+    """
 
     name: str
     fingerprint: str
+    lora: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,7 @@ def read_card(folder: Path) -> Card:
                 f"the adapter at {folder} has the paper's layout: name it in recognise.adapter, or evaluate it with "
                 "python -m adapters published evaluate"
             )
-        if raw["format"] != FORMAT:
+        if raw["format"] not in _READABLE:
             raise AdapterError(f"{path} has format {raw['format']!r}, this version reads {FORMAT}: train it again")
         audio, video = (None if raw.get(kind) is None else FeatureSpec(**raw[kind]) for kind in ("audio", "video"))
         card = Card(
@@ -171,10 +180,18 @@ def read_card(folder: Path) -> Card:
 
 
 def _shape(raw: dict[str, Any]) -> HeadShape:
-    pseudo = raw.get("pseudo")
-    return HeadShape(
-        **{**raw, "layers": _listed(raw["layers"]), "pseudo": None if pseudo is None else PseudoShape(**pseudo)}
-    )
+    pseudo, lora = raw.get("pseudo"), raw.get("lora")
+    given = {
+        "layers": _listed(raw["layers"]),
+        "pseudo": None if pseudo is None else PseudoShape(**pseudo),
+        "lora": None if lora is None else _lora(lora),
+    }
+    return HeadShape(**{**raw, **given})
+
+
+def _lora(raw: dict[str, Any]) -> LoraShape:
+    maps = tuple(tuple(one) for one in raw["maps"])
+    return LoraShape(**{**raw, "layers": _listed(raw["layers"]), "maps": maps})
 
 
 def _labels(raw: dict[str, Any]) -> LabelSet:
@@ -216,6 +233,9 @@ def _assert_sizes(card: Card) -> None:
     sizes += [card.prompt.max_tokens, card.prompt.max_words]
     sizes += [hidden for hidden in (shape.voice_hidden, shape.face_hidden) if hidden is not None]
     sizes += [] if pseudo is None else [pseudo.tokens, pseudo.question]
+    if lora := shape.lora:
+        sizes += [lora.rank, len(lora.layers), len(lora.maps), *lora.layers]
+        sizes += [width for _, *widths in lora.maps for width in widths]
     if min(sizes) < 1 or min(shape.layers, default=-1) < 0:
         raise ValueError(f"sizes of 1 and more and layers of 0 and more are wanted, not {shape} and {card.prompt}")
     if (card.audio is None) != (shape.voice_hidden is None):

@@ -69,12 +69,27 @@ def load(folder: Path, split: str) -> Faces:
     return Faces(images[known & ~blank], labels[known & ~blank], +refused)
 
 
-def _from_arrays(path: Path) -> tuple[UInt8[np.ndarray, "n 48 48"], Int64[np.ndarray, " n"]]:
+def read_arrays(path: Path, names: tuple[str, str], what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of an archive, as they are; nothing is unpickled.
+
+    Args:
+        path: The archive, ``.npz``.
+        names: Of the arrays.
+        what: What they are, in words.
+
+    Raises:
+        AdapterError: There is no such file, or it does not hold them.
+    """
     try:
-        with existing(path, "FER2013 split").open("rb") as file, np.lib.npyio.NpzFile(file) as arrays:
-            images, labels = (np.asarray(arrays[name]) for name in ("images", "labels"))
+        with existing(path, what).open("rb") as file, np.lib.npyio.NpzFile(file) as arrays:
+            first, second = (np.asarray(arrays[name]) for name in names)
     except _DAMAGED as error:
-        raise AdapterError(f"{path} does not hold images and labels: {error}") from error
+        raise AdapterError(f"{path} does not hold {' and '.join(names)}: {error}") from error
+    return first, second
+
+
+def _from_arrays(path: Path) -> tuple[UInt8[np.ndarray, "n 48 48"], Int64[np.ndarray, " n"]]:
+    images, labels = read_arrays(path, ("images", "labels"), "FER2013 split")
     if (
         images.dtype != np.uint8
         or images.shape != (labels.size, SIZE, SIZE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 
 from adapters.contract import Absent, Utterance
 from adapters.errors import AdapterError
@@ -96,11 +96,19 @@ class Clips:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """Pictures of faces, grey."""
+    """Pictures of faces, grey.
+
+    Attributes:
+        images: The pictures.
+        labels: Class ids.
+        refused: Pictures left out, counted by reason.
+        shares: How many of the people who were asked see each class, as shares; None where one label is all there is.
+    """
 
     images: UInt8[np.ndarray, "n 48 48"]
     labels: Int64[np.ndarray, " n"]
     refused: Counter[str]
+    shares: Float32[np.ndarray, "n classes"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -17,6 +17,20 @@ def clean(text: str) -> str:
     return " ".join(text.translate(_CONTROLS).split())
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text, without their ends.
+
+    Raises:
+        AdapterError: It is no file in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except IsADirectoryError as error:
+        raise AdapterError(f"{path} is a folder: a table is wanted there") from error
+    except UnicodeDecodeError as error:
+        raise AdapterError(f"{path} is not a text in UTF-8: {error}") from error
+
+
 def read_rows(
     path: Path, needed: tuple[str, ...], refused: Counter[str], delimiter: str = ","
 ) -> Iterator[dict[str, str]]:

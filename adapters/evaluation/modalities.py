@@ -131,7 +131,7 @@ def evaluate_adapter(
             f"{name} has the labels of {card.labels.name}, the recipe's data those of {sources.labels.name}"
         )
     source = backbone_source(card.backbone.name)
-    backbone, prompter = llm_of(card, source, dtype="bfloat16")  # as in training, whose output is in the cache
+    backbone, prompter = llm_of(head, card, source, dtype="bfloat16")  # as in training, whose output is in the cache
     corpus = sources.dialogues.read(data, list(sources.dialogues.splits)[1])
     chunks = read_dialogues(corpus, backbone, prompter) if head.pseudo is not None else []
     dev = Split(word_rows(corpus, card.labels, backbone, prompter, card.prompt), chunks)

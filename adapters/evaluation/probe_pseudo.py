@@ -149,7 +149,7 @@ def main(
     head, card = store.load(locate(checkpoint), acoustic.SPEC, visual.SPEC)
     pseudo = _pseudo(head)
     sources = sources_of(read_recipe(shipped_recipe("default")))
-    backbone, prompter = llm_of(card, backbone_source(card.backbone.name), dtype="bfloat16")
+    backbone, prompter = llm_of(head, card, backbone_source(card.backbone.name), dtype="bfloat16")
     corpus = sources.dialogues.read(data, list(sources.dialogues.splits)[1])
     corpus = replace(corpus, dialogues=corpus.dialogues[: dialogues or None])
     rows = word_rows(corpus, card.labels, backbone, prompter, card.prompt)

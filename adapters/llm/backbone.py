@@ -9,20 +9,22 @@ Letters: ``time`` tokens, ``d`` the LLM's width, ``read`` the layers that are re
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from adapters.errors import AdapterError
+from adapters.llm.lora import Lora, LoraShape, lora_shape
 from adapters.llm.prefix import Prefix, suffix_mask, suffix_positions
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -99,6 +101,20 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _added(visible: Bool[Tensor, "time keys"], model: PreTrainedModel) -> Float[Tensor, "1 1 time keys"]:
+    """A mask as models add it to their attention scores."""
+    hidden = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(model.dtype).min)
+    return hidden[None, None].to(model.device, model.dtype)
+
+
+def _by_kind(config: Any, mask: Callable[[int | None], Tensor]) -> Any:
+    """The mask, or one for each kind of layer: Gemma 3's lower layers see a window only."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if "sliding_attention" not in kinds:
+        return mask(None)
+    return {kind: mask(config.sliding_window if kind == "sliding_attention" else None) for kind in kinds}
+
+
 def load_frozen(kind: Any, source: str | Path, where: torch.device, **options: Any) -> PreTrainedModel:
     """Load an LLM's weights, all of them: what a damaged copy lacks would otherwise be filled with noise.
 
@@ -137,6 +153,7 @@ class Backbone:
         read: As given.
         width: Width of a hidden state.
         device: Where it runs.
+        lora: Digest of the low-rank adapters that are put on; empty without.
 
     Raises:
         AdapterError: It is built in an unknown way.
@@ -146,6 +163,7 @@ class Backbone:
         self.name = name
         self.read = tuple(read)
         self.device = model.device
+        self.lora = ""
         self.width: int = model.config.hidden_size
         self._model = model.requires_grad_(False).train(False)
         for part in _FINAL_NORMS:  # a layer is read as it is; the norm belongs to the end of the whole network
@@ -248,19 +266,11 @@ class Backbone:
         dtype = self._model.dtype
 
         def mask(window: int | None) -> Float[Tensor, "1 1 bs keys"]:
-            visible = suffix_mask(prefix.length, ends, positions, window)
-            return (
-                torch.zeros(visible.shape)
-                .masked_fill(~visible, torch.finfo(dtype).min)[None, None]
-                .to(self.device, dtype)
-            )
+            return _added(suffix_mask(prefix.length, ends, positions, window), self._model)
 
-        config = self._model.config
-        kinds = set(getattr(config, "layer_types", None) or ())  # Gemma 3's lower layers see a window only
-        masks = {kind: mask(config.sliding_window if kind == "sliding_attention" else None) for kind in kinds}
         return {
             "inputs_embeds": embeds.reshape(1, count * positions, width).to(self.device, dtype),
-            "attention_mask": masks if "sliding_attention" in kinds else mask(None),
+            "attention_mask": _by_kind(self._model.config, mask),
             "position_ids": suffix_positions(ends, positions)[None].to(self.device),
             "cache": prefix.cache(),
             "use_cache": True,
@@ -270,6 +280,23 @@ class Backbone:
         outputs = self._model(output_hidden_states=True, **inputs)
         return [outputs.hidden_states[layer] for layer in self.read]
 
+    def span(self, behind: int, upto: int | None = None) -> LayerSpan:
+        """The layers behind one, 0 all of them, as far as another; without it those that are read."""
+        return LayerSpan(self._model, behind, self.read if upto is None else [upto])
+
+    def lora_shape(self, first: int, rank: int) -> LoraShape:
+        """The shape of low-rank adapters for a layer and all above it."""
+        return lora_shape(self._model, tuple(range(first, max(self.read) + 1)), rank)
+
+    def put_on(self, lora: Lora) -> None:
+        """Read with low-rank adapters from now on, put on once they are trained; the LLM's weights stay as they are."""
+        lora.put_on(self._model)
+        self.lora = digest(lora)[:16]
+
+    def adapted(self, lora: Lora) -> AbstractContextManager[None]:
+        """Read with low-rank adapters for a while."""
+        return lora.on(self._model)
+
     @torch.no_grad()
     def states(self, ids: Int64[Tensor, " time"]) -> Float[Tensor, "read time d"]:
         """Hidden states of the layers that are read, in float32 on the CPU.
@@ -278,3 +305,53 @@ class Backbone:
             ids: The tokens of one text.
         """
         return torch.cat(self._run(input_ids=ids[None].to(self.device))).float().cpu()
+
+
+class LayerSpan:
+    """Some layers on the same weights: the output of the one before in, the layers' that are read out, with gradients.
+
+    Args:
+        model: The LLM.
+        behind: How many layers are left out; with 0 tokens' embeddings go in.
+        read: Layers whose output is read, counted from the LLM's first one; those above are left out as well.
+
+    Raises:
+        AdapterError: The LLM is built in an unknown way.
+    """
+
+    def __init__(self, model: PreTrainedModel, behind: int, read: Sequence[int]) -> None:
+        layers = getattr(model, "layers", None)
+        if not isinstance(layers, nn.ModuleList):
+            raise AdapterError(f"a {type(model).__name__} has no list of layers to begin in")
+        self._model = copy.copy(model)
+        self._model._modules = {**model._modules}
+        self._model.layers = layers[behind : max(read)]
+        self._model.config = copy.deepcopy(model.config)
+        self._model.config.num_hidden_layers = max(read) - behind
+        if getattr(model.config, "layer_types", None) is not None:
+            self._model.config.layer_types = model.config.layer_types[behind : max(read)]
+        self._read = [one - behind for one in read]
+
+    def __call__(
+        self, states: Float[Tensor, "time d"], positions: Int64[Tensor, " time"], visible: Bool[Tensor, "time time"]
+    ) -> Float[Tensor, "read time d"]:
+        """Run them.
+
+        Args:
+            states: Output of the layer before.
+            positions: The place of each token in its dialogue.
+            visible: Which tokens each one sees.
+        """
+
+        def mask(window: int | None) -> Float[Tensor, "1 1 time time"]:
+            near = positions[:, None] - positions[None] < window if window else True
+            return _added(visible & near, self._model)
+
+        found = self._model(
+            inputs_embeds=states[None].to(self._model.device, self._model.dtype),
+            attention_mask=_by_kind(self._model.config, mask),
+            position_ids=positions[None].to(self._model.device),
+            output_hidden_states=True,
+            use_cache=False,
+        ).hidden_states
+        return torch.stack([found[layer][0] for layer in self._read]).float().cpu()

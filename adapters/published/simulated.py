@@ -54,7 +54,7 @@ def simulated_turns(turns: Sequence[Turn], data: Path, *, held_out: bool) -> tup
         raise AdapterError("the default recipe reads no faces")
     voices, voice_labels = _voices(sources.voices, data, held_out=held_out)
     rows = face_rows(sources.faces, sources.labels, data, FaceEncoder)
-    faces, face_labels = face_frames(rows.where(rows.held_out == held_out), _FACES, _SEED)
+    faces, face_labels, _ = face_frames(rows.where(rows.held_out == held_out), _FACES, _SEED)
     random = np.random.default_rng([_SEED, held_out])
     labels = torch.tensor([int(turn.value) for turn in turns])
     heard = draw(labels, voice_labels, MELD_LABELS, _SEED)

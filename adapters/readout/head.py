@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from adapters.llm.lora import Lora, LoraShape
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.face import FaceClassifier
 from adapters.readout.fusion import LateFusion, ModalityScores
@@ -32,6 +33,7 @@ class HeadShape:
         voice_hidden: Hidden width of the voice's networks, or None where voices are not read.
         pseudo: Pseudo tokens behind the turn, or None where the LLM reads the dialogue only.
         face_hidden: Hidden width of the face's networks, or None where faces are not read.
+        lora: Low-rank adapters inside the LLM, or None where it is read as it is.
     """
 
     layers: tuple[int, ...]
@@ -42,6 +44,7 @@ class HeadShape:
     voice_hidden: int | None = 48
     pseudo: PseudoShape | None = None
     face_hidden: int | None = None
+    lora: LoraShape | None = None
 
     @property
     def parts(self) -> int:
@@ -103,6 +106,8 @@ class EmotionHead(nn.Module):
         if shape.face_hidden is not None:
             with torch.random.fork_rng(devices=[]):  # the others get the same start with or without it
                 self.face = FaceClassifier(shape.face_hidden, shape.members, shape.classes, face_dropout)
+        with torch.random.fork_rng(devices=[]):
+            self.lora = Lora(shape.lora) if shape.lora else None
 
     def forward(self, batch: HeadInput) -> Float[Tensor, "b classes"]:
         """Calibrated log probabilities."""

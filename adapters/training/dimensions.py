@@ -27,6 +27,7 @@ from adapters.contract import Utterance
 from adapters.datasets.corpus import find_kind
 from adapters.datasets.records import Ratings
 from adapters.errors import AdapterError
+from adapters.features import acoustic, visual
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter, PromptSpec
@@ -135,8 +136,8 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit, dataset: str 
     fitting, dev = (corpus.read(data, split) for split in names)
     if fitting.dimensions != dev.dimensions or min(len(fitting), len(dev)) < 1:
         raise AdapterError(f"{dataset} needs rows in {' and '.join(names)}, rated in the same dimensions")
-    card = store.read_card(locate(beside))
-    backbone, prompter = llm_of(card, backbone_source(card.backbone.name))
+    emotions, card = store.load(locate(beside), acoustic.SPEC, visual.SPEC)
+    backbone, prompter = llm_of(emotions, card, backbone_source(card.backbone.name))
     before = backbone.weights_digest
     states, held = (read_states(one, backbone, prompter, card.prompt) for one in (fitting, dev))
     torch.manual_seed(seed)

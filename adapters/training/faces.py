@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, grid_sample, interpolate, one_hot
 
 from adapters.contract import LabelSet
 from adapters.datasets.corpus import Corpus
@@ -54,24 +54,31 @@ class FaceRows:
         labels: Class ids.
         held_out: Which ones are not trained on.
         label_set: What the class ids stand for.
+        shares: How probable each class is by those who labelled it; 1 for its label where only that is known.
     """
 
     features: Float[Tensor, "faces variants dim"]
     labels: Int[Tensor, " faces"]
     held_out: Bool[Tensor, " faces"]
     label_set: LabelSet
+    shares: Float[Tensor, "faces classes"]
 
     def where(self, rows: Bool[Tensor, " faces"]) -> FaceRows:
         """Some of the pictures."""
-        return FaceRows(self.features[rows], self.labels[rows], self.held_out[rows], self.label_set)
+        return FaceRows(self.features[rows], self.labels[rows], self.held_out[rows], self.label_set, self.shares[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceTurns:
-    """Turns put together from pictures: one summary each, and their class ids."""
+    """Turns put together from pictures: one summary each, their class ids, and how probable each class is."""
 
     summaries: Float[Tensor, "turns summary"]
     labels: Int[Tensor, " turns"]
+    shares: Float[Tensor, "turns classes"]
+
+    def where(self, rows: slice) -> FaceTurns:
+        """Some of the turns."""
+        return FaceTurns(self.summaries[rows], self.labels[rows], self.shares[rows])
 
 
 def degrade(faces: UInt8[np.ndarray, "faces 48 48"], strength: float, seed: int) -> UInt8[np.ndarray, "faces 48 48"]:
@@ -126,7 +133,10 @@ def face_rows(
     )
     also = np.flatnonzero(known[1] >= 0)
     images = np.concatenate([fitting.images[chosen], held.images[also]])
-    labels = np.concatenate([known[0][chosen], known[1][also]])
+    labels = torch.from_numpy(np.concatenate([known[0][chosen], known[1][also]]))
+    shares = one_hot(labels, len(label_set)).float()
+    if fitting.shares is not None and held.shares is not None and list(corpus.names()) == list(label_set.labels):
+        shares = torch.from_numpy(np.concatenate([fitting.shares[chosen], held.shares[also]]))
 
     def make() -> Tensor:
         loaded = encoder()
@@ -138,19 +148,19 @@ def face_rows(
     pixels = hashlib.sha256(images.tobytes()).hexdigest()
     features = cached("faces", (SPEC, VERSION, STRENGTHS, len(chosen), pixels), make).float()
     held_out = torch.arange(len(images)) >= len(chosen)
-    return FaceRows(features, torch.from_numpy(labels), held_out, label_set)
+    return FaceRows(features, labels, held_out, label_set, shares)
 
 
 def face_turns(rows: FaceRows, per_label: int, seed: int) -> FaceTurns:
     """Put turns together, as `face_frames` does, and summarise each."""
-    frames, labels = face_frames(rows, per_label, seed)
-    return FaceTurns(torch.from_numpy(np.stack([summarise_face(one.numpy()) for one in frames])), labels)
+    frames, labels, shares = face_frames(rows, per_label, seed)
+    return FaceTurns(torch.from_numpy(np.stack([summarise_face(one.numpy()) for one in frames])), labels, shares)
 
 
 def face_frames(
     rows: FaceRows, per_label: int, seed: int
-) -> tuple[list[Float[Tensor, "frames dim"]], Int[Tensor, " turns"]]:
-    """Put turns together; their frames, and their class ids.
+) -> tuple[list[Float[Tensor, "frames dim"]], Int[Tensor, " turns"], Float[Tensor, "turns classes"]]:
+    """Put turns together; their frames, their class ids, and the mean shares of the pictures of their own label.
 
     A turn has 1 to 30 frames, of 1 to 4 pictures of its label in any variant, and up to 60 % of them are neutral.
 
@@ -164,6 +174,7 @@ def face_frames(
     pools = [np.flatnonzero(labels == label) for label in range(len(rows.label_set))]
     features, neutral_id = rows.features.numpy(), rows.label_set.labels.index("neutral")
     turns: list[Float[Tensor, "frames dim"]] = []
+    shares: list[Tensor] = []
     for pool in pools:
         for _ in range(per_label):
             frames = int(random.integers(1, 31))
@@ -171,9 +182,10 @@ def face_frames(
             calm = random.choice(pools[neutral_id], 2)
             neutral = random.random(frames) < random.uniform(0.0, 0.6)
             neutral[random.integers(frames)] = False  # its own expression shows at least once
+            shares.append(rows.shares[torch.from_numpy(moments)].mean(0))
             shown = np.where(neutral, random.choice(calm, frames), random.choice(moments, frames))
             turns.append(torch.from_numpy(features[shown, random.integers(features.shape[1], size=frames)]))
-    return turns, torch.arange(len(pools)).repeat_interleave(per_label)
+    return turns, torch.arange(len(pools)).repeat_interleave(per_label), torch.stack(shares)
 
 
 def turns_with_faces(rows: FaceRows, per_label: int, seed: int) -> tuple[FaceTurns, FaceTurns]:
@@ -184,9 +196,10 @@ def turns_with_faces(rows: FaceRows, per_label: int, seed: int) -> tuple[FaceTur
 
 def halves(turns: FaceTurns) -> tuple[FaceTurns, FaceTurns]:
     """Every other turn, and the rest."""
-    return FaceTurns(turns.summaries[::2], turns.labels[::2]), FaceTurns(turns.summaries[1::2], turns.labels[1::2])
+    return turns.where(slice(0, None, 2)), turns.where(slice(1, None, 2))
 
 
 def fit_face(classifier: FaceClassifier, turns: FaceTurns, spec: FitSpec) -> LearningCurves:
     """Fit the face classifier, every label counting the same."""
-    return fit_ensemble(classifier.ensemble, turns.summaries, turns.labels, torch.ones(len(turns.labels)), spec)
+    every = torch.ones(len(turns.labels))
+    return fit_ensemble(classifier.ensemble, turns.summaries, turns.labels, every, spec, targets=turns.shares)

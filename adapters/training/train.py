@@ -36,6 +36,7 @@ from adapters.training.distil import soft_targets
 from adapters.training.faces import FaceTurns, fit_face, halves
 from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
+from adapters.training.fit_lora import learn_words, read_corpora
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
 from adapters.training.metrics import Metrics, weighted_f1
@@ -57,7 +58,7 @@ def fit_head(
     recipe: Recipe,
     head: EmotionHead,
     backbone: Backbone,
-    fitting: Split,
+    fitting: Split | None,
     dev: Split,
     voices: VoiceRows | None,
     faces: FaceTurns | None,
@@ -67,13 +68,19 @@ def fit_head(
 ) -> dict[str, LearningCurves]:
     """Fit the classifiers of voice and face, pseudo tokens if any, and the words' classifier, scored on dev.
 
+    There is nothing to fit the words to (``fitting``) where they were learned inside the LLM.
+
     Pseudo tokens learn from scores of voices by classifiers that were not fitted to their speakers, and of faces that
     are ``unseen``: of those that a classifier knows it is surer than it will ever be live.
     """
     curves: dict[str, LearningCurves] = {}
-    labels, label_set = fitting.rows.labels, fitting.rows.label_set
     if head.voice is not None and recipe.voice is not None and voices is not None:
         fit_voice(head.voice, voices, recipe.voice, seed)
+    if fitting is None:
+        if head.face is not None and recipe.face is not None and faces is not None:
+            curves["faces"] = fit_face(head.face, faces, recipe.face)
+        return curves
+    labels, label_set = fitting.rows.labels, fitting.rows.label_set
     if head.pseudo is not None and head.face is not None and recipe.face is not None and faces is not None:
         curves["faces"] = fit_face(head.face, faces, recipe.face)  # before the tokens, which it speaks to
     shown = [Nonverbal.none(len(labels), len(label_set))]
@@ -192,16 +199,6 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
         chunks = read_dialogues(some, backbone, prompter) if recipe.pseudo else []
         return Split(word_rows(some, sources.labels, backbone, prompter, prompt), chunks)
 
-    fitting_split, dev_split = list(sources.dialogues.splits)[:2]
-    fitting, dev = split(fitting_split, dialogues), split(dev_split)
-    asr_words = split(fitting_split, dialogues, data / ASR_WORDS).rows if recipe.asr_words else None
-    if asr_words is not None and not _same_turns(asr_words, fitting.rows):
-        raise AdapterError(
-            f"{transcribed} is of other dialogues than {sources.dialogues.name}: make it anew from those"
-        )
-    voices, held = read_voices(sources, data, encoders)
-    shown, unseen = read_faces(sources, data, encoders, recipe.face_turns, seed)
-    read_s = time.monotonic() - begun
     shape = HeadShape(
         layers=recipe.layers,
         width=backbone.width,
@@ -211,6 +208,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
         voice_hidden=recipe.voice_hidden if sources.voices else None,
         pseudo=None if recipe.pseudo is None else pseudo_shape(recipe.pseudo, prompter),
         face_hidden=recipe.face_hidden if sources.faces else None,
+        lora=backbone.lora_shape(recipe.lora.first, recipe.lora.rank) if recipe.lora else None,
     )
     torch.manual_seed(seed)
     head = EmotionHead(
@@ -218,8 +216,25 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     )
     if head.pseudo is not None and recipe.pseudo is not None:
         head.pseudo.initialise(backbone.embed(prompter.ids(recipe.pseudo.question)))
+    curves: dict[str, LearningCurves] = {}
+    fitting_split, dev_split = list(sources.dialogues.splits)[:2]
+    if head.lora is not None:
+        learned, held_out = read_corpora(recipe, sources, data, data / ASR_WORDS, prompter, dialogues)
+        curves |= learn_words(recipe, head.lora, head.words, backbone, prompter, learned, held_out, seed)
+        backbone.put_on(head.lora)
+    fitting, dev = None if recipe.lora else split(fitting_split, dialogues), split(dev_split)
+    asr_words = None
+    if fitting is not None and recipe.asr_words:
+        asr_words = split(fitting_split, dialogues, data / ASR_WORDS).rows
+        if not _same_turns(asr_words, fitting.rows):
+            raise AdapterError(
+                f"{transcribed} is of other dialogues than {sources.dialogues.name}: make it anew from those"
+            )
+    voices, held = read_voices(sources, data, encoders)
+    shown, unseen = read_faces(sources, data, encoders, recipe.face_turns, seed)
+    read_s = time.monotonic() - begun
     unseen, tokens_see = (unseen, None) if unseen is None or head.pseudo is None else halves(unseen)
-    curves = fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words, tokens_see)
+    curves |= fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words, tokens_see)
     results, sets = calibrate(head, backbone, dev, held, unseen, seed)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
@@ -236,7 +251,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
         "seconds": {"reading": round(read_s), "all": round(time.monotonic() - begun)},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint)
+    backbone_spec = BackboneSpec(recipe.backbone, backbone.fingerprint, backbone.lora)
     card = Card(
         recipe.name,
         sources.labels,

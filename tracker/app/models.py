@@ -13,6 +13,7 @@ import numpy as np
 from adapters.assets import SPEECH_ENCODER
 from adapters.contract import AdapterError, Recogniser, RecogniserOptions
 from adapters.features.acoustic import SpeechEncoder
+from adapters.features.sounds import SoundDetector
 from adapters.recogniser import backbone_of
 from tracker.app import plugins
 from tracker.app.video import NO_CAMERA, SessionVideo, face_readers, video_steps
@@ -25,6 +26,7 @@ from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.gate import TextGate
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.observe import ChannelNamer, SpeakerNamer, SpeechObserver, TurnObserver, VoiceNamer
+from tracker.observe.sounds import nothing
 from tracker.observe.speakers import EnrolledVoice, SpeakerRegistry
 from tracker.observe.transcribe import AUTO, Transcriber, code_of
 from tracker.observe.video.reader import FaceReader
@@ -51,6 +53,7 @@ SEGMENTATION = "pyannote-segmentation-3.0"
 TURN_COMPLETENESS = "smart-turn-v3"
 DETECTOR = "centerface"
 EXPRESSIONS = "mini-xception-fer"
+SOUNDS = "yamnet"
 _NOISE = (0.01 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)).astype(np.float32)
 
 
@@ -73,6 +76,7 @@ class Models:
     activity: SpeakerActivity
     embed: VoiceEmbedder
     recogniser: Recogniser
+    sounds: SoundDetector
     names: dict[str, str]
     shared: Shared = field(default_factory=Shared)
     new_face_reader: Callable[[], FaceReader] | None = None
@@ -83,7 +87,7 @@ def needed_assets(config: Config, faces: bool = False) -> list[str]:
     """The assets that a session with these settings loads, with those for faces where there is video."""
     words = config.transcribe.model
     return [
-        *(SPEECH_ENCODER, config.speakers.model, SEGMENTATION),
+        *(SPEECH_ENCODER, config.speakers.model, SEGMENTATION, SOUNDS),
         *((words,) if words != SPEECH_ENCODER and not from_elsewhere(words) else ()),
         *((llm,) if (llm := _llm(config)) else ()),
         *((DETECTOR, EXPRESSIONS) if faces else ()),
@@ -120,6 +124,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
     """
     folder = cache(Store(config.assets.paths).verified)
     activity, embed = SpeakerActivity(folder(SEGMENTATION)), VoiceEmbedder(folder(config.speakers.model))
+    sounds = SoundDetector(folder(SOUNDS))
     complete = TurnCompleteness(folder(TURN_COMPLETENESS)) if adaptive(config) else None
     # Those of PyTorch one after the other: while it loads one, it sets the number format of all that are made.
     with ThreadPoolExecutor(1) as beside:
@@ -136,6 +141,7 @@ def load_models(config: Config, faces: bool = False) -> Models:
         judge = plugins.recogniser(wanted.recogniser, options)
         activity(_NOISE)
         embed(_NOISE)
+        sounds(_NOISE)
         if complete:
             complete(_NOISE)
         encoder, transcriber = hearing.result()
@@ -145,10 +151,12 @@ def load_models(config: Config, faces: bool = False) -> Models:
         activity=activity,
         embed=embed,
         recogniser=judge,
+        sounds=sounds,
         names={
             "transcriber": public_name(config.transcribe.model),
             "speaker": config.speakers.model,
             "segmentation": SEGMENTATION,
+            "sounds": SOUNDS,
             "backbone": judge.backbone_id,
             "adapter": judge.adapter_id,
             **({"faces": DETECTOR, "expressions": EXPRESSIONS} if faces else {}),
@@ -224,12 +232,19 @@ def steps(
     dialogue = Dialogue(config.dialogue.max_turns, most, judge.count_tokens)
     video = SessionVideo(NoVideo(unused)) if unused else video
     video_part = video_steps(video, models.new_face_reader, config.video.rate_hz, config.video.offset_ms, clock)
-    observe = TurnObserver(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock, languages)
+    observe = TurnObserver(
+        *(listen, name, clock, video_part.faces, shared.speech_lock, shared.speaker_lock, languages),
+        sounds=nothing if unused else models.sounds,
+    )
     recognise = Recognise(judge, dialogue, clock, shared.llm_lock)
     return Steps(
         segmenter=AudioSegmenter(
             channels,
-            lambda: VoiceDetector(config.turns.vad_mode, config.turns.speech_gate).frame,
+            lambda: (
+                VoiceDetector(
+                    config.turns.vad_mode, config.turns.speech_gate, None if unused else models.sounds.emotional
+                ).frame
+            ),
             limits(config.turns),
             None if one_voice_each else models.activity,
             waiting(config.turns, models.complete) if adaptive(config) and models.complete else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import shutil
+import zipfile
 from pathlib import Path
 
 from tracker.assets.manifest import Conversion
@@ -19,6 +21,8 @@ def convert(kind: Conversion, folder: Path) -> None:
             _torch(folder)
         case "keras":
             _keras(folder)
+        case "zip":
+            _zip(folder)
         case "none":
             pass
 
@@ -51,6 +55,17 @@ def _keras(folder: Path) -> None:
     with h5py.File(source) as file:
         file["model_weights"].visititems(keep)
     save_file(weights, folder / "model.safetensors")
+    source.unlink()
+
+
+def _zip(folder: Path) -> None:
+    """The files in a zip, whatever folder they are in there; each of another name (their hashes are compared later)."""
+    (source,) = folder.glob("*.zip")
+    with zipfile.ZipFile(source) as packed:
+        for member in packed.infolist():
+            if not member.is_dir():
+                with packed.open(member) as file, (folder / Path(member.filename).name).open("xb") as out:
+                    shutil.copyfileobj(file, out)
     source.unlink()
 
 

@@ -13,7 +13,7 @@ from tracker.errors import AssetError
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
-Conversion = Literal["none", "gguf", "torch", "keras"]
+Conversion = Literal["none", "gguf", "torch", "keras", "zip"]
 
 
 class _Entry(BaseModel):

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from adapters.contract import Absent, Features
+from adapters.contract import Absent, Features, Sound
 from adapters.features.acoustic import Encoded, SpeechEncoder
 from tracker.errors import first_of, sentence_of
 from tracker.observe.campplus import VoiceEmbedder
 from tracker.observe.languages import LanguageHabit
 from tracker.observe.records import FailedTurn, ObservedTurn, Transcript
+from tracker.observe.sounds import SoundFinder, believed, nothing
 from tracker.observe.speakers import Merge, SpeakerRegistry, Vector, VoiceSample
 from tracker.observe.transcribe import Transcriber
 from tracker.observe.video.faces import FaceObserver
@@ -161,6 +162,7 @@ class TurnObserver:
         speech_lock: Shared by the sessions that use the same speech model.
         speaker_lock: Shared by the sessions that use the same voice embedding.
         languages: Learns the language of each turn, where ``speech`` depends on it.
+        sounds: Finds what is heard beside words.
     """
 
     def __init__(
@@ -172,14 +174,19 @@ class TurnObserver:
         speech_lock: FairLock | None = None,
         speaker_lock: FairLock | None = None,
         languages: LanguageHabit | None = None,
+        sounds: SoundFinder = nothing,
     ) -> None:
         self._languages = languages or LanguageHabit()
+        self._sounds: Memo[Turn, tuple[Sound, ...]] = Memo(
+            lambda turn: tuple(sounds(turn.samples)), key=lambda turn: turn.span
+        )
         self._speech = Memo(speech, key=lambda turn: (turn.heard, self._languages.state))
         self._speakers = speakers
         self._clock = clock
         self._faces = faces
         self._speech_thread = ModelThread(clock, speech_lock)
         self._speaker_thread = ModelThread(clock, speaker_lock)
+        self._sound_thread = ModelThread(clock)
 
     async def __call__(self, turn: Turn) -> ObservedTurn | FailedTurn:
         """Observe the next turn; a model that fails costs this turn only."""
@@ -208,12 +215,15 @@ class TurnObserver:
     ) -> ObservedTurn | FailedTurn:
         begun = self._clock.now_ns()
         try:
-            (speech, speaker), frames = await gather(
+            (speech, speaker), (sounds, frames) = await gather(
                 lambda: gather(
                     lambda: self._speech_thread.run(lambda: self._speech(turn), speculative),
                     lambda: self._speaker_thread.run(lambda: name(turn), speculative),
                 ),
-                lambda: self._faces.frames(turn),
+                lambda: gather(
+                    lambda: self._sound_thread.run(lambda: self._sounds(turn), speculative),
+                    lambda: self._faces.frames(turn),
+                ),
             )
         except ExceptionGroup as failures:
             return FailedTurn(turn, sentence_of(first_of(failures)))
@@ -221,7 +231,7 @@ class TurnObserver:
         return ObservedTurn(
             turn=turn,
             speaker=speaker.result,
-            transcript=speech.result.transcript,
+            transcript=believed(speech.result.transcript, sounds.result, turn.duration_s),
             audio=speech.result.audio,
             video=video.features,
             face=video.face,
@@ -230,4 +240,5 @@ class TurnObserver:
                 "transcribe": speech.ms,
                 "speaker": speaker.ms,
             },
+            sounds=sounds.result,
         )

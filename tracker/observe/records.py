@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from adapters.contract import Absent, Features
+from adapters.contract import Absent, Features, Sound
 from tracker.observe.speakers import Merge
 from tracker.observe.video.records import SpeakerFace
 from tracker.turns.turn import Turn
@@ -70,6 +70,7 @@ class ObservedTurn:
         face: The speaker's face, where there is one.
         merged: Speakers who were found to be one with another by now.
         person: The name under which the speaker's voice is enrolled, if it is.
+        sounds: What is heard beside words.
     """
 
     turn: Turn
@@ -81,6 +82,7 @@ class ObservedTurn:
     face: SpeakerFace | None = None
     merged: tuple[Merge, ...] = ()
     person: str | None = None
+    sounds: tuple[Sound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,11 @@ def outcome(event: SessionEnded) -> str:
 
 
 def transcript(event: TurnEnded) -> str:
-    """The words of a turn, or in brackets why there are none."""
+    """The words of a turn with the sounds beside them in brackets, or why there are none of either."""
     why = event.modalities.get("text", "used")
-    return printable(event.text) or f"({'no words' if why == 'used' else printable(why)})"
+    sounds = ", ".join(dict.fromkeys(printable(sound.label) for sound in event.sounds))
+    parts = [printable(event.text), f"({sounds})" if sounds else ""]
+    return " ".join(filter(None, parts)) or f"({'no words' if why == 'used' else printable(why)})"
 
 
 def skip_reason(event: TurnSkipped) -> str:

@@ -1,11 +1,14 @@
-"""Which 20 ms frames are speech: webrtcvad, confirmed by the Silero network.
+"""Which 20 ms frames are voice: webrtcvad, confirmed by the Silero network, or by one that knows laughter and sobs.
 
 webrtcvad alone takes room noise for speech (it finds 88 % voice, at mode 2, in a meeting excerpt in which nobody
-speaks near the microphone); Silero alone, at 0.2 % of one core, does not. A frame is speech where both agree.
+speaks near the microphone); Silero alone, at 0.2 % of one core, does not. A frame is speech where both agree. But
+Silero knows no laughter: where webrtcvad alone hears a voice for half a second, a third network is asked about it.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from functools import cached_property, partial
 from importlib.resources import files
 
@@ -23,7 +26,10 @@ _SILENT_DB = -100.0
 _QUIET, _WANTED = 0.01, 0.03  # the loudest sample up to which the detectors miss voices, and to which it is amplified
 _MOST = 100.0  # more would be the noise of 16 bits
 _PATIENCE = 50  # frames: most recordings begin with a quiet second
+_LAUGHTER, _LOOK, _ENOUGH = 48, 24, 24  # frames: heard at once, between two looks, and of voice without speech
 _FADE = 0.99  # of the loudest sample that was no voice, with each frame: 4 dB a second
+
+Laughs = Callable[[Float32[np.ndarray, " samples"]], bool]
 
 
 class SpeechNetwork:
@@ -111,10 +117,11 @@ class VoiceDetector:
     Args:
         mode: webrtcvad's aggressiveness, from 0 (most frames are speech) to 3.
         speech_gate: Probability that the network must reach, in [0, 1]; 0 leaves webrtcvad alone.
+        laughs: Whether somebody laughs, sobs or screams in 0.96 s of sound; None where nobody listens for that.
     """
 
-    def __init__(self, mode: int, speech_gate: float) -> None:
-        self._detectors = partial(_Detectors, mode, speech_gate)
+    def __init__(self, mode: int, speech_gate: float, laughs: Laughs | None = None) -> None:
+        self._detectors = partial(_Detectors, mode, speech_gate, laughs)
         self._as_it_is = self._detectors()
         self._loudness = Loudness()
 
@@ -136,9 +143,33 @@ class VoiceDetector:
         return SpeechFrame(voiced, float(level))
 
 
+class _Wordless:
+    """Laughter, sobs and screams, looked for only where there is a voice without speech."""
+
+    def __init__(self, laughs: Laughs) -> None:
+        self._laughs = laughs
+        self._samples: deque[Float32[np.ndarray, " 320"]] = deque(maxlen=_LAUGHTER)
+        self._unconfirmed: deque[bool] = deque(maxlen=_LAUGHTER)
+        self._until_look = 0
+        self._hold = 0
+
+    def feed(self, samples: Float32[np.ndarray, " 320"], voice: bool, speech: bool) -> bool:
+        """Whether the next frame belongs to such a sound, as it was found shortly before."""
+        self._samples.append(samples)
+        self._unconfirmed.append(voice and not speech)
+        self._until_look -= 1
+        self._hold -= 1
+        if self._until_look <= 0 and sum(self._unconfirmed) >= _ENOUGH and len(self._samples) == _LAUGHTER:
+            self._until_look = _LOOK
+            if self._laughs(np.concatenate(self._samples)):
+                self._hold = _LOOK
+        return self._hold > 0
+
+
 class _Detectors:
-    def __init__(self, mode: int, speech_gate: float) -> None:
+    def __init__(self, mode: int, speech_gate: float, laughs: Laughs | None) -> None:
         self._vad = webrtcvad.Vad(mode)
+        self._wordless = _Wordless(laughs) if laughs and speech_gate > 0 else None
         self._network = SpeechNetwork() if speech_gate > 0 else None
         self._gate = speech_gate
 
@@ -147,4 +178,6 @@ class _Detectors:
         confirmed = self._network is None or self._network.feed(samples) >= self._gate
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
         # webrtcvad adapts, so it is given every frame, confirmed or not.
-        return bool(self._vad.is_speech(pcm, RATE_HZ)) and confirmed
+        voice = bool(self._vad.is_speech(pcm, RATE_HZ))
+        wordless = self._wordless is not None and self._wordless.feed(samples, voice, confirmed)
+        return voice and (confirmed or wordless)

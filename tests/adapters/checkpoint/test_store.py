@@ -108,7 +108,7 @@ def test_a_file_that_is_no_card_of_the_published_method(tmp_path: Path, text: st
         ({"about": None}, "about"),
         ({"weights_sha256": None}, "weights_sha256"),
         ({"format": 5.0}, "format"),
-        *[({"format": old}, "this version reads 5: train it again") for old in (2, 3, 4)],
+        *[({"format": old}, "this version reads 6: train it again") for old in (2, 3, 4)],
         *[
             ({"labels": {"polarity": polarity}}, "not a card")
             for polarity in (None, [], [{"negative": 2.0}] * 7, [3] * 7)

@@ -16,6 +16,12 @@ from tests.support.program import adapters
 NAMES = {
     *("meld", "emorynlp", "iemocap", "emodb", "nemo", "ravdess", "urdu", "neutral-talk", "fer2013"),
     *("meld-processed", "cherma", "mosei", "sims-v2", "emobank"),
+    "goemotions",
+    "xed",
+    "dailydialog",
+    "emocontext",
+    "plain-sentences",
+    "ferplus",
 }
 GOOD = """
 from adapters.contract import MELD_LABELS, Utterance
@@ -110,7 +116,7 @@ def test_a_name_that_two_packages_use_is_refused(site: Path) -> None:
 
 
 def test_an_unknown_one_and_one_of_another_kind() -> None:
-    with pytest.raises(AdapterError, match="unknown data set 'mled': take cherma, emobank"):
+    with pytest.raises(AdapterError, match="unknown data set 'mled': take cherma, dailydialog, emobank"):
         find("mled")
     with pytest.raises(AdapterError, match="clips are wanted, but the data set 'meld' holds dialogues"):
         find_kind("meld", Clips)

@@ -1,12 +1,14 @@
 """The readers of dialogues, on small files written in the sets' formats, broken ones included."""
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adapters.contract import Absent, LabelSet, Utterance
-from adapters.datasets import emorynlp, iemocap, meld
+from adapters.contract import MELD_LABELS, Absent, LabelSet, Utterance
+from adapters.datasets import dailydialog, emocontext, emorynlp, goemotions, iemocap, meld, plain_sentences, xed
 from adapters.datasets.records import Dialogues
 from adapters.errors import AdapterError
 
@@ -235,3 +237,82 @@ def test_iemocap_that_is_not_there(tmp_path: Path) -> None:
         iemocap.load(tmp_path, "train")
     with pytest.raises(AdapterError, match="no split 'valid'"):
         iemocap.CORPUS.read(tmp_path, "valid")
+
+
+def test_goemotions(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("anger\ndisgust\nfear\njoy\nneutral\nsadness\nsurprise\n")
+    rows = ["How nice!\t3\ta1", "Fine.\t4\ta2", "Both.\t3,5\ta3", "None\t9\ta4", "cut short", "\t3\ta5", "“Bad”\t0\ta6"]
+    (tmp_path / "dev.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found = goemotions.load(tmp_path, "dev")
+    assert _said(found) == [[Utterance("Speaker 1", text)] for text in ("How nice!", "Fine.", "“Bad”")]
+    assert _names(found, MELD_LABELS) == ["joy", "neutral", "anger"]
+    assert found.refused == {"several emotions": 1, "no comment with its emotions": 2, "no words": 1}
+    (tmp_path / "labels.txt").write_text("admiration\namusement\n")
+    with pytest.raises(AdapterError, match="take the grouping of Ekman"):
+        goemotions.load(tmp_path, "dev")
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(AdapterError, match="not a text in UTF-8"):
+        goemotions.load(tmp_path, "dev")
+
+
+def test_xed(tmp_path: Path) -> None:
+    lines = [f"Line {number} , isn 't it ?\t{1 + number % 8}" for number in range(200)]
+    lines += ["Several .\t1, 5", "...\t1", "cut short", "Odd .\tx"]
+    (tmp_path / "en-annotated.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "neu_en.txt").write_text("".join(f"9\tNeutral {number}.\n" for number in range(100)), encoding="utf-8")
+    train, dev = (xed.load(tmp_path, split) for split in ("train", "dev"))
+    both = {line.utterance.text for found in (train, dev) for (line,) in found.dialogues}
+    assert len(train) + len(dev) == len(both) == 150 + 100
+    assert 5 < len(dev) < 60
+    assert "Line 0, isn't it?" in both
+    assert train.refused == {"several emotions": 1, "no line with its emotions": 3, "anticipation": 25, "trust": 25}
+    assert set(_names(train, MELD_LABELS)) == set(MELD_LABELS.labels)
+
+
+def test_dailydialog(tmp_path: Path) -> None:
+    texts = "Hi . __eou__ Oh no ! __eou__\nWell . __eou__ Fine . __eou__ Good . __eou__\nOne . __eou__\n"
+    (tmp_path / "validation_dialogues.txt").write_text(texts, encoding="utf-8")
+    (tmp_path / "validation_dialogues_emotion.txt").write_text("0 1 \n0 4 5\n0 0\n", encoding="utf-8")
+    dev = dailydialog.load(tmp_path, "dev")
+    assert _names(dev, MELD_LABELS) == ["neutral", "anger", "neutral", "joy", "sadness"]
+    assert [line.utterance.speaker for line in dev.dialogues[1]] == ["Speaker 1", "Speaker 2", "Speaker 1"]
+    assert dev.refused == {"other numbers of utterances and emotions": 1}
+
+    def turns(*said: tuple[str, str]) -> list[list[dict[str, str]]]:
+        return [[{"utterance": text, "emotion": emotion} for text, emotion in said]]
+
+    dialogues = {
+        "tr_1": turns(("Hi.", "neutral"), ("Oh no!", "anger"), ("More.", "neutral")),  # the same as one above
+        "tr_2": turns(("Great!", "happines"), ("Eh.", "mixed")),
+    }
+    (tmp_path / "reccon_train.json").write_text(json.dumps(dialogues), encoding="utf-8")
+    train = dailydialog.load(tmp_path, "train")
+    assert _names(train, MELD_LABELS) == ["joy"]
+    assert train.refused == {"dialogue of the validation split": 1, "unknown emotion": 1}
+    for damaged in ('{"a": [[{"utterance": "Hi."}]]}', "[1, 2]", "{", '{"a": 3}'):
+        (tmp_path / "reccon_train.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(AdapterError, match="not RECCON's JSON"):
+            dailydialog.load(tmp_path, "train")
+
+
+def test_emocontext(tmp_path: Path) -> None:
+    rows = ["id\tturn1\tturn2\tturn3\tlabel"]
+    labels = ("happy", "sad", "angry", "others")
+    rows += [f'{n}\tHi {n}\t"What\tYes {n}\t{labels[n % 4]}' for n in range(120)]
+    rows += ["121\tHi\tWhat\tYes\tbored", "122\tHi\t\tYes\thappy", "123\tcut short"]
+    (tmp_path / "train.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    train, dev = (emocontext.load(tmp_path, split) for split in ("train", "dev"))
+    assert len(train) + len(dev) == 120
+    assert len(dev) > 3
+    assert [line.label is None for line in dev.dialogues[0]] == [True, True, False]
+    assert dev.dialogues[0][1].utterance == Utterance("Speaker 2", '"What')
+    assert set(_names(train, MELD_LABELS)) == {"joy", "sadness", "anger", "neutral"}
+    assert train.refused == {"no three turns with a label": 2, "no words": 1}
+
+
+def test_plain_sentences() -> None:
+    found = plain_sentences.CORPUS.read(Path("nowhere"), "all")
+    counted = Counter(_names(found, MELD_LABELS))
+    assert min(counted.values()) >= 25
+    assert set(counted) == set(MELD_LABELS.labels)
+    assert len({line.utterance.text for (line,) in found.dialogues}) == len(found)

@@ -1,5 +1,6 @@
 """Turns put together from pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def rows(faces: int = 70) -> FaceRows:
     features = torch.zeros(faces, 1 + len(STRENGTHS), SPEC.dim)
     features[:, :, 0] = torch.arange(faces)[:, None]
     features[:, :, CHANNELS:] = (4.0 * torch.eye(7)[labels]).log_softmax(-1)[:, None]
-    return FaceRows(features, labels, torch.zeros(faces, dtype=torch.bool), MELD_LABELS)
+    return FaceRows(features, labels, torch.zeros(faces, dtype=torch.bool), MELD_LABELS, torch.eye(7)[labels])
 
 
 def test_a_turn_is_the_mean_of_its_frames_and_the_peak_of_each_class() -> None:
@@ -86,3 +87,12 @@ def test_real_faces_are_told_apart_though_degraded(data_dir: Path) -> None:
         for strength in STRENGTHS
     ]
     assert 0.25 < right[1] < right[0]
+
+
+def test_a_turn_is_as_probable_as_people_see_in_its_own_pictures() -> None:
+    """What the neutral pictures between them show is no opinion about the turn."""
+    made = rows()
+    shares = 0.7 * torch.eye(7)[made.labels] + 0.3 * torch.eye(7)[(made.labels + 1) % 7]
+    turns = face_turns(replace(made, shares=shares), per_label=5, seed=0)
+    expected = 0.7 * torch.eye(7)[turns.labels] + 0.3 * torch.eye(7)[(turns.labels + 1) % 7]
+    torch.testing.assert_close(turns.shares, expected)

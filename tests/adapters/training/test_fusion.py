@@ -186,7 +186,7 @@ def test_a_probe_of_faces() -> None:
     features = torch.randn(140, 1, SPEC.dim, generator=torch.Generator().manual_seed(0))
     features[:, 0, :7] += 6 * torch.eye(7)[labels]
     features[:, 0, CHANNELS:] = torch.eye(7)[(labels + 1) % 7]
-    result = probe(FaceRows(features, labels, torch.arange(140) >= 70, MELD_LABELS))
+    result = probe(FaceRows(features, labels, torch.arange(140) >= 70, MELD_LABELS, torch.eye(7)[labels]))
     assert (result["fitted_to"], result["evaluated_on"]) == (70, 70)
     assert result["linear_probe"]["accuracy"] > 0.8
     assert result["own_classes"] == {"accuracy": 0.0, "uar": 0.0}

@@ -52,6 +52,16 @@ class NamedTurn:
         return max(_ms(self.event.end_ns), self.start_ms + 1)
 
     @property
+    def sounds(self) -> tuple[str, ...]:
+        """What is heard beside words, each once."""
+        return tuple(dict.fromkeys(one_line(sound.label) for sound in self.event.sounds))
+
+    @property
+    def caption(self) -> str:
+        """The words with sounds in brackets behind them."""
+        return " ".join([*([self.text] if self.text else []), *(f"({label})" for label in self.sounds)])
+
+    @property
     def words(self) -> list[TimedWord]:
         """The words with their times, in order and within the turn, none over the other; empty if not kept."""
         found: list[TimedWord] = []

@@ -17,7 +17,7 @@ def srt(conversation: Conversation) -> str:
 
 
 def _subtitle(number: int, turn: NamedTurn) -> str:
-    words = plain(f"{turn.name} [{turn.emotion}]: {turn.text}".rstrip())
+    words = plain(f"{turn.name} [{turn.emotion}]: {turn.caption}".rstrip())
     return f"{number}\n{clock(turn.start_ms, ',')} --> {clock(turn.end_ms, ',')}\n{words}\n"
 
 

@@ -15,8 +15,9 @@ from tracker.runtime.clock import NS_PER_S
 
 FIELDS = (
     "session", "turn", "channel", "speaker", "speaker_name", "start_s", "end_s", "start_time", "end_time", "text",
-    "language", "emotion", "confidence", "abstained", "abstained_reason", "sentiment", "ended_by",
+    "language", "sounds", "emotion", "confidence", "abstained", "abstained_reason", "sentiment", "ended_by",
 )  # fmt: skip
+_MADE = ("speaker_name", "start_s", "end_s", "sounds")  # of what the event holds in another form
 
 # Not those that RFC 4180 can quote, nor tabs.
 _CONTROLS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029{BIDI}\ud800-\udfff]")
@@ -85,8 +86,9 @@ def _dimensions(conversation: Conversation) -> dict[str, str]:
 def _fields(turn: NamedTurn) -> dict[str, Value]:
     event = turn.event
     return {
-        **{name: getattr(event, name) for name in FIELDS if name not in ("speaker_name", "start_s", "end_s")},
+        **{name: getattr(event, name) for name in FIELDS if name not in _MADE},
         "speaker_name": turn.name,
         "start_s": event.start_ns / NS_PER_S,
         "end_s": event.end_ns / NS_PER_S,
+        "sounds": ", ".join(turn.sounds),
     }

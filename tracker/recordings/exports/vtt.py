@@ -23,7 +23,8 @@ def vtt(conversation: Conversation) -> str:
 def _cue(turn: NamedTurn) -> str:
     times = f"{clock(turn.start_ms, '.')} --> {clock(turn.end_ms, '.')}"
     name, emotion = (part.translate(_ESCAPES) for part in (turn.name, turn.emotion))
-    text = " ".join(_timed(turn)) or turn.text.translate(_ESCAPES)
+    said = " ".join(_timed(turn)) or turn.text.translate(_ESCAPES)
+    text = " ".join([*([said] if said else []), *(f"({label.translate(_ESCAPES)})" for label in turn.sounds)])
     style = re.sub(r"[^\w-]+", "_", turn.event.emotion) or "_"
     words = f" {text}" if text else ""
     return f"\nturn-{turn.event.turn}\n{times}\n<v {name}><c.{style}>[{emotion}]</c>{words}</v>\n"

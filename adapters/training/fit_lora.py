@@ -1,0 +1,496 @@
+"""Training low-rank adapters inside the frozen LLM, and the words' classifier on top of them, on several corpora.
+
+Dialogues are packed: several are read in one pass, each behind the same introduction and blind to the others. The
+layers below the first adapted one run once for all epochs. The classifier is first fitted to the LLM as it is; soft
+targets come from that, too (see `adapters.training.distil`).
+
+Each corpus has its own share of each emotion, which says more about where it was collected than about people: in
+training each corpus's log prior is added to the scores (see `FitSpec.adjust`).
+
+Letters: ``time`` tokens of a pack, ``d`` the LLM's width, ``read`` layers, ``b`` turns, ``classes``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int, Int64
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from adapters.datasets.corpus import Corpus
+from adapters.datasets.records import Dialogues
+from adapters.errors import AdapterError
+from adapters.llm.backbone import Backbone, LayerSpan
+from adapters.llm.lora import Lora
+from adapters.llm.prompt import Prompter
+from adapters.readout.ensemble import Ensemble, mean_log_probs, pool
+from adapters.training.distil import soft_targets
+from adapters.training.feature_cache import cached_tensors, chunks
+from adapters.training.fit import LearningCurves, fit_ensemble, log_prior
+from adapters.training.metrics import weighted_f1
+from adapters.training.progress import progress
+from adapters.training.recipe import FitSpec, LoraSpec, Recipe
+from adapters.training.sources import Sources
+
+_CURVES = "words, the LLM as it is", "words, inside the LLM"
+PACK = 384  # tokens that are read in one pass; attention to all of more costs more than it saves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """A stretch of a dialogue behind the introduction.
+
+    Attributes:
+        ids: Its tokens.
+        spans: Where each labelled turn's words are among them.
+        rows: Which row of the training set each of those is.
+    """
+
+    ids: Int64[Tensor, " time"]
+    spans: tuple[tuple[int, int], ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """Labelled turns of several corpora.
+
+    Attributes:
+        units: Their text.
+        labels: Class id of each turn.
+        weights: Weight of each.
+        corpora: Which corpus each is of, counted from 0.
+        dialogues: Which dialogue each is of; a copy of a dialogue has the same number.
+        copies: 1 where its dialogue is such a copy, else 0.
+    """
+
+    units: tuple[Unit, ...]
+    labels: Int[Tensor, " b"]
+    weights: Float[Tensor, " b"]
+    corpora: Int[Tensor, " b"]
+    dialogues: Int[Tensor, " b"]
+    copies: Int[Tensor, " b"]
+
+    def __add__(self, other: TrainingSet) -> TrainingSet:
+        """Both, one behind the other."""
+        moved = [replace(unit, rows=tuple(row + len(self.labels) for row in unit.rows)) for unit in other.units]
+        names = ("labels", "weights", "corpora", "dialogues", "copies")
+        both = (torch.cat([getattr(self, name), getattr(other, name)]) for name in names)
+        return TrainingSet((*self.units, *moved), *both)
+
+
+def training_set(
+    found: Dialogues,
+    labels: Sequence[int],
+    prompter: Prompter,
+    corpus: int = 0,
+    weight: float = 1.0,
+    first_dialogue: int = 0,
+    copy: int = 0,
+) -> TrainingSet:
+    """The turns of a corpus.
+
+    Args:
+        found: Its dialogues.
+        labels: For each of its own class ids, the one that is learned.
+        prompter: Writes them down.
+        corpus: Its number.
+        weight: Of each of its turns.
+        first_dialogue: Number of its first dialogue.
+        copy: 1 where it is a copy of an earlier corpus's dialogues.
+    """
+    units: list[Unit] = []
+    known: list[int] = []
+    numbers: list[int] = []
+    intro = len(prompter.intro_ids())
+    for number, dialogue in enumerate(found.dialogues, first_dialogue):
+        lines = iter(dialogue)
+        for chunk in chunks([line.utterance for line in dialogue], prompter):
+            own = [(span, next(lines).label) for span in chunk.spans]
+            labelled = [((a - intro, b - intro), label) for (a, b), label in own if label is not None and b > a]
+            if labelled:
+                rows = tuple(range(len(known), len(known) + len(labelled)))
+                units.append(Unit(chunk.ids[intro:], tuple(span for span, _ in labelled), rows))
+                known += [labels[label] for _, label in labelled]
+                numbers += [number] * len(labelled)
+    count = len(known)
+    return TrainingSet(
+        tuple(units),
+        torch.tensor(known),
+        torch.full((count,), weight),
+        torch.full((count,), corpus),
+        torch.tensor(numbers),
+        torch.full((count,), copy),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pack:
+    """Units that are read in one pass.
+
+    Attributes:
+        states: What the layers below made of introduction and units.
+        visible: Which positions each position sees.
+        positions: The number of each, counted from the dialogue's beginning.
+        spans: Where the labelled turns' words are.
+        rows: Which rows of the training set those are.
+    """
+
+    states: Float[Tensor, "time d"]
+    visible: Bool[Tensor, "time time"]
+    positions: Int64[Tensor, " time"]
+    spans: tuple[tuple[int, int], ...]
+    rows: Int64[Tensor, " b"]
+
+
+def visible(intro: int, lengths: Sequence[int]) -> Bool[Tensor, "time time"]:
+    """Each position sees the introduction and its own unit, up to itself."""
+    owner = torch.cat([torch.full((intro,), -1), torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))])
+    causal = torch.ones(len(owner), len(owner), dtype=torch.bool).tril()
+    return causal & ((owner[None] == owner[:, None]) | (owner[None] == -1))
+
+
+def batches(units: Sequence[Unit], most: int, order: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of units, in order, as many at once as have so many tokens together; at least one."""
+    chosen: list[int] = []
+    tokens = 0
+    for index in order:
+        length = len(units[index].ids)
+        if chosen and tokens + length > most:
+            yield chosen
+            chosen, tokens = [], 0
+        chosen.append(index)
+        tokens += length
+    if chosen:
+        yield chosen
+
+
+class Packer:
+    """Packs units, whose lower states are computed once.
+
+    Args:
+        units: All of them.
+        intro: The introduction's tokens.
+        below: Runs the layers below on tokens that lie at some positions and see some others.
+        most: Tokens of a pack, the introduction not counted.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        intro: Int64[Tensor, " time"],
+        below: Callable[[Tensor, Tensor, Tensor], Tensor],
+        most: int,
+    ) -> None:
+        self.units, self.most = units, most
+        self._intro = len(intro)
+        self._before: Tensor = torch.empty(0)
+        self._states: list[Tensor] = [torch.empty(0)] * len(units)
+        for chosen in progress(list(batches(units, most, range(len(units)))), "reading"):
+            lengths = [len(units[index].ids) for index in chosen]
+            ids = torch.cat([intro, *(units[index].ids for index in chosen)])
+            found = below(ids, self._positions(lengths), visible(self._intro, lengths)).bfloat16()
+            self._before, *states = found.split([self._intro, *lengths])
+            for index, state in zip(chosen, states, strict=True):
+                self._states[index] = state.clone()
+        self._before = self._before.clone()
+
+    def _positions(self, lengths: Sequence[int]) -> Int64[Tensor, " time"]:
+        return torch.cat(
+            [torch.arange(self._intro), *(torch.arange(self._intro, self._intro + length) for length in lengths)]
+        )
+
+    def pack(self, chosen: Sequence[int]) -> Pack:
+        """Some of the units."""
+        lengths = [len(self.units[index].ids) for index in chosen]
+        starts = torch.tensor([self._intro, *lengths]).cumsum(0)[:-1].tolist()
+        spans = [
+            (start + a, start + b)
+            for start, index in zip(starts, chosen, strict=True)
+            for a, b in self.units[index].spans
+        ]
+        return Pack(
+            torch.cat([self._before, *(self._states[index] for index in chosen)]),
+            visible(self._intro, lengths),
+            self._positions(lengths),
+            tuple(spans),
+            torch.tensor([row for index in chosen for row in self.units[index].rows]),
+        )
+
+
+def turn_states(upper: LayerSpan, pack: Pack) -> Float[Tensor, "b dim"]:
+    """What the words' classifier reads of each labelled turn of a pack."""
+    states = upper(pack.states, pack.positions, pack.visible)
+    return torch.stack([pool(states, start, end) for start, end in pack.spans]).flatten(1)
+
+
+@torch.no_grad()
+def read_units(upper: LayerSpan, packer: Packer, rows: int) -> Float[Tensor, "b dim"]:
+    """What the words' classifier reads of each labelled turn of all units."""
+    found: Tensor | None = None
+    order = range(len(packer.units))
+    for chosen in progress(list(batches(packer.units, packer.most, order)), "reading further"):
+        pack = packer.pack(chosen)
+        states = turn_states(upper, pack)
+        found = torch.zeros(rows, states.shape[1]) if found is None else found
+        found[pack.rows] = states
+    assert found is not None
+    return found
+
+
+def offsets(learned: TrainingSet, classes: int, adjust: float) -> Float[Tensor, "corpora classes"]:
+    """What is added to the scores of each corpus's turns in training."""
+    return torch.stack(
+        [
+            adjust * log_prior(learned.labels[rows], learned.weights[rows], classes)
+            for corpus in range(int(learned.corpora.max()) + 1)
+            if len(rows := torch.nonzero(learned.corpora == corpus)[:, 0])
+        ]
+    )
+
+
+def some_of(found: Dialogues, most_per_label: int) -> Dialogues:
+    """At most so many dialogues of one label, that of the last labelled turn, in random order."""
+    taken: Counter[int] = Counter()
+    kept = []
+    for index in torch.randperm(len(found.dialogues)).tolist():
+        dialogue = found.dialogues[index]
+        labels = [line.label for line in dialogue if line.label is not None]
+        if labels and taken[labels[-1]] < most_per_label:
+            taken[labels[-1]] += 1
+            kept.append(dialogue)
+    return Dialogues(tuple(kept))
+
+
+def draw_units(learned: TrainingSet) -> list[int]:
+    """Units of an epoch in random order; of a dialogue of which there is a copy, one by their weights."""
+    heard = learned.copies > 0
+    chance = {
+        int(number): float(weight)
+        for number, weight in zip(learned.dialogues[heard], learned.weights[heard], strict=True)
+    }
+    drawn = {number: bool(torch.rand(()) < weight / (1.0 + weight)) for number, weight in chance.items()}
+
+    def shown(unit: Unit) -> bool:
+        row = unit.rows[0]
+        number = int(learned.dialogues[row])
+        return number not in drawn or drawn[number] == bool(learned.copies[row])
+
+    return [index for index in torch.randperm(len(learned.units)).tolist() if shown(learned.units[index])]
+
+
+def fit_lora(
+    lora: Lora,
+    classifier: Ensemble,
+    upper: LayerSpan,
+    packer: Packer,
+    learned: TrainingSet,
+    targets: Float[Tensor, "b classes"],
+    spec: LoraSpec,
+    words: FitSpec,
+    score: Callable[[], float] | None = None,
+) -> LearningCurves:
+    """Train both.
+
+    Args:
+        lora: Fresh, and put on the LLM.
+        classifier: Fitted to the LLM as it is.
+        upper: The adapted layers.
+        packer: The text.
+        learned: Its labelled turns.
+        targets: Probabilities to learn.
+        spec: How.
+        words: How the classifier was fitted before.
+        score: On held-out turns, after each epoch.
+
+    Returns:
+        How it went.
+    """
+    classes, members = targets.shape[1], len(classifier.outer)
+    added = offsets(learned, classes, words.adjust)
+    weights = torch.where(learned.copies > 0, 1.0, learned.weights)  # a copy is drawn by its weight
+    groups: list[dict[str, Any]] = [
+        {"params": [*lora.parameters()], "lr": spec.learning_rate, "weight_decay": 0.0},
+        {"params": [*classifier.parameters()], "lr": spec.classifier_rate, "weight_decay": spec.weight_decay},
+    ]
+    optimiser = torch.optim.AdamW(groups)
+
+    def drawn() -> list[list[int]]:
+        return list(batches(packer.units, spec.tokens, draw_units(learned)))
+
+    plans = [drawn() for _ in range(spec.epochs)]
+    steps = sum(map(len, plans))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, [group["lr"] for group in groups], total_steps=steps, pct_start=0.1
+    )
+    fitted = [*lora.parameters(), *classifier.parameters()]
+    losses: list[float] = []
+    scores: list[float] = []
+    for epoch, plan in enumerate(plans, 1):
+        lora.train()
+        classifier.train()
+        total, seen = 0.0, 0
+        for chosen in progress(plan, f"training inside the LLM, {epoch}/{spec.epochs}"):
+            turns = sum(len(packer.units[index].rows) for index in chosen)
+            for some in batches(packer.units, packer.most, chosen):
+                pack = packer.pack(some)
+                guesses = classifier(turn_states(upper, pack)) + added[learned.corpora[pack.rows]][:, None]
+                wanted = targets[pack.rows].repeat_interleave(members, dim=0)
+                each = cross_entropy(
+                    guesses.flatten(0, 1), wanted, reduction="none", label_smoothing=words.label_smoothing
+                )
+                loss = (each * weights[pack.rows].repeat_interleave(members)).sum() / (members * turns)
+                loss.backward()
+                total += loss.item() * turns
+            nn.utils.clip_grad_norm_(fitted, 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            schedule.step()
+            seen += turns
+        losses.append(total / seen)
+        lora.train(False)
+        classifier.train(False)
+        if score is not None:
+            scores.append(score())
+    return LearningCurves(tuple(losses), tuple(scores))
+
+
+def read_corpora(
+    recipe: Recipe, sources: Sources, data: Path, heard: Path, prompter: Prompter, dialogues: int = 0
+) -> tuple[TrainingSet, TrainingSet]:
+    """What a recipe learns words from, and the turns on which it is scored.
+
+    Args:
+        recipe: Says how much each counts.
+        sources: The corpora.
+        data: Folder with one folder per data set.
+        heard: Likewise of copies with words as a recogniser transcribes them; read where the recipe gives those weight.
+        prompter: Writes dialogues down.
+        dialogues: Take so many of each corpus only; 0 takes all.
+
+    Raises:
+        AdapterError: A data set is missing or damaged, or a copy is of other dialogues.
+    """
+    assert recipe.lora is not None
+
+    def read(corpus: Corpus[Dialogues], folder: Path, most: int | None = None) -> tuple[Dialogues, list[int]]:
+        found = corpus.read(folder, next(iter(corpus.splits)))
+        found = replace(found, dialogues=found.dialogues[: dialogues or None])
+        labels = [sources.labels.labels.index(name) for name in corpus.names()]
+        return found if most is None else some_of(found, most), labels
+
+    written, labels = read(sources.dialogues, data)
+    learned, count = training_set(written, labels, prompter), len(written.dialogues)
+    if recipe.asr_words:
+        copy, _ = read(sources.dialogues, heard)
+        if copy.labels != written.labels or copy.dialogue_ids != written.dialogue_ids:
+            raise AdapterError(
+                f"{heard / sources.dialogues.name} is of other dialogues than {sources.dialogues.name}: "
+                "make it anew from those"
+            )
+        learned += training_set(copy, labels, prompter, weight=recipe.asr_words, copy=1)
+    for number, corpus in enumerate(sources.also, 1):
+        some, labels = read(corpus, data, recipe.lora.most_per_label)
+        learned += training_set(some, labels, prompter, number, recipe.lora.sharing, count)
+        count += len(some.dialogues)
+    dev = sources.dialogues.read(data, list(sources.dialogues.splits)[1])
+    return learned, training_set(dev, range(len(sources.labels)), prompter)
+
+
+def learn_words(
+    recipe: Recipe,
+    lora: Lora,
+    classifier: Ensemble,
+    backbone: Backbone,
+    prompter: Prompter,
+    learned: TrainingSet,
+    dev: TrainingSet,
+    seed: int,
+) -> dict[str, LearningCurves]:
+    """Fit the words' classifier to the LLM as it is, then train both inside; from the cache, if that was done before.
+
+    Args:
+        recipe: Its ``lora`` and ``words`` say how.
+        lora: Fresh; left taken off, and as a checkpoint has it.
+        classifier: Fresh.
+        backbone: The LLM.
+        prompter: Writes dialogues down for it.
+        learned: What is learned.
+        dev: What is scored after each epoch.
+        seed: Of the draws.
+
+    Returns:
+        How either went.
+    """
+    modules: dict[str, nn.Module] = {"lora": lora, "words": classifier}
+
+    def make() -> dict[str, Tensor]:
+        torch.manual_seed(seed)
+        before, inside = _learn(recipe, lora, classifier, backbone, prompter, learned, dev)
+        kept: dict[str, Tensor] = {}
+        for name, curve in zip(_CURVES, (before, inside), strict=True):
+            kept |= {f"{name}.losses": torch.tensor(curve.losses), f"{name}.scores": torch.tensor(curve.scores)}
+        for name, module in modules.items():
+            kept |= {f"{name}.{key}": value.half() for key, value in module.state_dict().items()}
+        return kept
+
+    settings = recipe.lora, recipe.words, recipe.words_hidden, recipe.members, recipe.soft_targets, recipe.layers
+    texts = [one.tolist() for part in (learned, dev) for one in (part.labels, part.weights, part.corpora, part.copies)]
+    texts += [unit.ids.tolist() for part in (learned, dev) for unit in part.units]
+    found = cached_tensors(
+        "inside", (backbone.weights_digest, settings, prompter.intro_ids().tolist(), seed, texts), make
+    )
+    for name, module in (("lora", lora), ("words", classifier)):
+        module.load_state_dict({key: found[f"{name}.{key}"].float() for key in module.state_dict()})
+    return {
+        name: LearningCurves(*(tuple(found[f"{name}.{part}"].tolist()) for part in ("losses", "scores")))
+        for name in _CURVES
+    }
+
+
+def _learn(
+    recipe: Recipe,
+    lora: Lora,
+    classifier: Ensemble,
+    backbone: Backbone,
+    prompter: Prompter,
+    learned: TrainingSet,
+    dev: TrainingSet,
+) -> tuple[LearningCurves, LearningCurves]:
+    spec = recipe.lora
+    assert spec is not None
+    intro = prompter.intro_ids()
+    lower, upper = backbone.span(0, spec.first - 1), backbone.span(spec.first - 1)
+
+    @torch.no_grad()
+    def below(ids: Tensor, positions: Tensor, seen: Tensor) -> Tensor:
+        return lower(backbone.embed(ids), positions, seen)[0]
+
+    packs, held = (Packer(one.units, intro, below, PACK) for one in (learned, dev))
+    inputs = read_units(upper, packs, len(learned.labels))
+    sizes = inputs.shape[1], recipe.words_hidden, recipe.members, classifier.bias.shape[1]
+
+    def fresh() -> Ensemble:
+        return Ensemble(*sizes, recipe.words.dropout)
+
+    def score() -> float:
+        with torch.no_grad():
+            guesses = mean_log_probs(classifier(read_units(upper, held, len(dev.labels)))).argmax(1)
+        return weighted_f1(guesses.numpy(), dev.labels.numpy())
+
+    given = inputs, learned.labels, learned.weights
+    targets = soft_targets(fresh, *given, learned.dialogues, recipe.words, recipe.soft_targets)
+    before = fit_ensemble(classifier, *given, recipe.words, None, targets)
+    before = LearningCurves(before.losses, (score(),))
+    del inputs, given
+    if targets is None:
+        targets = one_hot(learned.labels, classifier.bias.shape[1]).float()
+    with backbone.adapted(lora):
+        inside = fit_lora(lora, classifier, upper, packs, learned, targets, spec, recipe.words, score)
+    return before, inside
