@@ -240,6 +240,9 @@ class Estimate:
             raise ValueError(f"a value within an interval from -1 to 1 is wanted, not {self}")
 
 
+_NEARLY = 0.8  # of the highest probability: closer ones are not told apart
+
+
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
     """Calibrated class probabilities of one turn, and the modalities that they rest on.
@@ -278,6 +281,13 @@ class EmotionScores:
     def confidence(self) -> float:
         """The probability of ``label``."""
         return max(self.probabilities)
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The classes that are nearly as probable as ``label``, it first; none where it stands out."""
+        by_name = sorted(zip(self.probabilities, self.labels.labels, strict=True), key=lambda one: -one[0])
+        near = tuple(name for probability, name in by_name if probability >= _NEARLY * self.confidence)
+        return near if len(near) > 1 else ()
 
     @property
     def sentiment(self) -> Sentiment:

@@ -190,6 +190,11 @@ class TurnEnded(_Published):
         default=[], description="Laughter and the like; a turn with nothing else has no words and is judged by them."
     )
     emotion: str = Field(description="The most probable label, also where the judgement abstained.")
+    mixed: list[str] = Field(
+        default=[],
+        description="The emotions that are nearly as probable as `emotion` (four fifths of it), it first; empty where "
+        "it stands out.",
+    )
     probabilities: dict[str, Probability]
     confidence: Probability = Field(description="Calibrated probability of `emotion`.")
     abstained: bool = Field(description="True where the evidence is too thin to act on.")

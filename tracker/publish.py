@@ -293,6 +293,7 @@ class Publisher:
             words=_words(observed.transcript.words, turn.start_ns),
             sounds=_sounds(observed.sounds, turn),
             emotion=scores.label,
+            mixed=list(scores.mixed),
             probabilities=dict(zip(scores.labels.labels, scores.probabilities, strict=True)),
             confidence=scores.confidence,
             abstained=scores.abstained is not None,

@@ -34,7 +34,7 @@ from adapters.readout.head import EmotionHead
 from adapters.training.faces import FaceTurns
 from adapters.training.feature_cache import VoiceRows, word_rows
 from adapters.training.fit_pseudo import read_dialogues
-from adapters.training.fusion import DRAWS, fit_fusion
+from adapters.training.fusion import CONFLICTS, DRAWS, fit_fusion
 from adapters.training.metrics import compute_metrics
 from adapters.training.modality_scores import SimulatedScores, Split, face_pool, simulate_scores, voice_pool
 from adapters.training.recipe import RECIPES, read_recipe
@@ -150,7 +150,8 @@ def _draws(
         (voice, face): draws(seed + DRAWS, shares[voice], shares[face])
         for voice, face in product((False, True), repeat=2)
     }
-    return [draws(seed + step) for step in range(DRAWS)], evaluated
+    fitted = [draws(seed + step) for step in range(DRAWS)]
+    return [*fitted, *(draws(seed + DRAWS + 1 + step, CONFLICT) for step in range(CONFLICTS))], evaluated
 
 
 def main(

@@ -75,33 +75,27 @@ class Lora(nn.Module):
     @contextmanager
     def on(self, model: nn.Module) -> Iterator[None]:
         """Put the updates on an LLM for a while."""
-        taken_off = self.put_on(model)
+        handles = [one.register_forward_hook(self._hook(key)) for key, one in self._maps(model).items()]
         try:
             yield
         finally:
-            taken_off()
+            for handle in handles:
+                handle.remove()
 
-    def put_on(self, model: nn.Module) -> Callable[[], None]:
-        """Put the updates on an LLM.
-
-        Returns:
-            What takes them off.
+    def put_on(self, model: nn.Module) -> None:
+        """Put the updates on an LLM for good, as they are now, in its number format and on its device.
 
         Raises:
             AdapterError: The LLM has no such maps, or of other widths.
         """
-        found = [
-            (_key(layer, one[0]), self._map(model, layer, *one))
-            for layer in self.shape.layers
-            for one in self.shape.maps
-        ]
-        handles = [one.register_forward_hook(self._hook(key)) for key, one in found]
+        for key, one in self._maps(model).items():
+            down, up = (part[key].detach().to(one.weight) for part in (self.down, self.up))
+            one.register_forward_hook(_fixed(down, _SCALE * up))
 
-        def taken_off() -> None:
-            for handle in handles:
-                handle.remove()
-
-        return taken_off
+    def _maps(self, model: nn.Module) -> dict[str, nn.Linear]:
+        """The linear maps that are updated; all of them, or an error."""
+        layers, maps = self.shape.layers, self.shape.maps
+        return {_key(layer, one[0]): self._map(model, layer, *one) for layer in layers for one in maps}
 
     def _map(self, model: nn.Module, layer: int, name: str, of: int, to: int) -> nn.Linear:
         found = dict(_layer(model, layer).named_modules()).get(name)
@@ -116,6 +110,13 @@ class Lora(nn.Module):
             return output + _SCALE * linear(linear(x, down), up)
 
         return add
+
+
+def _fixed(down: Tensor, up: Tensor) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+    def add(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        return output + linear(linear(inputs[0], down), up)
+
+    return add
 
 
 def _key(layer: int, name: str) -> str:

@@ -11,6 +11,7 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +39,7 @@ from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
 from adapters.training.fit_lora import learn_words, read_corpora
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
-from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
+from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion
 from adapters.training.metrics import Metrics, weighted_f1
 from adapters.training.modality_scores import Split, cross_fitted, face_pool, simulate_scores, voice_pool, word_states
 from adapters.training.recipe import PseudoSpec, Recipe, read_recipe, shipped_recipe
@@ -148,9 +149,11 @@ def calibrate(
     labels = dev.rows.labels
     voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
     face_draws = face_pool(head.face, faces) if head.face and faces else None
-    drawn = [simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + draw) for draw in range(DRAWS + 1)]
-    conflicting = simulate_scores(head, backbone, dev, voice_draws, face_draws, seed + DRAWS, CONFLICT)
-    fit_fusion(head.fusion, drawn[:-1], labels)
+    simulated = partial(simulate_scores, head, backbone, dev, voice_draws, face_draws)
+    drawn = [simulated(seed + draw) for draw in range(DRAWS + 1)]
+    conflicting = simulated(seed + DRAWS, CONFLICT)
+    contrary = [simulated(seed + DRAWS + 1 + draw, CONFLICT) for draw in range(CONFLICTS)]
+    fit_fusion(head.fusion, [*drawn[:-1], *contrary], labels)
     return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, dev.rows.label_set.labels, seed)
 
 

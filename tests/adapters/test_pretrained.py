@@ -15,13 +15,15 @@ from adapters import recogniser
 from adapters.assets import asset_folder
 from adapters.contract import MELD_LABELS, Features, TurnInput, Utterance
 from adapters.datasets import fer2013
+from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SPEC, SpeechEncoder
 from adapters.llm.backbone import digest
 from adapters.readout.pseudo import Nonverbal
 
 pytestmark = pytest.mark.models
-ADAPTERS = ("default", "mse")
+ADAPTERS = ("default", "commercial", "mse")
+BESIDE = {"default": ["valence-arousal"], "commercial": ["valence-arousal"], "mse": []}  # mse reads the LLM as it is
 HISTORY = (Utterance("Ann", "So, what did they say about the job?"),)
 
 
@@ -47,7 +49,7 @@ def test_its_card(model: recogniser.LlmRecogniser) -> None:
     assert model.card.audio == SPEC
     assert model.card.video == visual.SPEC
     dev = model.card.about["dev"]
-    assert dev["words"]["weighted_f1"] > 0.58
+    assert dev["words"]["weighted_f1"] > 0.61
     both = [dev[f"words and {other} (simulated)"]["weighted_f1"] for other in ("voice", "face")]
     assert dev["words"]["weighted_f1"] < min(both)
     assert max(both) < dev["words, voice and face (simulated)"]["weighted_f1"]
@@ -62,6 +64,7 @@ def test_its_card(model: recogniser.LlmRecogniser) -> None:
         ("Leave me alone, you idiot!", "anger"),
         ("I have a meeting at four.", "neutral"),
         ("What? No way!", "surprise"),
+        *([("I hate you.", "anger"), ("The dog died this morning.", "sadness")]),
     ],
 )
 def test_clear_cases(name: str, words: str, label: str) -> None:
@@ -98,7 +101,7 @@ def converse(model: recogniser.LlmRecogniser) -> None:
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_a_dialogue_leaves_every_weight_of_the_llm_as_it_is(name: str) -> None:
-    model = recogniser.load(name, device="cpu", dimensions=["valence-arousal"])
+    model = recogniser.load(name, device="cpu", dimensions=BESIDE[name])
     before = model._backbone.weights_digest
     converse(model)
     assert model._backbone.weights_digest == before
@@ -116,13 +119,21 @@ def test_the_llm_writes_what_it_wrote_with_every_adapter_loaded_and_unloaded() -
 
     before, weights = written(), digest(llm)
     for name in ADAPTERS:
-        model = recogniser.load(name, device="cpu", dimensions=["valence-arousal"])
+        model = recogniser.load(name, device="cpu", dimensions=BESIDE[name])
         converse(model)
         assert written() == before
+        if (lora := model._head.lora) is not None:
+            with lora.on(llm.model):
+                assert written() != before
         del model
         assert written() == before
     fresh = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)  # from the files as they are now
     assert digest(fresh) == digest(llm) == weights
+
+
+def test_valence_beside_an_adapter_that_reads_the_llm_as_it_is_is_refused() -> None:
+    with pytest.raises(AdapterError, match=r"low-rank adapters .* train it beside mse"):
+        recogniser.load("mse", device="cpu", dimensions=["valence-arousal"])
 
 
 def test_pseudo_tokens_hear_the_voice_and_see_the_face() -> None:

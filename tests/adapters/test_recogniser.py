@@ -13,7 +13,7 @@ from adapters import recogniser
 from adapters.checkpoint import store
 from adapters.checkpoint.conformal import CASES, EmotionSets
 from adapters.checkpoint.store import BackboneSpec, Card
-from adapters.contract import MELD_LABELS, Absent, DialogueState, Features, FeatureSpec, TurnInput, Utterance
+from adapters.contract import MELD_LABELS, Absent, DialogueState, Features, FeatureSpec, Sound, TurnInput, Utterance
 from adapters.errors import AdapterError
 from adapters.features import visual
 from adapters.features.acoustic import SPEC
@@ -348,3 +348,28 @@ def test_a_card_that_does_not_fit(
     card.write_text(json.dumps({**json.loads(card.read_text()), **change}))
     with pytest.raises(AdapterError, match=message):
         recogniser.load(tmp_path)
+
+
+def heard(*labels: str) -> tuple[Sound, ...]:
+    return tuple(Sound(label, 0.0, 1.0 + place, 0.9) for place, label in enumerate(labels))
+
+
+@pytest.mark.parametrize(("sounds", "label"), [(("laughter",), "joy"), (("cough", "crying"), "sadness")])
+def test_a_turn_without_words_is_judged_by_laughter_or_sobs(
+    model: recogniser.LlmRecogniser, sounds: tuple[str, ...], label: str
+) -> None:
+    scores = model.scores(TurnInput(Utterance("Ann", ""), HISTORY, sounds=heard(*sounds)))
+    assert (scores.label, scores.abstained) == (label, None)
+    assert sum(scores.probabilities) == pytest.approx(1)
+
+
+def test_sounds_that_tell_nothing_leave_nothing_to_judge_by(model: recogniser.LlmRecogniser) -> None:
+    alone = TurnInput(Utterance("Ann", ""), HISTORY)
+    coughed = model.scores(replace(alone, sounds=heard("cough", "sigh")))
+    assert coughed.probabilities == model.scores(alone).probabilities
+    assert str(coughed.abstained).startswith("nothing to judge by")
+
+
+def test_beside_words_sounds_are_not_judged(model: recogniser.LlmRecogniser) -> None:
+    said = TurnInput(Utterance("Ann", "It is fine."), HISTORY, voice())
+    assert model.scores(replace(said, sounds=heard("laughter"))).probabilities == model.scores(said).probabilities

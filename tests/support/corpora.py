@@ -45,6 +45,11 @@ def write_corpora(root: Path) -> Path:
     said = [f"{word[::-1]}!,Ann,{word},{turn // 7},{turn % 7}" for turn, word in enumerate(emotions * 4)]
     text = "\n".join(["Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID", *said])
     (root / "asr/meld/train_sent_emo.csv").write_text(text, encoding="utf-8")
+    (root / "goemotions").mkdir()
+    (root / "goemotions/labels.txt").write_text("\n".join(emotions), encoding="utf-8")
+    comments = "".join(f"So much {word}\t{number}\tid\n" for number, word in enumerate(emotions)) * 2
+    for split in ("train", "dev"):
+        (root / "goemotions" / f"{split}.tsv").write_text(comments, encoding="utf-8")
     random = np.random.default_rng(0)
 
     def record(name: str, seconds: float = 0.5) -> None:
@@ -70,4 +75,9 @@ def write_corpora(root: Path) -> Path:
     faces = random.normal(20.0 * (labels + 1), 5.0, size=(48, 48, 28)).clip(0, 255).astype(np.uint8).transpose(2, 0, 1)
     for split in ("Training", "PublicTest"):
         np.savez(root / "fer2013" / f"{split}.npz", images=faces, labels=labels)
+    (root / "ferplus").mkdir()
+    votes = np.concatenate([8 * np.eye(7, dtype=np.int8)[labels], np.full((28, 1), 2, np.int8)], axis=1)
+    columns = np.array([*("happiness" if word == "joy" else word for word in emotions), "contempt"])
+    for split in ("Training", "PublicTest"):
+        np.savez(root / "ferplus" / f"{split}_votes.npz", votes=votes, names=columns)
     return root

@@ -85,7 +85,8 @@ def line_of(event: Event) -> str | None:
         case TurnStarted():
             return None
         case TurnEnded():
-            judged = f"{printable(event.emotion)} {event.confidence:.0%}"
+            named = " or ".join(map(printable, event.mixed)) or printable(event.emotion)
+            judged = f"{named} {event.confidence:.0%}"
             if event.abstained:
                 judged = f"unsure, perhaps {judged} ({printable(event.abstained_reason or 'no reason given')})"
             return f"{_span(event)}  {printable(event.speaker_name or event.speaker)}  [{judged}]  {transcript(event)}"

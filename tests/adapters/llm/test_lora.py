@@ -79,7 +79,7 @@ def test_what_is_put_on_can_be_told(tmp_path: Path) -> None:
     one.put_on(lora)
     assert one.lora != other.lora == ""
     with other.adapted(lora):
-        assert torch.equal(one.states(IDS), other.states(IDS))
+        torch.testing.assert_close(one.states(IDS), other.states(IDS))
     with torch.no_grad():
         next(iter(lora.up.values())).add_(1.0)
     other.put_on(lora)
@@ -99,6 +99,14 @@ def test_an_llm_of_other_widths_is_refused(backbone: Backbone) -> None:
 def test_other_networks_are_refused() -> None:
     with pytest.raises(AdapterError, match="no layer 1"):
         lora_shape(nn.Linear(2, 2), (1,), 4)
+
+
+def test_taken_off_after_a_failure(tmp_path: Path) -> None:
+    backbone = Backbone.load(write_backbone(tmp_path), [1, 3], device="cpu", dtype="float32")
+    before = backbone.states(IDS)
+    with pytest.raises(ZeroDivisionError), backbone.adapted(_trained(backbone)):
+        raise ZeroDivisionError
+    assert torch.equal(backbone.states(IDS), before)
 
 
 def test_a_refused_one_leaves_nothing_on(tmp_path: Path) -> None:

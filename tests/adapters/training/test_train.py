@@ -25,9 +25,9 @@ from adapters.readout.voice import VoiceClassifier
 from adapters.training.faces import face_rows
 from adapters.training.feature_cache import VoiceRows, WordRows, voice_rows
 from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
-from adapters.training.fusion import DRAWS, evaluate_cases, fit_fusion
+from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion
 from adapters.training.modality_scores import SimulatedScores, VoicePool, cross_fitted, voice_pool
-from adapters.training.recipe import RECIPES, FitSpec, Recipe, read_recipe, shipped_recipe
+from adapters.training.recipe import RECIPES, FitSpec, LoraSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
 from adapters.training.sources import Encoders, sources_of
@@ -59,6 +59,7 @@ def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
     pseudo = replace(shipped.pseudo, epochs=1) if shipped.pseudo else None
     backbone = str(write_backbone(tmp_path / "llm", hidden_size=64))
     face = FIT if shipped.face else None
+    sizes |= {"lora": None, "data": replace(shipped.data, also=(), faces="fer2013")}
     return replace(shipped, backbone=backbone, dtype="float32", words=FIT, voice=FIT, face=face, pseudo=pseudo, **sizes)
 
 
@@ -82,6 +83,37 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert judge.card.sets is not None
     assert judge.card.sets.coverage == 0.9
     assert judge.emotions(scores)[0] == "joy"
+
+
+INSIDE = LoraSpec(2, 1, 8, 60, 2e-2, 2e-2, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_words_are_learned_inside_the_llm(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    """With further dialogues and words as heard; the second run takes what the first has kept."""
+    inside = replace(recipe, lora=INSIDE, asr_words=0.7, data=replace(recipe.data, also=("goemotions",)))
+    about = train(inside, data, tmp_path / "out", seed=0, encoders=encoders())
+    assert any("GoEmotions" in name for name in about["data"])
+    assert about["dev"]["words"]["accuracy"] > 0.9
+    judge = recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
+    said = Utterance("Ann", "neutral!")
+    assert judge.scores(TurnInput(said)).label == "neutral"
+    assert judge.card.backbone.lora == judge._backbone.lora != ""
+    assert judge.card.backbone.fingerprint == Backbone.load(recipe.backbone, (1, 2), dtype="float32").fingerprint
+    again = train(inside, data, tmp_path / "again", seed=0, encoders=encoders())
+    assert again["dev"]["words"] == about["dev"]["words"]
+    weights = [(tmp_path / out / "adapter.safetensors").read_bytes() for out in ("out", "again")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("recipe", ["default"], indirect=True)
+def test_an_adapter_whose_low_rank_part_is_anothers_is_refused(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    train(replace(recipe, lora=INSIDE), data, tmp_path / "out", seed=0, encoders=encoders())
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    card["backbone"]["lora"] = "0" * 16
+    (tmp_path / "out" / "card.json").write_text(json.dumps(card))
+    with pytest.raises(AdapterError, match="low-rank adapters"):
+        recogniser.load(tmp_path / "out", recipe.backbone, device="cpu", dtype="float32")
 
 
 def judged_as_heard(out: Path, recipe: Recipe) -> float:
@@ -279,7 +311,7 @@ def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
     monkeypatch.setattr("adapters.training.train.fit_fusion", watched_fit)
     monkeypatch.setattr("adapters.training.train.evaluate_cases", watched_figures)
     train(recipe, data, tmp_path / "out", seed=0, encoders=encoders())
-    assert len(fitted) == DRAWS
+    assert len(fitted) == DRAWS + CONFLICTS
     assert len(judged) == 2
     assert not {id(one) for one in fitted} & {id(one) for one in judged}
 

@@ -220,6 +220,34 @@ def test_a_meetings_turns_end_sooner_where_they_sound_complete(data_dir, tmp_pat
     assert bare_events(tracker("replay", "kept", *AGAIN, folder=tmp_path)) == bare_events(done)
 
 
+@pytest.mark.data
+def test_who_laughs_or_sobs_has_turns_and_no_words(data_dir, tmp_path):
+    """Real people, one after the other, with pauses."""
+    pause = np.zeros(24_000, np.float32)
+    clips = [
+        *sorted((data_dir / "nonverbal/laughing").iterdir())[2:6],
+        *sorted((data_dir / "nonverbal/crying").iterdir()),
+    ]
+    parts, spans = [pause], []
+    for clip in clips[:8]:
+        samples, _ = soundfile.read(clip, dtype="float32")
+        begin = sum(map(len, parts))
+        spans.append((clip.parent.name, begin / 16_000, (begin + len(samples)) / 16_000))
+        parts += [samples, pause]
+    soundfile.write(tmp_path / "people.wav", np.concatenate(parts), 16_000)
+    done = tracker("run", "people.wav", *OFFLINE, "--record", "kept", "--set", "record.audio=true", folder=tmp_path)
+    assert (done.code, done.last.outcome) == (0, "completed")
+    laughed = [turn for turn in turns(done.events) if any(sound.label == "laughter" for sound in turn.sounds)]
+    assert len(laughed) >= 3
+    assert all(not turn.text and turn.emotion == "joy" for turn in laughed)
+    for turn in laughed:
+        for sound in turn.sounds:
+            assert turn.start_ns <= sound.start_ns < sound.end_ns <= turn.end_ns
+    assert bare_events(tracker("replay", "kept", *AGAIN, folder=tmp_path)) == bare_events(done)
+    at_work = tracker("run", "people.wav", *OFFLINE, "--set", "session.purpose=workplace", folder=tmp_path)
+    assert not any(turn.sounds for turn in turns(at_work.events))
+
+
 def sounds():
     rng = np.random.default_rng(0)
     return {

@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.features.sounds import SoundDetector
 from tests.support.command import telephone
-from tracker.turns.voice import FRAME_SAMPLES, Loudness, VoiceDetector, audible
+from tracker.turns.voice import FRAME_SAMPLES, Laughs, Loudness, VoiceDetector, _Wordless, audible
 
 
 def gains(*frames: tuple[float, bool]) -> list[float]:
@@ -63,3 +66,57 @@ def test_the_sound_around_a_turn_is_amplified_as_the_turn_is(turn, around):
     gain = audible(mine)[0] / mine[0]
     assert audible(others, of=mine) == pytest.approx(np.minimum(others * gain, 1), rel=1e-5)
     assert not len(audible(others[:0], of=mine))
+
+
+def _looks(voice: list[bool], speech: list[bool], laughs: bool = True) -> tuple[list[int], list[bool]]:
+    """At which frames the network was asked, and what was said of each frame."""
+    asked: list[int] = []
+    said: list[bool] = []
+
+    def answer(samples: np.ndarray) -> bool:
+        assert len(samples) == 48 * FRAME_SAMPLES
+        asked.append(len(said))
+        return laughs
+
+    wordless = _Wordless(answer)
+    said.extend(wordless.feed(np.zeros(FRAME_SAMPLES, np.float32), *frame) for frame in zip(voice, speech, strict=True))
+    return asked, said
+
+
+def test_laughter_is_looked_for_where_there_is_a_voice_without_speech():
+    asked, said = _looks([True] * 200, [False] * 200)
+    assert asked == list(range(47, 200, 24))
+    assert not any(said[:47])
+    assert all(said[47:])
+
+
+@pytest.mark.parametrize(("voice", "speech"), [(True, True), (False, False)])
+def test_neither_in_speech_nor_in_silence(voice, speech):
+    asked, said = _looks([voice] * 200, [speech] * 200)
+    assert not asked
+    assert not any(said)
+
+
+def test_what_is_no_laughter_is_no_voice_and_laughter_ends():
+    assert not any(_looks([True] * 200, [False] * 200, laughs=False)[1])
+    asked, said = _looks([True] * 60 + [False] * 140, [False] * 200)
+    assert said[asked[-1]]
+    assert not any(said[asked[-1] + 24 :])
+
+
+@pytest.mark.models
+@pytest.mark.data
+def test_people_who_laugh_are_heard(data_dir):
+    detector = SoundDetector()
+
+    def found(path: Path, laughs: Laughs | None) -> int:
+        samples, _ = soundfile.read(path, dtype="float32")
+        frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+        voices = VoiceDetector(2, 0.5, laughs)
+        return sum(voices.frame(frame).voiced for frame in frames)
+
+    laughing = sorted((data_dir / "nonverbal" / "laughing").iterdir())
+    with_it, without = (sum(found(path, laughs) for path in laughing) for laughs in (detector.emotional, None))
+    assert with_it > 2 * without
+    talk = data_dir / "meetings" / "trn03.flac"
+    assert found(talk, detector.emotional) == found(talk, None)
