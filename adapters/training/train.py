@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +40,15 @@ from adapters.training.fit_lora import learn_words, read_corpora
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
 from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion
 from adapters.training.metrics import Metrics, weighted_f1
-from adapters.training.modality_scores import Split, cross_fitted, face_pool, simulate_scores, voice_pool, word_states
+from adapters.training.modality_scores import (
+    SimulatedScores,
+    Split,
+    cross_fitted,
+    face_pool,
+    simulate_scores,
+    voice_pool,
+    word_states,
+)
 from adapters.training.recipe import PseudoSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
@@ -143,17 +150,32 @@ def _together(
 
 
 def calibrate(
-    head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows | None, faces: FaceTurns | None, seed: int
+    head: EmotionHead,
+    backbone: Backbone,
+    dev: Split,
+    voices: VoiceRows | None,
+    faces: FaceTurns | None,
+    seed: int,
+    heard: Split | None = None,
 ) -> tuple[dict[str, Metrics], EmotionSets]:
-    """Fit late fusion and conformal sets, and compute the metrics of each combination of modalities on dev."""
+    """Fit late fusion and conformal sets, and compute the metrics of each combination of modalities on dev.
+
+    Fusion is fitted to the same turns with their words as a recogniser transcribes them (``heard``), too, if given.
+    """
     labels = dev.rows.labels
     voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
     face_draws = face_pool(head.face, faces) if head.face and faces else None
-    simulated = partial(simulate_scores, head, backbone, dev, voice_draws, face_draws)
-    drawn = [simulated(seed + draw) for draw in range(DRAWS + 1)]
-    conflicting = simulated(seed + DRAWS, CONFLICT)
-    contrary = [simulated(seed + DRAWS + 1 + draw, CONFLICT) for draw in range(CONFLICTS)]
-    fit_fusion(head.fusion, [*drawn[:-1], *contrary], labels)
+
+    def simulated(draw: int, shares: Mapping[str, float] = SHARES, of: Split = dev) -> SimulatedScores:
+        return simulate_scores(head, backbone, of, voice_draws, face_draws, seed + draw, shares)
+
+    drawn = [simulated(draw) for draw in range(DRAWS + 1)]
+    conflicting = simulated(DRAWS, CONFLICT)
+    fitted = drawn[:-1] + [simulated(DRAWS + 1 + draw, CONFLICT) for draw in range(CONFLICTS)]
+    if heard is not None:
+        fitted += [simulated(draw, of=heard) for draw in range(DRAWS)]
+        fitted += [simulated(DRAWS + 1 + draw, CONFLICT, heard) for draw in range(CONFLICTS)]
+    fit_fusion(head.fusion, fitted, labels)
     return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, dev.rows.label_set.labels, seed)
 
 
@@ -238,7 +260,12 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     read_s = time.monotonic() - begun
     unseen, tokens_see = (unseen, None) if unseen is None or head.pseudo is None else halves(unseen)
     curves |= fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words, tokens_see)
-    results, sets = calibrate(head, backbone, dev, held, unseen, seed)
+    heard = None
+    if recipe.asr_words and any(transcribed.glob(f"{dev_split}*")):
+        heard = split(dev_split, folder=data / ASR_WORDS)
+        if not _same_turns(heard.rows, dev.rows):
+            raise AdapterError(f"{transcribed}: the {dev_split} split is of other dialogues: make it anew")
+    results, sets = calibrate(head, backbone, dev, held, unseen, seed, heard)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {

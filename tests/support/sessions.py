@@ -19,6 +19,7 @@ from tracker.events import (
     MomentMarked,
     SessionEnded,
     SessionStarted,
+    Sound,
     SpeakerMerged,
     SpeakerRenamed,
     Stamp,
@@ -67,6 +68,7 @@ class Script:
         self, start_s: float, end_s: float, speaker: str, text: str, emotion: str = "neutral", confidence: float = 0.6,
         unsure: str | None = None, channel: int = 0, turn: int | None = None, name: str | None = None,
         words: Sequence[tuple[str, float, float]] | None = None, dimensions: Mapping[str, float] | None = None,
+        sounds: Sequence[str] = (), mixed: Sequence[str] = (),
     ) -> Script:  # fmt: skip
         turn = turn or self.opens(start_s, channel)
         self._ended += 1
@@ -80,6 +82,13 @@ class Script:
                     Word(text=word, start_ns=round(a * NS_PER_S), end_ns=round(b * NS_PER_S), confidence=0.9)
                     for word, a, b in words
                 ],
+                sounds=[
+                    Sound(
+                        label=label, start_ns=round(start_s * NS_PER_S), end_ns=round(end_s * NS_PER_S), confidence=0.9
+                    )
+                    for label in sounds
+                ],
+                mixed=list(mixed),
                 emotion=emotion, probabilities={name: confidence if name == emotion else rest for name in labels},
                 dimensions=None if dimensions is None else {
                     of: Estimate(value=value, low=max(-1, value - 0.3), high=min(1, value + 0.3))

@@ -257,3 +257,10 @@ async def test_it_can_be_stopped_at_any_time():
         await Terminal(target, FakeClock(), 8).run(endless())
     assert written(target).count("\x1b[?25h") == 1
     assert "Hello?" in CONTROLS.sub("", written(target).rpartition("\x1b[?25h")[2])
+
+
+def test_a_line_has_sounds_and_close_calls():
+    script = Script().start().says(0, 2, "A", "Well.", sounds=["laughter"], mixed=["joy", "neutral"])
+    _, first, second, _ = (line_of(one) for one in script.says(3, 4, "A", "", sounds=["crying"]).end(5) if line_of(one))
+    assert str(first).endswith("[joy or neutral 60%]  Well. (laughter)")
+    assert str(second).endswith("[neutral 60%]  (crying)")

@@ -502,3 +502,12 @@ def test_webvtt_has_the_time_of_each_word():
     (cue,) = webvtt.from_string(vtt(heard), strict=True)
     assert unescape(cue.text) == "[neutral] Hello <there>."
     assert "there" not in vtt(spoken(map(without_words, Script().start().says(0, 1, "A", "there", words=words).events)))
+
+
+def test_sounds_stand_beside_the_words_or_in_their_place():
+    script = Script().start().says(0, 2, "A", "Well.", sounds=["laughter", "cough", "laughter"])
+    told = spoken(script.says(3, 4, "B", "", "joy", sounds=["<b>"]).end(5))
+    assert "Well. (laughter) (cough)</v>" in vtt(told)
+    assert "[joy]</c> (&lt;b&gt;)</v>" in vtt(told)
+    assert "A [neutral]: Well. (laughter) (cough)" in srt(told)
+    assert [row["sounds"] for row in csv.DictReader(io.StringIO(to_csv(told)))] == ["laughter, cough", "<b>"]

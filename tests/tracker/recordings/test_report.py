@@ -172,3 +172,13 @@ def test_in_a_browser(scheme, width, tmp_path):
     assert said == []
     assert asked.count("file") == 1
     assert set(asked) <= {"file", "data"}
+
+
+def test_sounds_and_close_calls_are_shown(tmp_path):
+    script = Script().start().says(0, 2, "A", "Well.", sounds=["laughter", "laughter"], mixed=["neutral", "joy"])
+    script.says(3, 4, "A", "", "joy", sounds=[HOSTILE])
+    page = render(read_session(write_session(tmp_path / "s", script.end(5))), tmp_path / "s")
+    assert page.count("(laughter)") == 1
+    assert "neutral or joy" in page
+    assert "no words" not in page
+    assert HOSTILE not in page
