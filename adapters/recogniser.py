@@ -61,7 +61,7 @@ _NO_WORDS = "no words"
 _MOST_SPEAKERS = 64  # whose voices are kept, 3 kB each
 # How probable an emotion is without a voice that is heard for the first time, for that voice not to overrule it: there
 # is nothing to compare the voice with yet. docs/results.md has what it was chosen on.
-_CLEAR = 0.7
+_CLEAR = 0.45
 _FIRST_HEARD = "first turn of this voice, and the emotion is clear without it"
 
 

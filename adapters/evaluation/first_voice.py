@@ -25,7 +25,7 @@ from adapters.features.acoustic import SpeechEncoder
 from adapters.recogniser import LlmRecogniser
 from adapters.training.progress import progress
 
-LIMITS = (0.0, 0.6, 0.7, 0.8, 1.1)
+LIMITS = (0.0, 0.4, 0.45, 0.5, 0.6, 0.7, 1.1)
 _SENTENCES = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
 _PER_WINDOW = 6
 

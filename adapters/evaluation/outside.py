@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.readout.fusion import ModalityScores
 from adapters.readout.head import EmotionHead
 from adapters.training.fit import fit_ensemble
-from adapters.training.fit_lora import PACK, Packer, read_units, some_of, training_set
+from adapters.training.fit_lora import read_turns, some_of, training_set
 from adapters.training.metrics import Metrics, compute_metrics
 from adapters.training.recipe import RECIPES, Recipe, read_recipe
 
@@ -53,8 +54,7 @@ def turns_of(
         prompter: Writes dialogues down for it.
     """
     every = training_set(found, [labels.labels.index(name) for name in names], prompter)
-    packs = Packer(every.units, prompter.intro_ids(), lambda ids, _at, _seen: backbone.embed(ids), PACK)
-    return read_units(backbone.span(0), packs, len(every.labels)), every.labels
+    return read_turns(every, backbone, prompter), every.labels
 
 
 @torch.no_grad()
@@ -109,6 +109,7 @@ def main(
     specialists: Annotated[
         int, typer.Option(help="Also fit a reader to each corpus alone, so many dialogues of a label; 0: none.", min=0)
     ] = 0,
+    dialogues: Annotated[int, typer.Option(help="Take so many of each corpus only; 0 takes all.", min=0)] = 0,
     config: Annotated[Path, typer.Option(help="The recipe of those readers.")] = RECIPES / "default.toml",
 ) -> None:
     """Evaluate adapters on words from elsewhere."""
@@ -125,6 +126,7 @@ def main(
         corpus = find_kind(name, Dialogues)
         splits = list(corpus.splits)
         found = corpus.read(data, splits[min(1, len(splits) - 1)])
+        found = replace(found, dialogues=found.dialogues[: dialogues or None])
         judged = []
         for head, _, backbone, own in readers:
             states, labels = turns_of(found, corpus.names(), MELD_LABELS, backbone, own)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +330,7 @@ class LayerSpan:
         self._model.config.num_hidden_layers = max(read) - behind
         if getattr(model.config, "layer_types", None) is not None:
             self._model.config.layer_types = model.config.layer_types[behind : max(read)]
-        self._read = [one - behind for one in read]
+        self._read = {one: None if one == behind else layers[one - 1] for one in read}
 
     def __call__(
         self, states: Float[Tensor, "time d"], positions: Int64[Tensor, " time"], visible: Bool[Tensor, "time time"]
@@ -347,11 +347,31 @@ class LayerSpan:
             near = positions[:, None] - positions[None] < window if window else True
             return _added(visible & near, self._model)
 
-        found = self._model(
-            inputs_embeds=states[None].to(self._model.device, self._model.dtype),
-            attention_mask=_by_kind(self._model.config, mask),
-            position_ids=positions[None].to(self._model.device),
-            output_hidden_states=True,
-            use_cache=False,
-        ).hidden_states
-        return torch.stack([found[layer][0] for layer in self._read]).float().cpu()
+        given = states[None].to(self._model.device, self._model.dtype)
+        found = dict.fromkeys(self._read, given)
+        with ExitStack() as taken_off:
+            # Not by output_hidden_states: the model's own hooks would be put on layers that others share once more.
+            for number, layer in self._read.items():
+                if layer is not None:
+                    taken_off.enter_context(_kept(layer, found, number))
+            self._model(
+                inputs_embeds=given,
+                attention_mask=_by_kind(self._model.config, mask),
+                position_ids=positions[None].to(self._model.device),
+                use_cache=False,
+            )
+        return torch.stack([state[0] for state in found.values()]).float().cpu()
+
+
+@contextmanager
+def _kept(layer: nn.Module, found: dict[int, Tensor], number: int) -> Iterator[None]:
+    """Keep a layer's output under its number."""
+
+    def keep(_: nn.Module, _inputs: object, output: Any) -> None:
+        found[number] = output[0] if isinstance(output, tuple) else output
+
+    handle = layer.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -25,14 +25,14 @@ from adapters.checkpoint.dimensions import COVERAGE, Dimension, DimensionCard
 from adapters.checkpoint.hub import locate
 from adapters.contract import Utterance
 from adapters.datasets.corpus import find_kind
-from adapters.datasets.records import Ratings
+from adapters.datasets.records import Dialogues, Line, Ratings
 from adapters.errors import AdapterError
 from adapters.features import acoustic, visual
 from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
-from adapters.llm.prompt import Prompter, PromptSpec
+from adapters.llm.prompt import Prompter
 from adapters.readout.dimensions import DimensionHead, DimensionShape
-from adapters.training.feature_cache import turn_states
+from adapters.training.fit_lora import read_turns, training_set
 from adapters.training.progress import progress
 from adapters.training.runs import Seed
 
@@ -103,12 +103,11 @@ def measured(
     ]
 
 
-def read_states(
-    found: Ratings, backbone: Backbone, prompter: Prompter, spec: PromptSpec
-) -> Float[Tensor, "n read parts d"]:
+def read_states(found: Ratings, backbone: Backbone, prompter: Prompter) -> Float[Tensor, "n read parts d"]:
     """The LLM's states of each sentence, said by one speaker at the start of a dialogue."""
-    said = [[Utterance("Speaker 1", text)] for text in found.texts]
-    return turn_states(said, backbone, prompter, spec).float()
+    said = Dialogues(tuple((Line(Utterance("Speaker 1", text), 0),) for text in found.texts))
+    states = read_turns(training_set(said, [0], prompter), backbone, prompter)
+    return states.unflatten(1, (len(backbone.read), -1, backbone.width))
 
 
 def train(data: Path, out: Path, beside: str, seed: int, how: Fit, dataset: str = "emobank") -> dict[str, Any]:
@@ -139,7 +138,7 @@ def train(data: Path, out: Path, beside: str, seed: int, how: Fit, dataset: str 
     emotions, card = store.load(locate(beside), acoustic.SPEC, visual.SPEC)
     backbone, prompter = llm_of(emotions, card, backbone_source(card.backbone.name))
     before = backbone.weights_digest
-    states, held = (read_states(one, backbone, prompter, card.prompt) for one in (fitting, dev))
+    states, held = (read_states(one, backbone, prompter) for one in (fitting, dev))
     torch.manual_seed(seed)
     shape = DimensionShape(card.shape.layers, card.shape.width, len(fitting.dimensions), how.members, how.hidden)
     head = DimensionHead(shape, how.dropout)

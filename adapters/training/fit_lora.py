@@ -244,6 +244,12 @@ def read_units(upper: LayerSpan, packer: Packer, rows: int) -> Float[Tensor, "b 
     return found
 
 
+def read_turns(learned: TrainingSet, backbone: Backbone, prompter: Prompter) -> Float[Tensor, "b dim"]:
+    """What the words' classifier reads of each labelled turn, packed; with low-rank adapters if they are put on."""
+    packs = Packer(learned.units, prompter.intro_ids(), lambda ids, _at, _seen: backbone.embed(ids), PACK)
+    return read_units(backbone.span(0), packs, len(learned.labels))
+
+
 def offsets(learned: TrainingSet, classes: int, adjust: float) -> Float[Tensor, "corpora classes"]:
     """What is added to the scores of each corpus's turns in training."""
     return torch.stack(
@@ -255,11 +261,12 @@ def offsets(learned: TrainingSet, classes: int, adjust: float) -> Float[Tensor, 
     )
 
 
-def some_of(found: Dialogues, most_per_label: int) -> Dialogues:
-    """At most so many dialogues of one label, that of the last labelled turn, in random order."""
+def some_of(found: Dialogues, most_per_label: int, seed: int = 0) -> Dialogues:
+    """At most so many dialogues of one label, that of the last labelled turn, in random order; the same for a seed."""
     taken: Counter[int] = Counter()
     kept = []
-    for index in torch.randperm(len(found.dialogues)).tolist():
+    order = torch.randperm(len(found.dialogues), generator=torch.Generator().manual_seed(seed))
+    for index in order.tolist():
         dialogue = found.dialogues[index]
         labels = [line.label for line in dialogue if line.label is not None]
         if labels and taken[labels[-1]] < most_per_label:
@@ -362,7 +369,7 @@ def fit_lora(
 
 
 def read_corpora(
-    recipe: Recipe, sources: Sources, data: Path, heard: Path, prompter: Prompter, dialogues: int = 0
+    recipe: Recipe, sources: Sources, data: Path, heard: Path, prompter: Prompter, seed: int, dialogues: int = 0
 ) -> tuple[TrainingSet, TrainingSet]:
     """What a recipe learns words from, and the turns on which it is scored.
 
@@ -372,6 +379,7 @@ def read_corpora(
         data: Folder with one folder per data set.
         heard: Likewise of copies with words as a recogniser transcribes them; read where the recipe gives those weight.
         prompter: Writes dialogues down.
+        seed: Of the draw of further dialogues.
         dialogues: Take so many of each corpus only; 0 takes all.
 
     Raises:
@@ -383,7 +391,7 @@ def read_corpora(
         found = corpus.read(folder, next(iter(corpus.splits)))
         found = replace(found, dialogues=found.dialogues[: dialogues or None])
         labels = [sources.labels.labels.index(name) for name in corpus.names()]
-        return found if most is None else some_of(found, most), labels
+        return found if most is None else some_of(found, most, seed), labels
 
     written, labels = read(sources.dialogues, data)
     learned, count = training_set(written, labels, prompter), len(written.dialogues)
@@ -448,6 +456,7 @@ def learn_words(
     )
     for name, module in (("lora", lora), ("words", classifier)):
         module.load_state_dict({key: found[f"{name}.{key}"].float() for key in module.state_dict()})
+        module.train(False)
     return {
         name: LearningCurves(*(tuple(found[f"{name}.{part}"].tolist()) for part in ("losses", "scores")))
         for name in _CURVES

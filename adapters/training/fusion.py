@@ -20,7 +20,7 @@ from adapters.training.simulate import PRESENT
 
 COVERAGE = 0.9  # of the conformal sets, for every emotion
 DRAWS = 6  # of voices and faces that fusion is fitted to; with one draw alone it would fit to the draw
-CONFLICTS = 6  # further ones, in which every voice and face shows any emotion: it must know that such turns exist
+CONFLICTS = 2  # further ones, in which every voice and face shows any emotion: it must know that such turns exist
 
 
 def cases_of(scores: SimulatedScores) -> dict[str, ModalityScores]:

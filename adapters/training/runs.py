@@ -125,7 +125,7 @@ def draw(path: Path, curves: Mapping[str, LearningCurves]) -> None:
         epochs = range(1, len(curve.losses) + 1)
         loss.plot(epochs, curve.losses, label=name)
         if curve.scores:
-            score.plot(epochs, curve.scores, label=name)
+            score.plot(epochs[-len(curve.scores) :], curve.scores, label=name)  # one score alone is of the last epoch
     for axes, title in ((loss, "training loss"), (score, "weighted F1 on dev")):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -244,7 +244,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     curves: dict[str, LearningCurves] = {}
     fitting_split, dev_split = list(sources.dialogues.splits)[:2]
     if head.lora is not None:
-        learned, held_out = read_corpora(recipe, sources, data, data / ASR_WORDS, prompter, dialogues)
+        learned, held_out = read_corpora(recipe, sources, data, data / ASR_WORDS, prompter, seed, dialogues)
         curves |= learn_words(recipe, head.lora, head.words, backbone, prompter, learned, held_out, seed)
         backbone.put_on(head.lora)
     fitting, dev = None if recipe.lora else split(fitting_split, dialogues), split(dev_split)

@@ -72,6 +72,19 @@ def test_layers_in_two_spans_are_the_whole(backbone: Backbone) -> None:
     torch.testing.assert_close(torch.stack([below, both]), whole, atol=1e-5, rtol=1e-4)
 
 
+def test_spans_and_the_whole_are_read_in_any_order(tmp_path: Path) -> None:
+    """Each as if it were the first: they share the layers."""
+    folder = write_backbone(tmp_path)
+    seen, places = torch.ones(len(IDS), len(IDS), dtype=torch.bool).tril(), torch.arange(len(IDS))
+    expected = Backbone.load(folder, [1, 3], device="cpu", dtype="float32").states(IDS)
+    backbone = Backbone.load(folder, [1, 3], device="cpu", dtype="float32")
+    embedded = backbone.embed(IDS)
+    for _ in range(2):
+        torch.testing.assert_close(backbone.span(0)(embedded, places, seen), expected, atol=1e-5, rtol=1e-4)
+        backbone.span(0, 1)(embedded, places, seen)
+        torch.testing.assert_close(backbone.states(IDS), expected)
+
+
 def test_what_is_put_on_can_be_told(tmp_path: Path) -> None:
     folder = write_backbone(tmp_path)
     one, other = (Backbone.load(folder, [1, 3], device="cpu", dtype="float32") for _ in range(2))

@@ -66,6 +66,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
         members=2,
         max_tokens=256,
         words=words,
+        lora=None,
+        data=replace(shipped.data, also=()),
         asr_words=0.0,
         soft_targets=0.0,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 
 from adapters import recogniser
 from adapters.contract import MELD_LABELS, TurnInput, Utterance
@@ -85,7 +86,7 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert judge.emotions(scores)[0] == "joy"
 
 
-INSIDE = LoraSpec(2, 1, 8, 60, 2e-2, 2e-2, 0.0, 0.0)
+INSIDE = LoraSpec(2, 1, 4, 60, 1e-3, 1e-3, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
@@ -101,9 +102,11 @@ def test_words_are_learned_inside_the_llm(data: Path, recipe: Recipe, tmp_path: 
     assert judge.card.backbone.lora == judge._backbone.lora != ""
     assert judge.card.backbone.fingerprint == Backbone.load(recipe.backbone, (1, 2), dtype="float32").fingerprint
     again = train(inside, data, tmp_path / "again", seed=0, encoders=encoders())
-    assert again["dev"]["words"] == about["dev"]["words"]
-    weights = [(tmp_path / out / "adapter.safetensors").read_bytes() for out in ("out", "again")]
-    assert weights[0] == weights[1]
+    assert again["dev"]["words"] == pytest.approx(about["dev"]["words"], abs=1e-3)
+    first, second = (load_file(tmp_path / out / "adapter.safetensors") for out in ("out", "again"))
+    learned = [name for name in first if name.startswith(("lora.", "words."))]
+    assert learned
+    assert all(torch.equal(first[name], second[name]) for name in learned)
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
@@ -255,7 +258,7 @@ def test_scores_for_pseudo_tokens_are_by_classifiers_that_do_not_know_the_speake
 
 def test_a_recipe_that_ships_goes_by_its_name(tmp_path: Path) -> None:
     assert read_recipe(shipped_recipe("mse")).pseudo is not None
-    with pytest.raises(AdapterError, match="no recipe is called 'mise': take default, emorynlp, gemma"):
+    with pytest.raises(AdapterError, match="no recipe is called 'mise': take commercial, default, emorynlp"):
         shipped_recipe("mise")
     result = adapters("train", "--method", "mise", "--data", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 1
