@@ -107,7 +107,7 @@ def read_states(found: Ratings, backbone: Backbone, prompter: Prompter) -> Float
     """The LLM's states of each sentence, said by one speaker at the start of a dialogue."""
     said = Dialogues(tuple((Line(Utterance("Speaker 1", text), 0),) for text in found.texts))
     states = read_turns(training_set(said, [0], prompter), backbone, prompter)
-    return states.unflatten(1, (len(backbone.read), -1, backbone.width))
+    return torch.as_tensor(states.unflatten(1, (len(backbone.read), -1, backbone.width)))
 
 
 def train(data: Path, out: Path, beside: str, seed: int, how: Fit, dataset: str = "emobank") -> dict[str, Any]:
