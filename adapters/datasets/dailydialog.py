@@ -2,7 +2,7 @@
 
 Li et al., "DailyDialog: A Manually Labelled Multi-turn Dialogue Dataset", IJCNLP 2017; for training, the emotional
 dialogues that Poria et al. chose ("Recognizing Emotion Cause in Conversations", Cognitive Computation 2021).
-CC BY-NC-SA 4.0. Splits: ``reccon_train.json``; ``validation_dialogues.txt`` with
+CC BY-NC-SA 4.0. Splits: ``train``, of ``reccon_train.json``; ``dev``, of ``validation_dialogues.txt`` with
 ``validation_dialogues_emotion.txt`` (8,069 utterances in 1,000 dialogues). Labels: `adapters.contract.MELD_LABELS`.
 Quirks: two people speak in turn and have no names; 88 % of the validation split is neutral, of RECCON's less; dialogues
 that are in both are left out of training.

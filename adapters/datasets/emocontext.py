@@ -1,9 +1,9 @@
 """EmoContext: chats of three turns between two people, the last one labelled.
 
-Chatterjee et al., "SemEval-2019 Task 3: EmoContext Contextual Emotion Detection in Text", SemEval 2019. Research use.
-One table, ``train.txt``: 30,160 rows with columns ``turn1``, ``turn2``, ``turn3`` and ``label`` (happy, sad, angry,
-others). Labels: joy, sadness, anger, and neutral for "others", which holds surprise, fear and disgust as well, so
-that a right answer may count as wrong.
+Chatterjee et al., "SemEval-2019 Task 3: EmoContext Contextual Emotion Detection in Text", SemEval 2019. Licence:
+research use. Splits: ``train`` and ``dev``. One table, ``train.txt``: 30,160 rows with columns ``turn1``, ``turn2``,
+``turn3`` and ``label`` (happy, sad, angry, others). Labels: joy, sadness, anger, and neutral for "others", which holds
+surprise, fear and disgust as well, so that a right answer may count as wrong.
 Quirks: there are no splits here, so a tenth, chosen by the words' checksum, is held out; quotes are not escaped.
 """
 

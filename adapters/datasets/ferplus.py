@@ -1,9 +1,10 @@
 """FER+: ten people's votes for each picture of FER2013.
 
 Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label Distribution", ICMI
-2016. The votes are under the MIT licence; the pictures are FER2013's, which lie in a folder ``fer2013`` beside this
-one. ``SPLIT_votes.npz`` holds ``votes`` (n x 10, -1 where nobody voted) and ``names`` (of the ten columns), in the
-order of ``SPLIT.npz`` there. Labels: `adapters.contract.MELD_LABELS`, by majority; `Faces.shares` has the shares.
+2016. The votes are under the MIT licence; the pictures are FER2013's (research use), which lie in a folder ``fer2013``
+beside this one. Splits: ``Training``, ``PublicTest``, ``PrivateTest``. ``SPLIT_votes.npz`` holds ``votes`` (n x 10, -1
+where nobody voted) and ``names`` (of the ten columns), in the order of ``SPLIT.npz`` there. Labels:
+`adapters.contract.MELD_LABELS`, by majority; `Faces.shares` has the shares.
 Quirks: people agree with FER2013's own labels in about 63 % of the pictures; a single vote counts as a slip, as the
 authors have it; pictures that most take for contempt, for nothing that is known or for no face are refused, and votes
 for these are left out elsewhere; pictures of one grey only are refused.
@@ -60,4 +61,4 @@ def load(folder: Path, split: str) -> Faces:
     return Faces(images[kept], labels, refused, shares)
 
 
-CORPUS = Corpus("ferplus", "FER+", "MIT (votes), research use (pictures)", Faces, MELD_LABELS, SPLITS, load)
+CORPUS = Corpus("ferplus", "FER+", "MIT; research use", Faces, MELD_LABELS, SPLITS, load)

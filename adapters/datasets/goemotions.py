@@ -1,8 +1,9 @@
 """GoEmotions: comments on Reddit, one to several emotions each, in the grouping of Ekman.
 
-Demszky et al., "GoEmotions: A Dataset of Fine-Grained Emotions", ACL 2020. CC BY 4.0. Tables without a header:
-``train.tsv`` (43,410 comments), ``dev.tsv`` (5,426), ``test.tsv`` (5,427), each row a comment, the numbers of its
-emotions and an id; ``labels.txt`` gives the emotions' order. Labels: `adapters.contract.MELD_LABELS`.
+Demszky et al., "GoEmotions: A Dataset of Fine-Grained Emotions", ACL 2020. CC BY 4.0. Splits: ``train``, ``dev``,
+``test``. Tables without a header: ``train.tsv`` (43,410 comments), ``dev.tsv`` (5,426), ``test.tsv`` (5,427), each row
+a comment, the numbers of its emotions and an id; ``labels.txt`` gives the emotions' order. Labels:
+`adapters.contract.MELD_LABELS`.
 Quirks: comments with several emotions are left out; each comment stands alone, as a dialogue of one turn; names and
 religions are masked as ``[NAME]`` and ``[RELIGION]``.
 """

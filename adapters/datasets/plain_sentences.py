@@ -1,8 +1,8 @@
-"""Sentences that people try first, 25 and more for each emotion, written for this project.
+"""Sentences that people try first, 25 and more for each emotion, written for this project under its licence, MIT.
 
-One table beside this file: register (home, work, friends, negation, news, sarcasm), emotion, sentence. Labels:
-`adapters.contract.MELD_LABELS`. Not for training. Quirks: one author wrote them and knew what each is to express, so
-they are clearer than talk; none has a turn before it.
+One split, ``all``. One table beside this file: register (home, work, friends, negation, news, sarcasm), emotion,
+sentence. Labels: `adapters.contract.MELD_LABELS`. Not for training. Quirks: one author wrote them and knew what each is
+to express, so they are clearer than talk; none has a turn before it.
 """
 
 from __future__ import annotations

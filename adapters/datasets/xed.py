@@ -1,6 +1,7 @@
 """XED: lines of film subtitles, annotated with Plutchik's emotions; here the English ones.
 
 Öhman et al., "XED: A Multilingual Dataset for Sentiment Analysis and Emotion Detection", COLING 2020. CC BY 4.0.
+Splits: ``train`` and ``dev``.
 ``en-annotated.tsv``: a line and the numbers of its emotions (17,528 lines); ``neu_en.txt``: a 9 and a line (9,675
 neutral ones). Labels: `adapters.contract.MELD_LABELS`.
 Quirks: lines with several emotions, anticipation or trust are left out; no line has a speaker or lines before it, so

@@ -83,7 +83,7 @@ def test_abstaining_is_counted(meld: Path, options: list[str]) -> None:
     ("words", "message"),
     [
         (["--split", "train"], r"train_sent_emo\.csv"),
-        (["--dataset", "mled"], "unknown data set 'mled': take cherma, emobank, emodb"),
+        (["--dataset", "mled"], "unknown data set 'mled': take cherma, dailydialog, emobank"),
         (["--dataset", "emorynlp"], "EmoryNLP dev split"),
         (["--dataset", "ravdess", "--split", "test"], "ravdess has no split 'test': take train, dev, all"),
         (["--checkpoint", "nowhere"], "no adapter at nowhere: card.json is missing; name default"),

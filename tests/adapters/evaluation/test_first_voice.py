@@ -26,6 +26,6 @@ def test_below_the_limit_the_voice_may_overrule():
     ]
     judge = Judge()
     found = accuracies(judge, turns)
-    assert found == {0.0: 1 / 3, 0.6: 1 / 3, 0.7: 2 / 3, 0.8: 2 / 3, 1.1: 2 / 3}
+    assert found == {0.0: 1 / 3, 0.4: 1 / 3, 0.45: 1 / 3, 0.5: 1 / 3, 0.6: 1 / 3, 0.7: 2 / 3, 1.1: 2 / 3}
     assert judge.limits == {1.1}
-    assert recogniser._CLEAR == before == 0.7
+    assert recogniser._CLEAR == before == 0.45
