@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, linear
+from torch.nn.functional import linear
 
 from adapters.errors import AdapterError
 
@@ -58,13 +58,11 @@ class Lora(nn.Module):
 
     Args:
         shape: Their sizes.
-        drop: Dropout on their inputs, in training.
     """
 
-    def __init__(self, shape: LoraShape, drop: float = 0.0) -> None:
+    def __init__(self, shape: LoraShape) -> None:
         super().__init__()
         self.shape = shape
-        self._drop = drop
         self.down, self.up = nn.ParameterDict(), nn.ParameterDict()
         for layer in shape.layers:
             for name, of, to in shape.maps:
@@ -105,7 +103,7 @@ class Lora(nn.Module):
 
     def _hook(self, key: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
         def add(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-            x: Tensor = dropout(inputs[0], self._drop, self.training)
+            x: Tensor = inputs[0]
             down, up = self.down[key].to(x), self.up[key].to(x)
             return output + _SCALE * linear(linear(x, down), up)
 

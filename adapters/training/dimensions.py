@@ -32,7 +32,7 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter
 from adapters.readout.dimensions import DimensionHead, DimensionShape
-from adapters.training.fit_lora import read_turns, training_set
+from adapters.training.packs import read_turns, training_set
 from adapters.training.progress import progress
 from adapters.training.runs import Seed
 

@@ -93,7 +93,6 @@ class LoraSpec:
         learning_rate: Highest rate of the one-cycle schedule.
         classifier_rate: Likewise, of the words' classifier.
         weight_decay: AdamW's, of the words' classifier.
-        dropout: On the updates' inputs.
         most_per_label: Dialogues of a further corpus whose last turn has one label, at most.
         sharing: Weight of the turns of further corpora; those of the first have 1.
     """
@@ -105,7 +104,6 @@ class LoraSpec:
     learning_rate: Rate
     classifier_rate: Rate
     weight_decay: NotNegative
-    dropout: Dropout
     most_per_label: Count = 1200
     sharing: Rate = 1.0
 

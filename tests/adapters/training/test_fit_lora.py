@@ -10,18 +10,8 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.lora import Lora
 from adapters.llm.prompt import Prompter, PromptSpec
 from adapters.readout.ensemble import Ensemble, mean_log_probs, pool
-from adapters.training.fit_lora import (
-    Packer,
-    TrainingSet,
-    batches,
-    draw_units,
-    fit_lora,
-    offsets,
-    read_units,
-    some_of,
-    training_set,
-    visible,
-)
+from adapters.training.fit_lora import draw_units, fit_lora, offsets
+from adapters.training.packs import Packer, TrainingSet, batches, read_units, some_of, training_set, visible
 from adapters.training.recipe import FitSpec, LoraSpec
 from tests.support.tiny import byte_tokenizer, write_backbone
 
@@ -147,7 +137,7 @@ def test_training_inside_learns_and_leaves_the_llm_alone(backbone: Backbone, pro
     classifier = Ensemble(inputs.shape[1], 8, 2, CLASSES, (0.0, 0.0))
     classifier.standardise.measure(inputs)
     targets = one_hot(learned.labels, CLASSES).float()
-    spec = LoraSpec(4, 2, 6, 120, 2e-2, 1e-2, 0.0, 0.0)
+    spec = LoraSpec(4, 2, 6, 120, 2e-2, 1e-2, 0.0)
     scored: list[float] = []
 
     def score() -> float:

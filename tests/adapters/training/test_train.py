@@ -86,7 +86,7 @@ def test_from_data_to_judgement(data: Path, recipe: Recipe, tmp_path: Path) -> N
     assert judge.emotions(scores)[0] == "joy"
 
 
-INSIDE = LoraSpec(2, 1, 4, 60, 1e-3, 1e-3, 0.0, 0.0)
+INSIDE = LoraSpec(2, 1, 4, 60, 1e-3, 1e-3, 0.0)
 
 
 @pytest.mark.parametrize("recipe", ["default"], indirect=True)
