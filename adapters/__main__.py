@@ -15,6 +15,7 @@ COMMANDS = {
     "outside": ("adapters.evaluation.outside:main", "Evaluate words on corpora that are no sitcom."),
     "modalities": ("adapters.evaluation.modalities:main", "Measure what voice and face add to the words."),
     "cross-corpus": ("adapters.evaluation.cross_corpus:main", "Evaluate voices on corpora left out of training."),
+    "sounds": ("adapters.evaluation.sounds:main", "Find laughter, crying and so on in clips of them, and in talk."),
     "probe-faces": ("adapters.evaluation.probe_faces:main", "Probe the face features with a linear classifier."),
     "probe-pseudo": ("adapters.evaluation.probe_pseudo:main", "Look at what pseudo tokens do in an adapter."),
     "ablate words": ("adapters.evaluation.ablate.commands:ablate_words", "Layers, pooling, past turns, members."),

@@ -14,6 +14,7 @@ from adapters.contract import (
     TurnInput,
     Utterance,
 )
+from adapters.features.sounds import EMOTIONAL
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.records import FailedTurn, ObservedTurn
@@ -100,7 +101,8 @@ class Recognise:
     ) -> tuple[JudgedTurn, DialogueState] | SilentTurn | FailedTurn:
         transcript = observed.transcript
         audio, video = observed.audio, observed.video
-        if not (transcript.text or observed.sounds) and isinstance(audio, Absent) and isinstance(video, Absent):
+        told = transcript.text or any(sound.label in EMOTIONAL for sound in observed.sounds)
+        if not told and isinstance(audio, Absent) and isinstance(video, Absent):
             return SilentTurn(observed, f"{transcript.why_empty}; {audio.reason}; {video.reason}")
         utterance = _utterance(observed)
         turn = TurnInput(utterance, self._dialogue.before(utterance), audio, video, observed.sounds)

@@ -61,6 +61,7 @@ KINDS = {
 }
 
 EMOTIONAL = ("laughter", "crying", "scream")
+"""Those that tell of an emotion; `adapters.readout.sounds` says of which."""
 
 
 class SoundDetector:

@@ -14,6 +14,7 @@ from adapters.contract import MELD_LABELS
 from adapters.evaluation.modalities import CASES, Drawn, part, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
+from adapters.readout.face import FaceClassifier
 from adapters.readout.fusion import LateFusion, ModalityScores, ReliabilityModel
 from adapters.training.faces import FaceRows
 from adapters.training.fusion import cases_of, evaluate_cases, fit_fusion
@@ -186,10 +187,16 @@ def test_a_probe_of_faces() -> None:
     features = torch.randn(140, 1, SPEC.dim, generator=torch.Generator().manual_seed(0))
     features[:, 0, :7] += 6 * torch.eye(7)[labels]
     features[:, 0, CHANNELS:] = torch.eye(7)[(labels + 1) % 7]
-    result = probe(FaceRows(features, labels, torch.arange(140) >= 70, MELD_LABELS, torch.eye(7)[labels]))
+    rows = FaceRows(features, labels, torch.arange(140) >= 70, MELD_LABELS, torch.eye(7)[labels])
+    result = probe(rows)
     assert (result["fitted_to"], result["evaluated_on"]) == (70, 70)
     assert result["linear_probe"]["accuracy"] > 0.8
     assert result["own_classes"] == {"accuracy": 0.0, "uar": 0.0}
+    assert "reader" not in result
+    reader = FaceClassifier(4, 2, 7, (0.0, 0.0)).train(False)
+    with torch.no_grad():
+        reader.ensemble.bias[:, 3] = 1e3  # finds everything sad
+    assert probe(rows, reader)["reader"]["accuracy"] == pytest.approx(1 / 7)
 
 
 @pytest.mark.parametrize("command", ["modalities", "probe-faces"])

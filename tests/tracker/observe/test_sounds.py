@@ -7,15 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Absent, Sound
-from tests.support.fakes import FakeClock
+from adapters.contract import MELD_LABELS, Absent, DialogueState, EmotionScores, Sound
+from adapters.features.sounds import EMOTIONAL, KINDS
+from adapters.readout.sounds import FACTORS
+from tests.support.fakes import FakeClock, observed, scores
+from tracker.dialogue import Dialogue
 from tracker.observe.observe import ChannelNamer, SpeechResult, TurnObserver
 from tracker.observe.records import ObservedTurn, Transcript
 from tracker.observe.sounds import believed
 from tracker.observe.video.faces import no_faces
+from tracker.recognise import JudgedTurn, Recognise, SilentTurn
 from tracker.turns.turn import Turn
 
 LAUGH = Sound("laughter", 0.0, 0.9, 0.9)
+TURN = Turn(1, 0, 0, 10**9, 2 * 10**9, "pause", 9 * 10**8, np.zeros(16_000, np.float32))
 SAID = Transcript("So that is what you want.", "en", text_en="The same.")
 
 
@@ -58,9 +63,31 @@ async def test_sounds_of_a_turn_are_looked_for_once() -> None:
         no_faces("no camera"),
         sounds=find,
     )
-    turn = Turn(1, 0, 0, 10**9, 2 * 10**9, "pause", 9 * 10**8, np.zeros(16_000, np.float32))
-    for seen in (await observer.speculate(turn), await observer(turn)):
+    for seen in (await observer.speculate(TURN), await observer(TURN)):
         assert isinstance(seen, ObservedTurn)
         assert seen.sounds == (LAUGH,)
         assert seen.transcript.why_empty == "laughter, no words"
     assert asked == [16_000]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("label", "kind"), [("cough", SilentTurn), ("laughter", JudgedTurn)])
+async def test_a_turn_with_nothing_but_a_cough_is_not_judged(label: str, kind: type) -> None:
+    class Judge:
+        labels = MELD_LABELS
+
+        def start(self) -> DialogueState:
+            return DialogueState()
+
+        def follow(self, _turn: object, state: DialogueState) -> tuple[EmotionScores, DialogueState]:
+            return scores("joy"), state
+
+    recognise = Recognise(Judge(), Dialogue(9, 99, lambda _: 1), FakeClock())
+    silent = Transcript("", "en", why_empty=f"{label}, no words")
+    seen = replace(observed(TURN), transcript=silent, audio=Absent("short"), video=Absent("no camera"))
+    assert isinstance(await recognise(replace(seen, sounds=(Sound(label, 0.0, 1.0, 0.9),))), kind)
+
+
+def test_each_sound_that_tells_of_an_emotion_says_of_which() -> None:
+    assert set(FACTORS) == set(EMOTIONAL) <= set(KINDS)
+    assert all(set(factors) <= set(MELD_LABELS.labels) for factors in FACTORS.values())
