@@ -20,11 +20,13 @@ from adapters.assets import asset_folder, cache_root
 from adapters.errors import AdapterError
 
 __all__ = [
+    "EMOTIONAL",
     "MELD_LABELS",
     "MODALITIES",
     "NEGATIVE",
     "NEUTRAL",
     "POSITIVE",
+    "SOUNDS",
     "SURPRISE",
     "Absent",
     "AdapterError",
@@ -138,7 +140,7 @@ class FeatureSpec:
     """Names one kind of feature sequence; a checkpoint refuses features of another kind.
 
     Attributes:
-        name: What made it, for example ``whisper-tiny.en-encoder``.
+        name: What made it, for example ``whisper-base-encoder``.
         version: Raised whenever the same media would give other numbers.
         dim: Width of one frame.
         rate_hz: Frames per second of media.
@@ -181,12 +183,18 @@ class Utterance:
     text: str
 
 
+SOUNDS = ("laughter", "crying", "sigh", "gasp", "scream", "cough")
+"""The sounds beside words that are told apart."""
+EMOTIONAL = ("laughter", "crying", "scream")
+"""Those of them that tell of an emotion; `adapters.readout.sounds` says of which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sound:
     """A sound that somebody makes beside words.
 
     Attributes:
-        label: ``laughter``, ``crying``, ``sigh``, ``gasp``, ``scream`` or ``cough``.
+        label: One of `SOUNDS`.
         start_s: Where it begins, in seconds since the turn's start.
         end_s: Where it ends.
         confidence: In [0.5, 1): 0.5 where the evidence just suffices, and more as it is clearer.

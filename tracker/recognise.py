@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.contract import (
+    EMOTIONAL,
     MODALITIES,
     Absent,
     DialogueModel,
@@ -14,7 +15,6 @@ from adapters.contract import (
     TurnInput,
     Utterance,
 )
-from adapters.features.sounds import EMOTIONAL
 from tracker.dialogue import Dialogue
 from tracker.errors import sentence_of
 from tracker.observe.records import FailedTurn, ObservedTurn

@@ -19,7 +19,7 @@ import onnxruntime
 from jaxtyping import Float32
 
 from adapters.assets import SOUND_DETECTOR, asset_folder
-from adapters.contract import Sound
+from adapters.contract import EMOTIONAL, Sound
 from adapters.errors import AdapterError, first_line
 
 RATE_HZ = 16_000
@@ -59,10 +59,6 @@ KINDS = {
     "scream": Kind((11,), -1.6, 1.0),
     "cough": Kind((42, 43), 0.0, 3.0),
 }
-
-EMOTIONAL = ("laughter", "crying", "scream")
-"""Those that tell of an emotion; `adapters.readout.sounds` says of which."""
-
 
 class SoundDetector:
     """Hears what is no speech.

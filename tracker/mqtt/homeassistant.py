@@ -1,8 +1,8 @@
 """Home Assistant's MQTT discovery: one retained message that describes the tracker as a device. No I/O.
 
 See https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload: an ``event`` entity for the turns, an
-``enum`` sensor for each speaker's emotion, a sensor for each dimension of it such as valence, a binary sensor for the
-tracker's connectivity.
+``enum`` sensor for each speaker's emotion, a sensor for each dimension of it such as valence, an ``enum`` sensor for
+laughter and the like once somebody made such a sound, a binary sensor for the tracker's connectivity.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, final
 
+from adapters.contract import SOUNDS
 from tracker.events import Event, SessionEnded, SessionStarted, TurnEnded
 from tracker.mqtt.connection import IncomingMessage
 from tracker.mqtt.messages import JSON
 from tracker.mqtt.topics import Message, Topics, slug
 
 TURNS = ["turn.started", "turn.ended", "turn.skipped"]
+_TAKEN = ("emotion", "sound")  # ids of other sensors, which no dimension may have
 
 
 @final
@@ -38,6 +40,7 @@ class HomeAssistant:
         self._started: SessionStarted | None = None
         self._speakers: dict[str, str] = {}
         self._dimensions: dict[str, str] = {}
+        self._sounds = False
         self.subscriptions: tuple[str, ...] = (f"{prefix}/status",)
 
     @property
@@ -52,13 +55,16 @@ class HomeAssistant:
                 self._started = event
                 self._speakers.clear()
                 self._dimensions.clear()
+                self._sounds = False
                 return self._announcement()
             case TurnEnded():
-                known = len(self._speakers), len(self._dimensions)
+                known = self._known()
                 self._speakers.setdefault(slug(event.speaker), event.speaker)
                 for name in event.dimensions or ():
-                    self._dimensions.setdefault(slug(name), name)
-                return [] if known == (len(self._speakers), len(self._dimensions)) else self._announcement()
+                    of = slug(name)
+                    self._dimensions.setdefault(f"dimension_{of}" if of in _TAKEN else of, name)
+                self._sounds = self._sounds or bool(event.sounds)
+                return [] if known == self._known() else self._announcement()
             case SessionEnded() if self._forget:
                 self._started = None
                 return [self._config("")]
@@ -69,29 +75,24 @@ class HomeAssistant:
         birth = message.topic in self.subscriptions and message.payload == b"online" and not message.retained
         return self._announcement() if birth else []
 
+    def _known(self) -> tuple[int, int, bool]:
+        return len(self._speakers), len(self._dimensions), self._sounds
+
     def _announcement(self) -> list[Message]:
-        if not self._started:
-            return []
-        return [self._config(json.dumps(self.payload(self._started, self._speakers, self._dimensions)))]
+        return [self._config(json.dumps(self._payload(self._started)))] if self._started else []
 
     def _config(self, payload: str) -> Message:
         return Message(f"{self._prefix}/device/{self.id}/config", payload, retain=True, content_type=JSON)
 
-    def payload(
-        self, started: SessionStarted, speakers: Mapping[str, str], dimensions: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """The device and its entities.
-
-        Args:
-            started: Names the labels and the software.
-            speakers: Names by id.
-            dimensions: Names of the dimensions of affect that turns have, by id.
-        """
+    def _payload(self, started: SessionStarted) -> dict[str, Any]:
+        """The device and its entities."""
         version = started.software.rpartition(" ")[2]
         parts = {"turns": self._turns(), "online": self._online()}
-        for one, name in speakers.items():
+        for one, name in self._speakers.items():
             parts[f"emotion_{one}"] = self._emotion(one, name, started.labels)
-            parts |= {f"{of}_{one}": self._dimension(one, name, of, known) for of, known in dimensions.items()}
+            parts |= {f"{of}_{one}": self._dimension(one, name, of, known) for of, known in self._dimensions.items()}
+            if self._sounds:
+                parts[f"sound_{one}"] = self._sound(one, name)
         return {
             "~": self._topics.root,
             "dev": {"ids": [self.id], "name": f"Emotion tracker {self._topics.node}", "sw": version},
@@ -149,6 +150,19 @@ class HomeAssistant:
             "value_template": f"{{{{ {place}.value if value_json is defined and {place} else None }}}}",
             "state_class": "measurement",
             "suggested_display_precision": 2,
+            "expire_after": self._expiry_s,
+            **self._availability(),
+        }
+
+    def _sound(self, speaker: str, name: str) -> dict[str, Any]:
+        return {
+            "p": "sensor",
+            "name": f"{name} sound",
+            "unique_id": f"{self.id}_sound_{speaker}",
+            "state_topic": f"~/speaker/{speaker}",
+            "value_template": "{{ (value_json.sounds or ['none']) | first if value_json is defined else None }}",
+            "device_class": "enum",
+            "options": ["none", *SOUNDS],
             "expire_after": self._expiry_s,
             **self._availability(),
         }

@@ -128,6 +128,7 @@ def _speaker(event: TurnEnded, topic: str, expiry_s: int) -> Message:
         abstained=event.abstained,
         sentiment=event.sentiment,
         dimensions=event.dimensions,
+        sounds=list(dict.fromkeys(sound.label for sound in event.sounds)),
         time=event.end_time,
     )
     properties = (("schema", SCHEMA), ("session", event.session))

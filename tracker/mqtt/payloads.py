@@ -36,6 +36,7 @@ class SpeakerEmotion(_Payload):
     abstained: bool
     sentiment: Sentiment
     dimensions: dict[str, Estimate] | None = Field(default=None, description="As in the turn's own event.")
+    sounds: list[str] = Field(default=[], description="Laughter and the like in it, each kind once, the first first.")
     time: WallTime = Field(description="When the turn ended.")
 
 

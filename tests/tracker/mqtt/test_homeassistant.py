@@ -125,6 +125,35 @@ def test_each_dimension_of_affect_is_a_sensor_of_each_speaker():
     assert rendered(strange["value_template"], "") == "None"  # what clears the topic
 
 
+def test_a_dimension_takes_no_other_sensor_s_place():
+    script = Script().start()
+    script.says(0, 1, "Speaker 1", "Yes!", dimensions={"emotion": 0.25, "sound": 0.5}, sounds=["laughter"])
+    parts = json.loads(announced(device(), script.events)[-1].payload)["cmps"]
+    sensors = {f"{of}_speaker-1" for of in ("emotion", "sound", "dimension_emotion", "dimension_sound")}
+    assert set(parts) == {"turns", "online"} | sensors
+    assert len({part["unique_id"] for part in parts.values()}) == len(parts)
+
+
+def test_sounds_are_a_sensor_once_there_are_any():
+    script = Script().start()
+    script.says(0, 1, "Speaker 1", "Yes!")
+    script.says(1, 2, "Speaker 1", "", sounds=["laughter", "sigh", "laughter"])
+    script.says(2, 3, "Speaker 1", "No.")
+    told = [json.loads(message.payload)["cmps"] for message in announced(device(), script.events)]
+    assert ["sound_speaker-1" in parts for parts in told] == [False, False, True]
+    part = expanded(told[-1]["sound_speaker-1"], TOPICS.root)
+    messages = EventMessages(TOPICS)
+    published = [message for event in script.events for message in messages.compose(event, late=False)]
+    states = [
+        rendered(part["value_template"], message.payload)
+        for message in published
+        if message.topic == part["state_topic"]
+    ]
+    assert states == ["none", "laughter", "none"]
+    assert set(states) <= set(part["options"])
+    assert rendered(part["value_template"], "") == "None"
+
+
 def test_quotes_in_what_was_said_survive_the_template():
     script = Script().start()
     script.says(0, 1, "Speaker 1", 'She said "no" & left <it>')

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import MELD_LABELS, Absent, DialogueState, EmotionScores, Sound
-from adapters.features.sounds import EMOTIONAL, KINDS
+from adapters.contract import EMOTIONAL, MELD_LABELS, SOUNDS, Absent, DialogueState, EmotionScores, Sound
+from adapters.features.sounds import KINDS
 from adapters.readout.sounds import FACTORS
 from tests.support.fakes import FakeClock, observed, scores
 from tracker.dialogue import Dialogue
@@ -89,5 +89,5 @@ async def test_a_turn_with_nothing_but_a_cough_is_not_judged(label: str, kind: t
 
 
 def test_each_sound_that_tells_of_an_emotion_says_of_which() -> None:
-    assert set(FACTORS) == set(EMOTIONAL) <= set(KINDS)
+    assert set(FACTORS) == set(EMOTIONAL) <= set(KINDS) == set(SOUNDS)
     assert all(set(factors) <= set(MELD_LABELS.labels) for factors in FACTORS.values())
