@@ -23,6 +23,7 @@ docs-check: $(VENV)/.installed
 
 assets: $(VENV)/.installed
 	@$(BIN)/tracker assets pull >/dev/null
+	@$(BIN)/tracker assets pull whisper-tiny.en >/dev/null
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing into $(VENV); the first time takes a few minutes ..."

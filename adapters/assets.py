@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-SPEECH_ENCODER = "whisper-tiny.en"
+SPEECH_ENCODER = "whisper-base"
 FACE_ENCODER = "mini-xception-fer"
 SOUND_DETECTOR = "yamnet"
 BACKBONE = "smollm2-135m-instruct"

@@ -36,7 +36,7 @@ from adapters.training.feature_cache import VoiceRows, word_rows
 from adapters.training.fit_pseudo import read_dialogues
 from adapters.training.fusion import CONFLICTS, DRAWS, fit_fusion
 from adapters.training.metrics import compute_metrics
-from adapters.training.modality_scores import SimulatedScores, Split, face_pool, simulate_scores, voice_pool
+from adapters.training.modality_scores import Split, TurnScores, face_pool, simulate_scores, voice_pool
 from adapters.training.recipe import RECIPES, read_recipe
 from adapters.training.simulate import CONFLICT, SHARES
 from adapters.training.sources import Encoders, Sources, read_faces, read_voices, sources_of
@@ -77,18 +77,13 @@ CASES = (
     Case("T+A+V, every face in conflict", (True, True, True), (False, True)),
     Case("T+A+V, both in conflict", (True, True, True), (True, True)),
 )
-Drawn = Mapping[tuple[bool, bool], SimulatedScores]
+Drawn = Mapping[tuple[bool, bool], TurnScores]
 """Draws to evaluate, by `Case.conflicting`."""
 
 
-def part(scores: SimulatedScores, rows: slice) -> SimulatedScores:
-    """The scores of some of the turns."""
-    voice, face = (None if one is None else one[rows] for one in (scores.voice, scores.face))
-    return SimulatedScores(scores.words[:, :, rows], voice, face)
-
-
 def table_rows(
-    drawn: list[SimulatedScores],
+    drawn: list[TurnScores],
+    conflicting: list[TurnScores],
     evaluated: Drawn,
     labels: Int[Tensor, " turns"],
     names: tuple[str, ...],
@@ -97,6 +92,7 @@ def table_rows(
 
     Args:
         drawn: Draws to fit the weights to.
+        conflicting: Further ones, in which voices and faces show any emotion.
         evaluated: Draws to evaluate.
         labels: Class ids of the turns.
         names: The classes.
@@ -105,14 +101,15 @@ def table_rows(
     halves = slice(0, middle), slice(middle, len(labels))
     fusions = [LateFusion(len(names)) for _ in halves]
     for fusion, rows in zip(fusions, halves, strict=True):
-        fit_fusion(fusion, [part(scores, rows) for scores in drawn], labels[rows])
+        calm, others = ([scores.where(rows) for scores in draws] for draws in (drawn, conflicting))
+        fit_fusion(fusion, calm, labels[rows], others)
     for case in CASES:
         scores = evaluated[case.conflicting]
         if (case.present[1] and scores.voice is None) or (case.present[2] and scores.face is None):
             continue
         fused = []
         for fusion, rows in zip(fusions, reversed(halves), strict=True):
-            some = part(scores, rows)
+            some = scores.where(rows)
             present = (torch.full((some.words.shape[2],), one) for one in case.present)
             with torch.no_grad():
                 fused.append(fusion(some.masked(*present)).exp())
@@ -141,7 +138,7 @@ def evaluate_adapter(
 
 def _draws(
     head: EmotionHead, backbone: Backbone, dev: Split, voices: VoiceRows | None, faces: FaceTurns | None, seed: int
-) -> tuple[list[SimulatedScores], Drawn]:
+) -> tuple[list[TurnScores], list[TurnScores], Drawn]:
     voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
     face_draws = face_pool(head.face, faces) if head.face and faces else None
     draws = partial(simulate_scores, head, backbone, dev, voice_draws, face_draws)
@@ -150,8 +147,8 @@ def _draws(
         (voice, face): draws(seed + DRAWS, shares[voice], shares[face])
         for voice, face in product((False, True), repeat=2)
     }
-    fitted = [draws(seed + step) for step in range(DRAWS)]
-    return [*fitted, *(draws(seed + DRAWS + 1 + step, CONFLICT) for step in range(CONFLICTS))], evaluated
+    drawn = [draws(seed + step) for step in range(DRAWS)]
+    return drawn, [draws(seed + DRAWS + 1 + step, CONFLICT) for step in range(CONFLICTS)], evaluated
 
 
 def main(

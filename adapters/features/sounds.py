@@ -60,6 +60,7 @@ KINDS = {
     "cough": Kind((42, 43), 0.0, 3.0),
 }
 
+
 class SoundDetector:
     """Hears what is no speech.
 

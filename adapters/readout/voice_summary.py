@@ -20,10 +20,8 @@ FUNCTIONALS = _CONTOUR_FUNCTIONALS + 3 * len(CEPSTRUM) + _SHAPE_FUNCTIONALS
 SUMMARY_DIM = 2 * STATES + FUNCTIONALS
 
 # Columns by what they hold; the voice classifier's views differ in them.
-_BEFORE_MEANS = 2 * STATES + _CONTOUR_FUNCTIONALS
 EVERYTHING = tuple(range(SUMMARY_DIM))
 PROSODY = tuple(range(2 * STATES, SUMMARY_DIM))
-MOVEMENT = tuple(column for column in PROSODY if not 0 <= column - _BEFORE_MEANS < len(CEPSTRUM))  # no mean timbre
 
 _SHORTEST_STRETCH = 5  # frames of voice over which a slope is taken
 

@@ -32,6 +32,7 @@ from adapters.llm.backbone import Backbone
 from adapters.llm.presets import backbone_source
 from adapters.llm.prompt import Prompter
 from adapters.readout.dimensions import DimensionHead, DimensionShape
+from adapters.training.fit import one_cycle
 from adapters.training.packs import read_turns, training_set
 from adapters.training.progress import progress
 from adapters.training.runs import Seed
@@ -64,7 +65,7 @@ def fit(
     ensemble.standardise.measure(states.flatten(1))
     optimiser = torch.optim.AdamW(ensemble.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
     steps = how.epochs * -(-len(values) // how.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, how.learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = one_cycle(optimiser, how.learning_rate, steps)
     losses: list[float] = []
     for _ in progress(range(how.epochs), "fitting"):
         head.train()

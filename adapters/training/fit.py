@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from adapters.readout.ensemble import Ensemble
 from adapters.readout.fusion import LateFusion, ModalityScores
@@ -43,6 +45,18 @@ def log_prior(labels: Int[Tensor, " b"], weights: Float[Tensor, " b"], classes: 
     return (counts / counts.sum()).log()
 
 
+def one_cycle(optimiser: Optimizer, highest: float | list[float], steps: int) -> OneCycleLR:
+    """Learning rates that rise for a tenth of the steps, and fall afterwards.
+
+    Args:
+        optimiser: Whose rates they are.
+        highest: The highest rate, or that of each group.
+        steps: How many in all, at least 1.
+    """
+    rising = 0.2 if steps == 10 else 0.1  # OneCycleLR divides by the rising steps but one
+    return OneCycleLR(optimiser, highest, total_steps=steps, pct_start=rising)
+
+
 def fit_ensemble(
     ensemble: Ensemble,
     inputs: Float[Tensor, "b dim"],
@@ -72,7 +86,7 @@ def fit_ensemble(
     learned = labels if targets is None else targets
     optimiser = torch.optim.AdamW(ensemble.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(inputs) // spec.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = one_cycle(optimiser, spec.learning_rate, steps)
     losses: list[float] = []
     held_out: list[float] = []
     best: dict[str, Tensor] = {}

@@ -31,7 +31,7 @@ from adapters.llm.prompt import Prompter
 from adapters.readout.ensemble import Ensemble, mean_log_probs
 from adapters.training.distil import soft_targets
 from adapters.training.feature_cache import cached_tensors
-from adapters.training.fit import LearningCurves, fit_ensemble, log_prior
+from adapters.training.fit import LearningCurves, fit_ensemble, log_prior, one_cycle
 from adapters.training.metrics import weighted_f1
 from adapters.training.packs import (
     PACK,
@@ -115,9 +115,7 @@ def fit_lora(
 
     plans = [drawn() for _ in range(spec.epochs)]
     steps = sum(map(len, plans))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in groups], total_steps=steps, pct_start=0.1
-    )
+    schedule = one_cycle(optimiser, [group["lr"] for group in groups], steps)
     fitted = [*lora.parameters(), *classifier.parameters()]
     losses: list[float] = []
     scores: list[float] = []

@@ -23,7 +23,7 @@ from adapters.llm.prefix import Prefix
 from adapters.llm.prompt import Prompter
 from adapters.readout.pseudo import AnswerClassifier, Nonverbal, PseudoTokens, query
 from adapters.training.feature_cache import chunks
-from adapters.training.fit import LearningCurves, log_prior
+from adapters.training.fit import LearningCurves, log_prior, one_cycle
 from adapters.training.progress import progress
 from adapters.training.recipe import PseudoSpec
 
@@ -107,7 +107,7 @@ def fit_pseudo(
     weights = [*pseudo.parameters(), *classifier.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=spec.learning_rate, weight_decay=spec.weight_decay)
     steps = spec.epochs * -(-len(corpus) // spec.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = one_cycle(optimiser, spec.learning_rate, steps)
     losses: list[float] = []
     pseudo.train()
     for epoch in range(spec.epochs):

@@ -1,4 +1,4 @@
-"""The modalities' scores of dialogues with simulated voices and faces.
+"""The modalities' scores of dialogues with voices and faces, most of them simulated.
 
 Letters: ``turns`` of the dialogues, ``pool`` voices or faces that may be drawn, ``moments``: after how many turns of
 its speaker a voice is classified (see `adapters.training.voices`), ``read`` layers, ``d`` the LLM's width, ``summary``
@@ -58,25 +58,36 @@ class FacePool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SimulatedScores:
-    """Log probabilities of every turn, by modality, in one draw of voices and faces.
+class TurnScores:
+    """Log probabilities of every turn, by modality, in one draw of voices and faces, or with those that it had.
 
     Attributes:
         words: From the words without voice and face, and with the pseudo tokens of either or both behind them: the
             first axis is 1 with the voice, the second 1 with the face.
         voice: From the voice, or None where the adapter reads no voices.
         face: From the face, or None where the adapter reads no faces.
+        has_voice: Which turns have a voice; None where all have.
+        has_face: Likewise.
     """
 
     words: Float[Tensor, "2 2 turns classes"]
     voice: Float[Tensor, "turns classes"] | None
     face: Float[Tensor, "turns classes"] | None
+    has_voice: Bool[Tensor, " turns"] | None = None
+    has_face: Bool[Tensor, " turns"] | None = None
+
+    def where(self, rows: slice) -> TurnScores:
+        """Some of the turns."""
+        parts = (self.voice, self.face, self.has_voice, self.has_face)
+        return TurnScores(self.words[:, :, rows], *(None if part is None else part[rows] for part in parts))
 
     def masked(
         self, words: Bool[Tensor, " turns"], voice: Bool[Tensor, " turns"], face: Bool[Tensor, " turns"]
     ) -> ModalityScores:
         """The scores where some modalities are absent from some turns."""
         nothing = torch.zeros_like(self.words[0, 0])
+        voice = voice if self.has_voice is None else voice & self.has_voice
+        face = face if self.has_face is None else face & self.has_face
         heard, has_voice = (nothing, voice & False) if self.voice is None else (self.voice, voice)
         shown, has_face = (nothing, face & False) if self.face is None else (self.face, face)
         text = self.words[has_voice.long(), has_face.long(), torch.arange(len(nothing))]
@@ -139,7 +150,7 @@ def simulate_scores(
     seed: int,
     shares: Mapping[str, float] = SHARES,
     face_shares: Mapping[str, float] | None = None,
-) -> SimulatedScores:
+) -> TurnScores:
     """Draw a voice, at any moment, and a face for each turn, and compute the scores of all modalities.
 
     Args:
@@ -175,4 +186,4 @@ def simulate_scores(
         torch.stack([words(hears and with_voice, sees and with_face) for with_face in (False, True)])
         for with_voice in (False, True)
     ]
-    return SimulatedScores(torch.stack(rows), voice, face)
+    return TurnScores(torch.stack(rows), voice, face)

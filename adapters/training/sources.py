@@ -22,6 +22,7 @@ _LIMITS = {
     "face": "The face is judged by the single pictures of {faces}.",
     "fusion": "How the modalities are weighed was fitted on simulated turns, because no conversational audio and video "
     "with labels was available.",
+    "recorded": "How the modalities are weighed was fitted on the recordings of {words}.",
     "use": "Says what a turn expresses, not what a person feels; not for decisions about people, and not for use at "
     "work or in education.",
 }
@@ -64,10 +65,21 @@ class Sources:
         named |= also | {spoken: self.dialogues.licence} if asr_words else {}
         return named | (_FACE_NETWORK if self.faces else {})
 
-    def limits(self) -> str:
-        """What the adapter cannot do."""
+    def limits(self, *, recorded: bool = False) -> str:
+        """What the adapter cannot do.
+
+        Args:
+            recorded: Whether the dialogues' own voices and faces were there.
+        """
         weighed = bool(self.voices or self.faces)
-        there = {"words": True, "voice": bool(self.voices), "face": bool(self.faces), "fusion": weighed, "use": True}
+        there = {
+            "words": True,
+            "voice": bool(self.voices),
+            "face": bool(self.faces),
+            "fusion": weighed and not recorded,
+            "recorded": weighed and recorded,
+            "use": True,
+        }
         return " ".join(text for part, text in _LIMITS.items() if there[part]).format(
             words=" and ".join(one.title for one in (self.dialogues, *self.also)),
             voices=", ".join(voice.title for voice in self.voices),

@@ -38,11 +38,11 @@ from adapters.training.feature_cache import VoiceRows, WordRows, word_rows
 from adapters.training.fit import LearningCurves, fit_ensemble
 from adapters.training.fit_lora import learn_words, read_corpora
 from adapters.training.fit_pseudo import fit_pseudo, read_dialogues
-from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion
+from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion, fit_recorded
 from adapters.training.metrics import Metrics, weighted_f1
 from adapters.training.modality_scores import (
-    SimulatedScores,
     Split,
+    TurnScores,
     cross_fitted,
     face_pool,
     simulate_scores,
@@ -50,9 +50,10 @@ from adapters.training.modality_scores import (
     word_states,
 )
 from adapters.training.recipe import PseudoSpec, Recipe, read_recipe, shipped_recipe
+from adapters.training.recorded import Recorded, place, read_recorded, recorded_scores, with_faces, with_voices
 from adapters.training.runs import Seed, begin, finished, summarise, write_run, write_summary
 from adapters.training.simulate import CONFLICT, PRESENT, SHARES, draw
-from adapters.training.sources import Encoders, read_faces, read_voices, sources_of
+from adapters.training.sources import Encoders, Sources, read_faces, read_voices, sources_of
 from adapters.training.voices import fit_voice
 
 ASR_WORDS = Path("asr")  # in the data folder, with one folder per data set
@@ -157,26 +158,33 @@ def calibrate(
     faces: FaceTurns | None,
     seed: int,
     heard: Split | None = None,
+    recorded: Recorded | None = None,
 ) -> tuple[dict[str, Metrics], EmotionSets]:
     """Fit late fusion and conformal sets, and compute the metrics of each combination of modalities on dev.
 
-    Fusion is fitted to the same turns with their words as a recogniser transcribes them (``heard``), too, if given.
+    Fusion is fitted to the same turns with their words as a recogniser transcribes them (``heard``), too, if given; and
+    to dev's own voices and faces, where they were ``recorded``, instead of simulated ones.
     """
     labels = dev.rows.labels
+    if recorded is not None:
+        none = Nonverbal.none(len(labels), len(dev.rows.label_set))
+        with torch.no_grad():
+            texts = [word_states(head, backbone, of, none).flatten(1) for of in (dev, heard) if of is not None]
+            turns = [recorded_scores(head, mean_log_probs(head.words(text)), recorded) for text in texts]
+        return fit_recorded(head.fusion, turns, labels, dev.rows.label_set.labels)
     voice_draws = voice_pool(head.voice, voices, seed) if head.voice and voices else None
     face_draws = face_pool(head.face, faces) if head.face and faces else None
 
-    def simulated(draw: int, shares: Mapping[str, float] = SHARES, of: Split = dev) -> SimulatedScores:
+    def simulated(draw: int, shares: Mapping[str, float] = SHARES, of: Split = dev) -> TurnScores:
         return simulate_scores(head, backbone, of, voice_draws, face_draws, seed + draw, shares)
 
     drawn = [simulated(draw) for draw in range(DRAWS + 1)]
-    conflicting = simulated(DRAWS, CONFLICT)
-    fitted = drawn[:-1] + [simulated(DRAWS + 1 + draw, CONFLICT) for draw in range(CONFLICTS)]
+    fitted, contradicting = drawn[:-1], [simulated(DRAWS + 1 + draw, CONFLICT) for draw in range(CONFLICTS)]
     if heard is not None:
         fitted += [simulated(draw, of=heard) for draw in range(DRAWS)]
-        fitted += [simulated(DRAWS + 1 + draw, CONFLICT, heard) for draw in range(CONFLICTS)]
-    fit_fusion(head.fusion, fitted, labels)
-    return evaluate_cases(head.fusion, drawn[-1], conflicting, labels, dev.rows.label_set.labels, seed)
+        contradicting += [simulated(DRAWS + 1 + draw, CONFLICT, heard) for draw in range(CONFLICTS)]
+    fit_fusion(head.fusion, fitted, labels, contradicting)
+    return evaluate_cases(head.fusion, drawn[-1], simulated(DRAWS, CONFLICT), labels, dev.rows.label_set.labels, seed)
 
 
 def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
@@ -184,7 +192,15 @@ def pseudo_shape(spec: PseudoSpec, prompter: Prompter) -> PseudoShape:
     return PseudoShape(spec.tokens, len(prompter.ids(spec.question)))
 
 
-def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, dialogues: int = 0) -> dict[str, Any]:
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    seed: int,
+    encoders: Encoders,
+    dialogues: int = 0,
+    recordings: Path | None = None,
+) -> dict[str, Any]:
     """Run one recipe.
 
     Args:
@@ -194,6 +210,7 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
         seed: Of initial weights, order and draws.
         encoders: Load the models for voices and faces.
         dialogues: Fit the words to so many dialogues only, the first ones; 0 takes all.
+        recordings: Where ``python -m tracker.bench.clips`` has left what was recorded of the dialogues' turns.
 
     Returns:
         What goes into the card's ``about``.
@@ -204,6 +221,15 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     if not data.is_dir():
         raise AdapterError(f"no folder {data}: give the folder of the data sets")
     sources = sources_of(recipe)
+    fitting_split, dev_split = list(sources.dialogues.splits)[:2]
+    fitted_to = judged_on = None
+    if recordings is not None:
+        if recipe.pseudo:
+            raise AdapterError("pseudo tokens are trained with simulated voices and faces: leave out --recordings")
+        fitted_to, judged_on = (
+            read_recorded(place(recordings, sources.dialogues.name, name), sources.dialogues.read(data, name))
+            for name in (fitting_split, dev_split)
+        )
     transcribed = data / ASR_WORDS / sources.dialogues.name
     if recipe.asr_words and not transcribed.is_dir():
         raise AdapterError(
@@ -242,7 +268,6 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     if head.pseudo is not None and recipe.pseudo is not None:
         head.pseudo.initialise(backbone.embed(prompter.ids(recipe.pseudo.question)))
     curves: dict[str, LearningCurves] = {}
-    fitting_split, dev_split = list(sources.dialogues.splits)[:2]
     if head.lora is not None:
         learned, held_out = read_corpora(recipe, sources, data, data / ASR_WORDS, prompter, seed, dialogues)
         curves |= learn_words(recipe, head.lora, head.words, backbone, prompter, learned, held_out, seed)
@@ -258,6 +283,9 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     voices, held = read_voices(sources, data, encoders)
     shown, unseen = read_faces(sources, data, encoders, recipe.face_turns, seed)
     read_s = time.monotonic() - begun
+    if fitted_to is not None:
+        voices = None if voices is None else with_voices(voices, fitted_to, sources.dialogues.name)
+        shown = None if shown is None else with_faces(shown, fitted_to)
     unseen, tokens_see = (unseen, None) if unseen is None or head.pseudo is None else halves(unseen)
     curves |= fit_head(recipe, head, backbone, fitting, dev, voices, shown, seed, asr_words, tokens_see)
     heard = None
@@ -265,17 +293,17 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
         heard = split(dev_split, folder=data / ASR_WORDS)
         if not _same_turns(heard.rows, dev.rows):
             raise AdapterError(f"{transcribed}: the {dev_split} split is of other dialogues: make it anew")
-    results, sets = calibrate(head, backbone, dev, held, unseen, seed, heard)
+    results, sets = calibrate(head, backbone, dev, held, unseen, seed, heard, judged_on)
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
         "data": sources.licences(asr_words=recipe.asr_words > 0),
         "intended_use": INTENDED_USE,
-        "limits": sources.limits(),
+        "limits": sources.limits(recorded=recordings is not None),
         "absent": sources.absent,
         "seed": seed,
         **({"dialogues": dialogues} if dialogues else {}),
-        **({"simulated_shares": SHARES, "simulated_presence": PRESENT} if sources.voices or sources.faces else {}),
+        **_voices_and_faces(sources, fitted_to, judged_on),
         "dev": results,
         "parameters": sum(value.numel() for value in head.parameters()),
         "seconds": {"reading": round(read_s), "all": round(time.monotonic() - begun)},
@@ -298,8 +326,29 @@ def train(recipe: Recipe, data: Path, out: Path, seed: int, encoders: Encoders, 
     return about
 
 
+def _voices_and_faces(sources: Sources, fitted_to: Recorded | None, judged_on: Recorded | None) -> dict[str, Any]:
+    """What the card says of where voices and faces are from, beside their data sets."""
+    if not (sources.voices or sources.faces):
+        return {}
+    if fitted_to is None or judged_on is None:
+        return {"simulated_shares": SHARES, "simulated_presence": PRESENT}
+    parts = {"fitting": fitted_to, "calibration": judged_on}
+    return {
+        "recorded": {
+            name: {"turns": len(one.labels), "voices": int(one.has_voice.sum()), "faces": int(one.has_face.sum())}
+            for name, one in parts.items()
+        }
+    }
+
+
 def train_seeds(
-    recipe: Recipe, data: Path, out: Path, seeds: Sequence[int], encoders: Encoders, dialogues: int = 0
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    seeds: Sequence[int],
+    encoders: Encoders,
+    dialogues: int = 0,
+    recordings: Path | None = None,
 ) -> dict[str, Any]:
     """Run one recipe with several seeds, each in a folder of its own; a seed that is done is not run again.
 
@@ -310,6 +359,7 @@ def train_seeds(
         seeds: Which ones.
         encoders: Load the models for voices and faces.
         dialogues: As `train`.
+        recordings: Likewise.
 
     Returns:
         Mean and standard deviation of the metrics on dev.
@@ -321,11 +371,11 @@ def train_seeds(
     for seed in seeds:
         folder = out / f"seed-{seed}"
         done = finished(folder, recipe, seed)
-        if done is not None and done.get("dialogues", 0) != dialogues:
+        if done is not None and (done.get("dialogues", 0) != dialogues or ("recorded" in done) != bool(recordings)):
             done = None
         if done is not None:
             typer.echo(without_controls(f"seed {seed} is done and kept: {folder}"), err=True)
-        abouts[seed] = done or train(recipe, data, folder, seed, encoders, dialogues)
+        abouts[seed] = done or train(recipe, data, folder, seed, encoders, dialogues, recordings)
     summary = summarise(abouts)
     write_summary(out, summary)
     return summary
@@ -343,12 +393,16 @@ def main(
     ] = 0,
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(help="How many to train with, each in a folder of its own.", min=1)] = 1,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(help="What tracker.bench.clips made of the dialogues' own clips; simulated turns if not given."),
+    ] = None,
 ) -> None:
     """Train an adapter and print its metrics as JSON."""
     encoders = Encoders(SpeechEncoder, FaceEncoder)
     recipe = read_recipe(config or shipped_recipe(method))
     if seeds == 1:
-        result = train(recipe, data, out, seed, encoders, dialogues)
+        result = train(recipe, data, out, seed, encoders, dialogues, recordings)
     else:
-        result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoders, dialogues)
+        result = train_seeds(recipe, data, out, range(seed, seed + seeds), encoders, dialogues, recordings)
     typer.echo(json.dumps(result, indent=2, ensure_ascii=False))

@@ -176,9 +176,9 @@ def test_a_dialogue_that_is_followed_has_the_scores_of_one_that_is_read_whole() 
 
 @pytest.mark.data
 def test_ordinary_speech_is_neutral(model: recogniser.LlmRecogniser, data_dir: Path) -> None:
-    whisper = asset_folder("whisper-tiny.en")
+    whisper = asset_folder("whisper-base")
     if not whisper.is_dir():
-        pytest.skip(f"no weights at {whisper}: pull whisper-tiny.en")
+        pytest.skip(f"no weights at {whisper}: pull whisper-base")
     samples, _ = soundfile.read(data_dir / "telephone" / "sample.flac", dtype="float32", start=22 * 16_000)
     voice = SpeechEncoder(whisper, threads=1).encode(samples[: 3 * 16_000]).features
     assert model.scores(TurnInput(Utterance("Bob", ""), audio=voice)).label == "neutral"

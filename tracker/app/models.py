@@ -185,7 +185,7 @@ def words_folder(config: Config, asset: Callable[[str], Path]) -> Path:
 
 def _load_hearing(config: Config, voice: Path, words: Path) -> tuple[SpeechEncoder, Transcriber]:
     transcribe = config.transcribe
-    encoder = SpeechEncoder(voice, device=transcribe.device)
+    encoder = SpeechEncoder(voice, transcribe.device, threads=1)
     gate = TextGate(transcribe.no_speech_above, transcribe.logprob_below, transcribe.compression_above)
     shared = encoder if words == voice else None
     transcriber = Transcriber(

@@ -20,9 +20,8 @@ import soundfile
 import soxr
 import typer
 
-from adapters.assets import SPEECH_ENCODER, asset_folder
+from adapters.assets import asset_folder
 from adapters.datasets.tables import clean
-from adapters.features.acoustic import SpeechEncoder
 from adapters.training.progress import progress
 from tracker.errors import TrackerError, needs_extra
 from tracker.observe.gate import TextGate
@@ -61,7 +60,6 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder per data set.")],
     out: Annotated[Path, typer.Option(help="Where the copy goes: OUT/meld.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    threads: Annotated[int, typer.Option(help="Threads of tiny.en's encoder.")] = 1,
     model: Annotated[str, typer.Option(help="The recogniser, an asset.")] = "whisper-base",
     beam: Annotated[int, typer.Option(help="Hypotheses that it keeps.")] = 5,
 ) -> None:
@@ -69,8 +67,7 @@ def main(
     with needs_extra("train", "counting word errors"):
         import jiwer
 
-    encoder = SpeechEncoder(threads=threads) if model == SPEECH_ENCODER else None
-    transcribe = Transcriber(asset_folder(model), "en", TextGate(), encoder, beam=beam)
+    transcribe = Transcriber(asset_folder(model), "en", TextGate(), beam=beam)
     name = f"{split}_sent_emo.csv"
     with (data / "meld" / name).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -79,7 +76,7 @@ def main(
     for row in progress(rows, "speaking and listening"):
         text = clean(row["Utterance"])
         samples = speak(text, row["Speaker"])
-        row["Utterance"] = transcribe(samples, encoder.encode(samples) if encoder else None).text or "-"
+        row["Utterance"] = transcribe(samples).text or "-"
         said.append(plain(text))
         heard.append(plain(row["Utterance"]))
     (out / "meld").mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,8 @@ modalities, with its words as written and as heard, and the dialogue before it l
 docs/results.md stands in for. Clips that are missing, silent or cannot be read are counted by reason.
 
 What was observed is kept in OUT, one file per clip, so that an interrupted run goes on where it was. These files hold
-words and features, no sound and no picture.
+words and features, no sound and no picture. Where every dialogue of a split was observed, OUT has it for training, too:
+``python -m adapters train --recordings OUT``, once the first two splits are there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from adapters.errors import first_line
 from adapters.features import acoustic, visual
 from adapters.training.metrics import compute_metrics
 from adapters.training.progress import progress
+from adapters.training.recorded import Recordings, place
 from tracker.app.models import Models, load_models
 from tracker.config import Config
 from tracker.config import load as load_config
@@ -232,6 +234,7 @@ def main(
     split: Annotated[str, typer.Option(help="One of the data set's.")] = "dev",
     checkpoint: Annotated[str, typer.Option(help="The adapter: a name or a folder.")] = "default",
     dialogues: Annotated[int, typer.Option(help="Take so many only; 0 takes all.", min=0)] = 0,
+    judged: Annotated[bool, typer.Option(help="Whether to judge them, too, which takes memory for all.")] = True,
 ) -> None:
     """Observe the clips, and print the table."""
     corpus = find_kind(dataset, Dialogues)
@@ -240,7 +243,7 @@ def main(
     models = load_models(config, faces=True)
     if models.recogniser.labels != corpus.labels:
         raise AdapterError(f"{checkpoint} does not have the labels of {dataset}: train one that has")
-    observe, missing = observer(models, config), Counter[str]()
+    observe, missing, there, recordings = observer(models, config), Counter[str](), Counter[str](), Recordings()
     out.mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
 
@@ -251,21 +254,24 @@ def main(
         seen = path if isinstance(path, Absent) else kept(out, path, lambda: observe(path, line.utterance.speaker))
         if isinstance(seen, Absent):
             missing[seen.reason] += 1
+            recordings.add(line.label, seen, seen)
             return line
-        return Pair(line, seen)
+        there.update(name for name in ("text", *_SPECS) if not isinstance(getattr(seen, name), Absent))
+        recordings.add(line.label, seen.audio, seen.video)
+        return Pair(line, seen) if judged else line
 
     read = [[paired(line) for line in dialogue] for dialogue in progress(found, "observing")]
-    pairs = [one for dialogue in read for one in dialogue if isinstance(one, Pair)]
-    if not pairs:
+    if not there["text"]:
         raise AdapterError(f"no clip of {dataset} {split} could be observed: {dict(missing.most_common(5))}")
-    seconds = (time.process_time() - begun) / len(pairs)
-    voices, faces = (sum(isinstance(getattr(one.observed, name), Features) for one in pairs) for name in _SPECS)
+    seconds = (time.process_time() - begun) / there["text"]
     typer.echo(
-        f"{len(pairs)} turns with clips, {voices} with a voice, {faces} with a face, {seconds:.2f} processor seconds "
-        f"each; without: {dict(missing.most_common(8))}",
+        f"{there['text']} turns with clips, {there['audio']} with a voice, {there['video']} with a face, "
+        f"{seconds:.2f} processor seconds each; without: {dict(missing.most_common(8))}",
         err=True,
     )
-    for row in table(models.recogniser, read):
+    if not dialogues:
+        recordings.write(place(out, corpus.name, split))
+    for row in table(models.recogniser, read) if judged else ():
         typer.echo(row)
 
 

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from adapters.assets import SPEECH_ENCODER
 from adapters.contract import Features, asset_folder
 from adapters.features import acoustic
 from adapters.features.acoustic import SPEC, Encoded, SpeechEncoder
 from tracker.observe.gate import TextGate
 from tracker.observe.transcribe import Transcriber
 from tracker.turns.segment import Samples
-
-_SHARED = "whisper-tiny.en"
 
 RAVDESS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 LIBRISPEECH = {
@@ -91,12 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--files", type=int, default=200, help="number of RAVDESS files")
     parser.add_argument("--margins", type=float, nargs="+", default=[acoustic._MARGIN_S], help="seconds of silence")
-    parser.add_argument("--model", default=_SHARED, help="another recogniser: one line, for its own encoder")
+    parser.add_argument("--model", default=SPEECH_ENCODER, help="another recogniser: one line, for its own encoder")
     parser.add_argument("--beam", type=int, default=1, help="hypotheses that it keeps")
     options = parser.parse_args(arguments)
     folder = asset_folder(options.model)
     files = sample(Path(options.data), options.files)
-    if options.model != _SHARED or options.beam > 1:
+    if options.model != SPEECH_ENCODER or options.beam > 1:
         wrong, again, took_s = measure(None, folder, files, options.beam)
         print(f"{options.model}, {options.beam}: word error rate {wrong:.1f} %, {again:.0f} % again, {took_s:.0f} s")
         return

@@ -37,6 +37,7 @@ _HELP_ALL = (
     ("j k up down", "select a turn (page up, page down: ten); esc: follow the conversation again"),
     ("enter d", "everything about the selected turn"),
     ("f 1-9 0", "show one speaker only; 0 shows all"),
+    ("t", "latencies, queues, cost and models; again: without them"),
     ("?", "this help"),
 )
 

@@ -1,4 +1,7 @@
-"""Arranges the panels: one drawing of the whole dashboard for any size of terminal."""
+"""Arranges the panels: one drawing of the whole dashboard for any size of terminal.
+
+People come first: the machine, its latencies and models are shown where the user asks for them.
+"""
 
 from __future__ import annotations
 
@@ -46,27 +49,28 @@ def _one_column(screen: Screen, width: int, room: int, glyphs: Glyphs) -> Lines:
     below: Lines = []
     if room >= 12 and screen.choices.overlay not in ("help", "detail"):
         count = len(screen.view.speakers)
-        speakers = panels.speakers(screen, width, max(2, min(count + 1, room // 3)), glyphs)
+        wanted = 3 * count + 2 if screen.view.has_valence else count + 1
+        speakers = panels.speakers(screen, width, max(2, min(wanted, room // 3)), glyphs)
         below = [title("speakers", width, glyphs), *speakers, *_summary(screen, width, glyphs)]
     room_above = max(1, room - len(below) - 1)
     return [*_main_pane(screen, width, room_above, glyphs), *below]
 
 
 def _summary(screen: Screen, width: int, glyphs: Glyphs) -> Lines:
-    """The status in two lines."""
+    """The status in one line; in two where the machine is looked at, or something is lost."""
     status = screen.status
-    parts = [
-        panels.latency_line(screen),
-        f"waiting {status.waiting}",
-        f"dropped {status.dropped + status.lost_samples}",
-    ]
-    if status.metrics and status.metrics.overload != "normal":
-        parts.insert(0, panels.describe_overload(status.metrics.overload))
+    dropped = status.dropped + status.lost_samples
+    overload = status.metrics.overload if status.metrics else "normal"
     outputs = [f"mqtt {status.broker or 'off'}", f"rec {status.recorder or 'off'}"]
     if status.failed_sinks:
         outputs.append(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}")
-    last = justify(panels.modalities(screen, glyphs), Text(glyphs.dot.join(outputs)), width, glyphs)
-    return [title("machine", width, glyphs), fit(glyphs.dot.join(parts), width, glyphs), last]
+    judged = justify(panels.modalities(screen, glyphs), Text(glyphs.dot.join(outputs)), width, glyphs)
+    parts = [panels.describe_overload(overload)] if overload != "normal" else []
+    if screen.choices.machine:
+        parts += [panels.latency_line(screen), f"waiting {status.waiting}"]
+    if screen.choices.machine or dropped:
+        parts.append(f"dropped {dropped}")
+    return [title("judged by", width, glyphs), judged, *([fit(glyphs.dot.join(parts), width, glyphs)] if parts else [])]
 
 
 def _two_columns(screen: Screen, width: int, room: int, glyphs: Glyphs) -> Lines:
@@ -81,14 +85,17 @@ def _two_columns(screen: Screen, width: int, room: int, glyphs: Glyphs) -> Lines
         if lines and len(right) + len(lines) < room:
             right.extend([title(name, side, glyphs), *lines])
 
-    count = 2 * len(screen.view.speakers) + 2
+    people = len(screen.view.speakers)
+    count = 3 * people + 5 if screen.view.has_valence else 2 * people + 2
     add("speakers", panels.speakers(screen, side, min(count, max(3, room - 18)), glyphs))
     add("judged by", [panels.modalities(screen, glyphs)])
-    add("machine", panels.machine(screen.status, glyphs))
-    add("latency", panels.latency(screen, side, glyphs))
+    add("connections", panels.connections(screen.status, glyphs))
+    if screen.choices.machine:
+        add("machine", panels.machine(screen.status))
+        add("latency", panels.latency(screen, side, glyphs))
+        add("models", panels.models(screen))
     if screen.choices.overlay != "detail":
         add("last judged turn", conversation.detail(screen, side, glyphs)[1:] if screen.view.judged else [])
-    add("models", panels.models(screen))
     marks = [Text(f"{clock_time(mark.at_ns)}  {mark.sentence}") for mark in screen.view.marks[-5:]]
     add("moments", marks)
     return [*banner, *side_by_side(_main_pane(screen, left, room - 1, glyphs), pane(right, side, room, glyphs), glyphs)]

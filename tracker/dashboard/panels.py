@@ -67,11 +67,15 @@ def speaking(screen: Screen, glyphs: Glyphs) -> Text:
 
 
 def speakers(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
-    """Each speaker's present emotion, and a timeline of the last minutes; two lines each where there is room."""
+    """Each speaker's present emotion, and a timeline of the last minutes; two lines each where there is room.
+
+    Where turns have a valence and there is room for a third line, it is a curve of that.
+    """
     everyone = list(enumerate(screen.view.speakers))
     if not everyone:
         return [Text("no speaker has been heard yet", "dim")]
     two = 2 * len(everyone) + 1 <= height
+    curves = screen.view.has_valence and 3 * len(everyone) + 2 <= height
     most = len(everyone) if two else max(1, height - 1)
     latest = sorted(everyone, key=lambda one: -(one[1].judgements[-1].end_ns if one[1].judgements else 0))[:most]
     name = min(max(len(one.name) for _, one in latest) + 2, max(11, width // 4))
@@ -82,10 +86,14 @@ def speakers(screen: Screen, width: int, height: int, glyphs: Glyphs) -> Lines:
         if two:
             cells = max(4, width - 4)
             lines += [now, Text("  ").append_text(_timeline(screen, speaker, minutes, cells, glyphs))]
+            lines += [Text("  ").append_text(_curve(screen, speaker, minutes, cells, glyphs))] if curves else []
         else:
             cells = max(4, width - len(now.plain) - 2)
             lines.append(Text.assemble(now, "  ", _timeline(screen, speaker, minutes, cells, glyphs)))
     legend = wrap(_legend(screen, minutes), width) if two else (_legend(screen, minutes),)
+    if curves:
+        low, middle, high = glyphs.levels[0], glyphs.levels[len(glyphs.levels) // 2], glyphs.levels[-1]
+        legend = (*legend, *wrap(f"valence: {low} unpleasant {middle} neither {high} pleasant", width))
     return [*lines, *(Text(line, "dim") for line in legend)][:height]
 
 
@@ -111,6 +119,16 @@ def _timeline(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs
         else:
             colour = emotion_colour(judgement.emotion, screen.view.labels)
             text.append(letter(judgement.emotion, screen.view.labels), f"bold {colour} reverse" if colour else "bold")
+    return text
+
+
+def _curve(screen: Screen, speaker: Speaker, minutes: int, cells: int, glyphs: Glyphs) -> Text:
+    text, last = Text(), len(glyphs.levels) - 1
+    for judgement in timeline(speaker.judgements, screen.now_ns, minutes * _NS_PER_MIN, cells):
+        if judgement is None or judgement.valence is None:
+            text.append(" ")
+        else:
+            text.append(glyphs.levels[round(min(1.0, max(0.0, (judgement.valence + 1) / 2)) * last)])
     return text
 
 
@@ -168,36 +186,40 @@ def modalities(screen: Screen, glyphs: Glyphs) -> Text:
     return text if screen.view.modalities else Text("no turn has been judged yet", "dim")
 
 
-def machine(status: Status, glyphs: Glyphs) -> Lines:
-    """Queues, drops, video, broker, recorder, cost."""
-    busy = [f"{queue.name} {queue.depth}/{queue.capacity}" for queue in status.queues if queue.depth]
-    lost = [f"{queue.name} {queue.dropped}" for queue in status.queues if queue.dropped]
-    if status.lost_samples:
-        lost.append(f"{status.lost_samples} samples")
-    lines = [
-        Text.assemble("waiting   ", (", ".join(busy) or "nothing", "" if busy else "dim")),
-        Text.assemble("dropped   ", (", ".join(lost) or "nothing", "bold red" if lost else "dim")),
+def connections(status: Status, glyphs: Glyphs) -> Lines:
+    """Where pictures come from and events go, and what is lost."""
+    lines = [Text.assemble("video     ", video(status.video))] if status.video.source else []
+    lines += [
         Text.assemble("broker    ", (printable(status.broker) or "off", "dim" if not status.broker else "")),
         Text.assemble("recorder  ", (printable(status.recorder) or "off", "dim" if not status.recorder else "")),
     ]
-    if status.video.source:
-        lines.insert(2, Text.assemble("video     ", video(status.video)))
-    if status.metrics:
-        lines += _cost(status.metrics)
+    lost = [f"{queue.name} {queue.dropped}" for queue in status.queues if queue.dropped]
+    if status.lost_samples:
+        lost.append(f"{status.lost_samples} samples")
+    if lost:
+        lines.append(Text.assemble("dropped   ", (", ".join(lost), "bold red")))
+    if status.metrics and status.metrics.overload != "normal":
+        words = describe_overload(status.metrics.overload)
+        lines.append(Text(f"overload  {words} ({status.metrics.waiting_turns})", "bold red"))
     if status.failed_sinks:
         lines.append(Text(f"{glyphs.no} left out: {', '.join(status.failed_sinks)}", "bold red"))
     return lines
 
 
+def machine(status: Status) -> Lines:
+    """Queues and cost."""
+    busy = [f"{queue.name} {queue.depth}/{queue.capacity}" for queue in status.queues if queue.depth]
+    waiting = Text.assemble("waiting   ", (", ".join(busy) or "nothing", "" if busy else "dim"))
+    return [waiting, *(_cost(status.metrics) if status.metrics else [])]
+
+
 def _cost(metrics: SessionMetrics) -> Lines:
-    """Processor and memory, fallbacks, speculation, overload."""
+    """Processor and memory, fallbacks, speculation."""
     lines = [Text(f"cost      {metrics.real_time_factor:.2f} of a core, {metrics.rss_mb:.0f} MB")]
     if metrics.fallbacks:
         lines.append(Text(f"repeats   {metrics.fallbacks} turn{'s' if metrics.fallbacks > 1 else ''} decoded twice"))
     if speculated := metrics.speculation_hits + metrics.speculation_wasted:
         lines.append(Text(f"wasted    {metrics.speculation_wasted} of {speculated} speculations"))
-    if metrics.overload != "normal":
-        lines.append(Text(f"overload  {describe_overload(metrics.overload)} ({metrics.waiting_turns})", "bold red"))
     return lines
 
 

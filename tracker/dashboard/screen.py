@@ -52,6 +52,7 @@ class Choices:
         overlay: What replaces the conversation, or is typed below it.
         typed: The text typed so far.
         rename_speaker: Id of the speaker who is being renamed.
+        machine: Whether latencies, queues, cost and models are shown.
     """
 
     selected: int | None = None
@@ -59,6 +60,7 @@ class Choices:
     overlay: Overlay = ""
     typed: str = ""
     rename_speaker: str = ""
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ def handle_key(screen: Screen, key: str) -> tuple[Choices, KeyRequest | None]:
             return replace(choices, selected=None, overlay=""), None
         case "enter" | "d":
             return replace(choices, overlay="detail" if selected_row(screen.view, choices) else ""), None
+        case "t":
+            return replace(choices, machine=not choices.machine), None
         case "f":
             return _next_speaker(screen.view, choices), None
         case "0":
@@ -193,9 +197,9 @@ def _handle_mode_key(screen: Screen, key: str) -> tuple[Choices, KeyRequest | No
         case "replay", "-":
             return choices, ChangeSpeed(0.5)
         case "watch", "n" | "tab":
-            return Choices(), SwitchSession(1)
+            return Choices(machine=choices.machine), SwitchSession(1)
         case "watch", "N":
-            return Choices(), SwitchSession(-1)
+            return Choices(machine=choices.machine), SwitchSession(-1)
     return choices, None
 
 

@@ -29,6 +29,8 @@ MAX_JUDGEMENTS = 500
 MAX_LATENCIES = 200
 MAX_NOTES = 3
 MAX_MARKS = 50
+VALENCE = "valence"
+"""The dimension that is drawn as a curve, where turns have it."""
 
 RowState = Literal["speaking", "judged", "unsure", "skipped"]
 
@@ -66,13 +68,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The emotion of one turn, as judged."""
+    """The emotion of one turn, as judged, and its valence where an adapter tells it."""
 
     start_ns: int
     end_ns: int
     emotion: str
     confidence: float
     unsure: bool
+    valence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class View:
     def speaker_ids(self) -> tuple[str, ...]:
         """The speakers' ids."""
         return tuple(speaker.id for speaker in self.speakers)
+
+    @property
+    def has_valence(self) -> bool:
+        """Whether any turn has one."""
+        return any(one.valence is not None for speaker in self.speakers for one in speaker.judgements)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -230,7 +238,15 @@ def _judged(view: View, event: TurnEnded) -> View:
         reason=printable(event.abstained_reason or ""),
         judged=event,
     )
-    judgement = Judgement(event.start_ns, event.end_ns, emotion, event.confidence, event.abstained)
+    valence = (event.dimensions or {}).get(VALENCE)
+    judgement = Judgement(
+        event.start_ns,
+        event.end_ns,
+        emotion,
+        event.confidence,
+        event.abstained,
+        valence.value if valence else None,
+    )
     speakers = view.speakers if speaker in view.speaker_ids else (*view.speakers, Speaker(speaker, speaker))
     name = printable(event.speaker_name or "")
     return replace(

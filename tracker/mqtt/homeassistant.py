@@ -8,7 +8,6 @@ laughter and the like once somebody made such a sound, a binary sensor for the t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, final
 
 from adapters.contract import SOUNDS

@@ -81,11 +81,11 @@ class SpeechObserver:
         absent = self._no_voice
         if not absent and turn.voiced_ns < self._min_voice_s * NS_PER_S:
             absent = f"voice under {self._min_voice_s:g} s"
-        if self._transcriber.shares:
-            encoded = self._encoder.encode(turn.samples)
-            return SpeechResult(self._hear(turn, encoded), Absent(absent) if absent else encoded.features)
         if absent:
             return SpeechResult(self._hear(turn), Absent(absent))
+        if self._transcriber.shares:
+            encoded = self._encoder.encode(turn.samples)
+            return SpeechResult(self._hear(turn, encoded), encoded.features)
         with ThreadPoolExecutor(1) as beside:  # two models, two cores
             voice = beside.submit(self._encoder.encode, turn.samples)
             transcript = self._hear(turn)

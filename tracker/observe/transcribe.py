@@ -25,7 +25,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from jaxtyping import Float32
 from tokenizers import Tokenizer as FastTokenizer
 
-from adapters.features.acoustic import RATE_HZ, Encoded, SpeechEncoder, WindowEncoder
+from adapters.features.acoustic import RATE_HZ, Encoded, SpeechEncoder, WindowEncoder, load_whisper
 from tracker.errors import AssetError, ConfigError, sentence_of
 from tracker.observe.gate import Decoded, TextGate, repeats, unlooped
 from tracker.observe.records import SpokenWord, Transcript
@@ -59,8 +59,8 @@ class Transcriber:
         folder: A Whisper in CTranslate2's format: ``tokenizer.json`` beside the weights.
         language: BCP 47 tag of the language spoken, or `AUTO`.
         gate: When words are rejected.
-        shared: The encoder where it has the same weights, so that one pass serves words and voice features; None: the
-            model runs its own.
+        shared: The encoder where it has the same weights, so that one model and one pass serve words and voice
+            features; None: a model of its own is loaded.
         device: ``auto``, ``cpu`` or ``cuda``.
         beam: Hypotheses kept while decoding.
         translate: Whether words in another language than English are translated into it, too.
@@ -85,14 +85,14 @@ class Transcriber:
         translate: bool = False,
     ) -> None:
         try:
-            self._decoder = _load(folder, shared.windows.model.device if shared else device, half=shared is None)
+            self._windows = shared.windows if shared else WindowEncoder(load_whisper(folder, device))
             pieces = FastTokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # tokenizers raises nothing more precise
             raise AssetError(
                 f"transcribe.model: no Whisper for CTranslate2 at {folder}: {sentence_of(error)}"
             ) from error
         self.shares = shared is not None
-        self._windows = shared.windows if shared else WindowEncoder(self._decoder)
+        self._decoder = self._windows.model
         self._language = language
         self._gate = gate
         self._beam = beam
@@ -215,23 +215,3 @@ class Transcriber:
 def code_of(language: str) -> str:
     """ISO 639-1 code of a BCP 47 tag."""
     return language.partition("-")[0].lower()
-
-
-def _load(folder: Path, device: str, half: bool) -> ctranslate2.models.Whisper:
-    """The weights for decoding; in 8 bits on a processor that supports it, in 16 on a GPU where ``half`` says so.
-
-    A token costs one pass over all of the decoder's weights, so their size decides: for tiny.en, 8 bits take less than
-    half of float32's processor time, for some 40 MB beside the shared encoder's. On 100 files of RAVDESS the word error
-    rate is 1.5 % (float32: 1.7 %), 96 texts are the same. The shared encoder stays in float32, since the voice features
-    are made of its states.
-    """
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    wanted = "int8_float32" if device == "cpu" else "float16" if half else "float32"
-    supported = ctranslate2.get_supported_compute_types(device)
-    return ctranslate2.models.Whisper(
-        str(folder),
-        device=device,
-        compute_type=wanted if wanted in supported else "float32",
-        intra_threads=1,  # a token is too little work to share: two threads took as long, for a third more work
-    )

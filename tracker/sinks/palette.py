@@ -50,10 +50,12 @@ class Glyphs:
     yes: str
     no: str
     idle: str
+    levels: str
+    """From the lowest to the highest, an odd number of them: the middle one is zero."""
 
 
-UNICODE = Glyphs("█", "░", "─", " · ", "…", "│", "●", "‖", "▶", "✓", "✗", "·")
-ASCII = Glyphs("#", ".", "-", " - ", "...", "|", "*", "=", ">", "+", "x", ".")
+UNICODE = Glyphs("█", "░", "─", " · ", "…", "│", "●", "‖", "▶", "✓", "✗", "·", "▁▂▃▄▅▆▇")
+ASCII = Glyphs("#", ".", "-", " - ", "...", "|", "*", "=", ">", "+", "x", ".", "_,-=^")
 
 
 def speaker_colour(place: int) -> str:

@@ -28,7 +28,7 @@ from adapters.datasets.sound import read_clip
 from adapters.features.acoustic import SPEC, STATES
 from adapters.readout.ensemble import Ensemble, Standardiser, mean_log_probs
 from adapters.readout.voice import View, VoiceClassifier
-from adapters.readout.voice_summary import MOVEMENT, PROSODY, summarise
+from adapters.readout.voice_summary import EVERYTHING, PROSODY, summarise
 from adapters.training.feature_cache import Encoder, VoiceRows, cached_tensors, contents, voice_clips
 from adapters.training.fit import fit_ensemble
 from adapters.training.progress import progress
@@ -38,8 +38,9 @@ from adapters.training.voices import TURNS_BEFORE, balanced_weights, fit_voice, 
 COLUMNS = ("UAR, first turn", "UAR, speaker known")
 
 _POOLED = 2 * STATES  # mean and spread of each state, as they stand at the beginning of a summary
-_STATES_ALONE: tuple[View, ...] = ((tuple(range(_POOLED)), 1.0),)
-_PROSODY_ALONE: tuple[View, ...] = ((MOVEMENT, 0.5), (PROSODY, 0.5))
+_STATES_ALONE: tuple[View, ...] = (View(tuple(range(_POOLED)), 1.0, anyone=False),)
+_PROSODY_ALONE: tuple[View, ...] = (View(PROSODY, 1.0, anyone=False),)
+_WITH_SPEAKERS = View(PROSODY, 0.4, anyone=False), View(EVERYTHING, 0.6, anyone=False)
 _ATTENTION = 64  # width of the attention's hidden layer
 _LEAST_VARIANCE = 1e-8  # below it the square root's slope is no number to learn by
 
@@ -152,6 +153,7 @@ class Variant:
 VARIANTS = (
     Variant("the recipe"),
     Variant("without speaker normalisation", by_speaker=False),
+    Variant("with the directions of speakers", _WITH_SPEAKERS),
     Variant("without speech states (prosody alone)", _PROSODY_ALONE),
     Variant("without prosody (speech states alone, mean and spread)", _STATES_ALONE),
     Variant("speech states alone, attentive mean and spread", _STATES_ALONE, pooling="attentive"),
@@ -176,7 +178,7 @@ def fit(variant: Variant, recipe: Recipe, rows: VoiceRows, frames: Frames, seed:
 def _fit_attentive(
     classifier: VoiceClassifier, recipe: Recipe, rows: VoiceRows, frames: Frames, seed: int
 ) -> ScoreClips:
-    """Only the mean voice and one ensemble of the classifier are used."""
+    """Only the mean voice and one ensemble of the classifier are used; directions of speakers stay in."""
     trained = torch.nonzero(~rows.held_out)[:, 0]
     fitting = rows.where(~rows.held_out.numpy())
     classifier.mean_voice.copy_(mean_voice(fitting))

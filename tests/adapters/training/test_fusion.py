@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adapters.contract import MELD_LABELS
-from adapters.evaluation.modalities import CASES, Drawn, part, table_rows
+from adapters.evaluation.modalities import CASES, Drawn, table_rows
 from adapters.evaluation.probe_faces import probe
 from adapters.features.visual import CHANNELS, SPEC
 from adapters.readout.face import FaceClassifier
 from adapters.readout.fusion import LateFusion, ModalityScores, ReliabilityModel
 from adapters.training.faces import FaceRows
 from adapters.training.fusion import cases_of, evaluate_cases, fit_fusion
-from adapters.training.modality_scores import SimulatedScores
+from adapters.training.modality_scores import TurnScores
 from adapters.training.simulate import CONFLICT, SHARES, draw
 from tests.support.program import adapters
 
@@ -41,12 +41,12 @@ def classified(labels: Tensor, right: float, seed: int) -> Tensor:
     return shares.scatter(1, named[:, None], right).log()
 
 
-def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> SimulatedScores:
+def drawn(turns: Tensor, seed: int, shares: dict[str, float] = SHARES) -> TurnScores:
     """Words that are right in 60 %, and voices and faces that are read rightly in 80 %, but show what was drawn."""
     pool = torch.arange(7)
     words = (classified(turns, 0.6, seed) + PRIOR.log()).log_softmax(-1)
     voice, face = (classified(draw(turns, pool, MELD_LABELS, seed + k, shares), 0.8, seed + k) for k in (10, 20))
-    return SimulatedScores(words.expand(2, 2, -1, -1), voice, face)
+    return TurnScores(words.expand(2, 2, -1, -1), voice, face)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=7, max_size=7), st.floats(-4, 4), st.floats(0.2, 4))
@@ -102,7 +102,7 @@ def test_what_is_absent_does_not_count() -> None:
 def test_cases_without_faces_have_none() -> None:
     said = drawn(torch.arange(7), 0)
     assert len(cases_of(said)) == 7
-    blind = cases_of(SimulatedScores(said.words, said.voice, None))
+    blind = cases_of(TurnScores(said.words, said.voice, None))
     assert set(blind) == {"words and voice", "words", "voice"}
     assert not any(case.has_face.any() for case in blind.values())
 
@@ -114,6 +114,18 @@ def fitted() -> tuple[LateFusion, Tensor]:
     fusion = LateFusion(7)
     fit_fusion(fusion, [drawn(turns, seed) for seed in range(2)], turns)
     return fusion.requires_grad_(False), turns
+
+
+def test_a_modality_that_is_alone_contradicts_nothing() -> None:
+    """Draws in conflict teach it to doubt a voice that contradicts the words, not one that is alone."""
+    turns = torch.multinomial(PRIOR, 300, True, generator=torch.Generator().manual_seed(0))
+    calm, contradicting = [drawn(turns, 0)], [drawn(turns, seed, CONFLICT) for seed in (3, 4)]
+    apart, alike = LateFusion(7), LateFusion(7)
+    fit_fusion(apart, calm, turns, contradicting)
+    fit_fusion(alike, calm + contradicting, turns)
+    voices = cases_of(calm[0])["voice"]
+    sure, doubtful = (float(fusion(voices).exp().max(1).values.mean().detach()) for fusion in (apart, alike))
+    assert sure > doubtful + 0.05
 
 
 def test_it_learns_that_a_neutral_voice_says_little(fitted: tuple[LateFusion, Tensor]) -> None:
@@ -139,7 +151,7 @@ def test_every_modality_helps_and_none_spoils_the_others(fitted: tuple[LateFusio
     assert len(sets.limits) == 7
 
 
-def by_conflict(matching: SimulatedScores, conflicting: SimulatedScores) -> Drawn:
+def by_conflict(matching: TurnScores, conflicting: TurnScores) -> Drawn:
     """What is evaluated: voices and faces of either draw."""
     draws = matching, conflicting
     return {
@@ -154,13 +166,13 @@ def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
     words = classified(turns, 0.9, 0)
     words[140:] = words[140:].roll(1, dims=1)  # the second half is always told the class before
     silent = torch.zeros(len(turns), 7).log_softmax(-1)
-    said = SimulatedScores(words.expand(2, 2, -1, -1), silent, None)
+    said = TurnScores(words.expand(2, 2, -1, -1), silent, None)
     own = LateFusion(7)
-    fit_fusion(own, [part(said, slice(0, 140))], turns[:140])
+    fit_fusion(own, [said.where(slice(0, 140))], turns[:140])
     assert float(own.weights[1, 0].detach()) > 0.5
     (accuracy,) = [
         values[2]
-        for name, values in table_rows([said], by_conflict(said, said), turns, MELD_LABELS.labels)
+        for name, values in table_rows([said], [], by_conflict(said, said), turns, MELD_LABELS.labels)
         if name == "T"
     ]
     assert accuracy < 0.3
@@ -169,7 +181,7 @@ def test_no_turn_weighs_for_itself_in_the_table_of_modalities() -> None:
 def test_the_table_of_modalities() -> None:
     turns = torch.multinomial(PRIOR, 400, True, generator=torch.Generator().manual_seed(1))
     matching, conflicting = drawn(turns, 5), drawn(turns, 5, CONFLICT)
-    table = dict(table_rows([drawn(turns, 0)], by_conflict(matching, conflicting), turns, MELD_LABELS.labels))
+    table = dict(table_rows([drawn(turns, 0)], [], by_conflict(matching, conflicting), turns, MELD_LABELS.labels))
     assert list(table) == [case.name for case in CASES]
     accuracy = {name: values[2] for name, values in table.items()}
     assert accuracy["T+A+V, both in conflict"] < accuracy["T+A+V, every face in conflict"] < accuracy["T+A+V"]
@@ -178,7 +190,7 @@ def test_the_table_of_modalities() -> None:
 def test_adapters_that_read_no_faces_have_no_rows_for_them() -> None:
     turns = torch.arange(70) % 7
     blind = replace(drawn(turns, 0), face=None)
-    names = [name for name, _ in table_rows([blind], by_conflict(blind, blind), turns, MELD_LABELS.labels)]
+    names = [name for name, _ in table_rows([blind], [], by_conflict(blind, blind), turns, MELD_LABELS.labels)]
     assert names == ["T", "A", "T+A", "T+A, every voice in conflict"]
 
 

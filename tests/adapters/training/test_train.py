@@ -27,7 +27,7 @@ from adapters.training.faces import face_rows
 from adapters.training.feature_cache import VoiceRows, WordRows, voice_rows
 from adapters.training.fit import LearningCurves, best_epoch, fit_ensemble, log_prior
 from adapters.training.fusion import CONFLICTS, DRAWS, evaluate_cases, fit_fusion
-from adapters.training.modality_scores import SimulatedScores, VoicePool, cross_fitted, voice_pool
+from adapters.training.modality_scores import TurnScores, VoicePool, cross_fitted, voice_pool
 from adapters.training.recipe import RECIPES, FitSpec, LoraSpec, Recipe, read_recipe, shipped_recipe
 from adapters.training.runs import begin, finished, summarise
 from adapters.training.simulate import CONFLICT, draw
@@ -298,15 +298,20 @@ def test_a_turn_and_what_was_heard_of_it_are_of_one_dialogue() -> None:
 def test_figures_are_of_a_draw_that_no_weight_was_fitted_to(
     data: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted: list[SimulatedScores] = []
-    judged: list[SimulatedScores] = []
+    fitted: list[TurnScores] = []
+    judged: list[TurnScores] = []
 
-    def watched_fit(fusion: LateFusion, drawn: Sequence[SimulatedScores], labels: torch.Tensor) -> None:
-        fitted.extend(drawn)
-        fit_fusion(fusion, drawn, labels)
+    def watched_fit(
+        fusion: LateFusion,
+        drawn: Sequence[TurnScores],
+        labels: torch.Tensor,
+        conflicting: Sequence[TurnScores],
+    ) -> None:
+        fitted.extend((*drawn, *conflicting))
+        fit_fusion(fusion, drawn, labels, conflicting)
 
     def watched_figures(
-        fusion: LateFusion, scores: SimulatedScores, conflicting: SimulatedScores, labels: torch.Tensor, *others: Any
+        fusion: LateFusion, scores: TurnScores, conflicting: TurnScores, labels: torch.Tensor, *others: Any
     ) -> Any:
         judged.extend((scores, conflicting))
         return evaluate_cases(fusion, scores, conflicting, labels, *others)

@@ -20,7 +20,7 @@ def test_everything_is_looked_at():
     assert {
         "python",
         "torch",
-        "model whisper-tiny.en",
+        "model whisper-base",
         "microphone",
         "broker",
         "terminal",
@@ -30,8 +30,8 @@ def test_everything_is_looked_at():
 
 def test_what_is_missing_comes_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    finding = found(check.models(Config()), "model whisper-tiny.en")
-    assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-tiny.en")
+    finding = found(check.models(Config()), "model whisper-base")
+    assert (finding.state, finding.do) == ("missing", "tracker assets pull whisper-base")
 
 
 def test_a_recogniser_in_a_folder_is_looked_for(tmp_path):

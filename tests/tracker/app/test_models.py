@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from adapters.contract import asset_folder
-from adapters.features.acoustic import SpeechEncoder
+from adapters.features.acoustic import SpeechEncoder, WindowEncoder
 from tracker.app.models import load_models
 from tracker.config import Config
 from tracker.errors import AssetError, ConfigError
@@ -57,8 +57,8 @@ def embed() -> VoiceEmbedder:
 
 @pytest.fixture(scope="module")
 def transcribe():
-    encoder = SpeechEncoder(folder("whisper-tiny.en"))
-    transcriber = Transcriber(folder("whisper-tiny.en"), "en", TextGate(), encoder)
+    encoder = SpeechEncoder(folder("whisper-base"))
+    transcriber = Transcriber(folder("whisper-base"), "en", TextGate(), encoder)
     return lambda samples: transcriber(samples, encoder.encode(samples))
 
 
@@ -66,11 +66,10 @@ def test_a_word_alone_that_repeats_itself_is_heard_again_with_more_room(telephon
     def never(_):
         raise AssertionError("the full window was not needed")
 
-    encoder = SpeechEncoder(folder("whisper-tiny.en"))
-    monkeypatch.setattr(encoder.windows, "full", never)
-    transcriber = Transcriber(folder("whisper-tiny.en"), "en", TextGate(), encoder)
+    transcriber = Transcriber(folder("whisper-tiny.en"), "en", TextGate())
+    monkeypatch.setattr(WindowEncoder, "full", never)
     hello = telephone[round(7.4 * 16_000) : round(8.16 * 16_000)]
-    assert transcriber(hello, encoder.encode(hello)).text == "Hello?"
+    assert transcriber(hello).text == "Hello?"
     assert transcriber.fallbacks == 1
 
 
@@ -145,11 +144,10 @@ def test_words_are_heard(telephone, transcribe):
 
 
 def test_a_language_that_the_model_does_not_know_is_refused():
-    folder = asset_folder("whisper-tiny.en")
-    encoder = SpeechEncoder(folder, threads=1)
-    Transcriber(folder, "en-GB", TextGate(), encoder)
+    english = folder("whisper-tiny.en")
+    Transcriber(english, "en-GB", TextGate())
     with pytest.raises(ConfigError, match=r"^transcribe\.language: the model in .* does not know 'fr'; use another"):
-        Transcriber(folder, "fr", TextGate(), encoder)
+        Transcriber(english, "fr", TextGate())
 
 
 def test_damaged_weights_of_the_right_size_are_named(tmp_path, monkeypatch):
@@ -183,13 +181,20 @@ def test_noise_is_no_turn(level, activity):
     assert turns_of(np.zeros(16_000 * 12, np.float32), activity) == []
 
 
-def test_whisper_base_hears_with_an_encoder_of_its_own(telephone):
-    transcriber = Transcriber(folder("whisper-base"), "en-GB", TextGate(), beam=5)
-    assert not transcriber.shares
-    heard = transcriber(telephone[int(10.7 * 16_000) : int(14.5 * 16_000)]).text
-    assert heard == "Okay, I thought, you know, I heard a beep. This is Diane in New Jersey."
+def test_one_whisper_makes_words_and_voice_features(telephone):
+    encoder = SpeechEncoder(folder("whisper-base"), threads=1)
+    shared, alone = (Transcriber(folder("whisper-base"), "en-GB", TextGate(), of, beam=5) for of in (encoder, None))
+    assert (shared.shares, alone.shares) == (True, False)
+    said = telephone[int(10.7 * 16_000) : int(14.5 * 16_000)]
+    heard = shared(said, encoder.encode(said)).text
+    assert heard == alone(said).text == "Okay, I thought, you know, I heard a beep. This is Diane in New Jersey."
     with pytest.raises(ConfigError, match=r"^transcribe\.language: the model in .* does not know 'tlh'"):
         Transcriber(folder("whisper-base"), "tlh", TextGate())
+
+
+def test_another_recogniser_has_an_encoder_of_its_own(telephone):
+    heard = Transcriber(folder("whisper-tiny.en"), "en", TextGate())(telephone[int(14.5 * 16_000) : 18 * 16_000])
+    assert "originally from Chicago" in heard.text
 
 
 def test_a_folder_that_holds_no_whisper_is_one_line(tmp_path):

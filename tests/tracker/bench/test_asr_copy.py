@@ -22,7 +22,7 @@ def test_each_speaker_has_a_voice_that_stays():
 def test_a_line_is_spoken_and_written_down(tmp_path):
     if not shutil.which("espeak-ng"):
         pytest.skip("no espeak-ng: install Debian's espeak-ng")
-    asset("whisper-tiny.en")
+    asset("whisper-base")
     import typer
 
     from tracker.bench.asr_copy import main

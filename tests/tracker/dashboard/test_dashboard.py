@@ -1,6 +1,7 @@
 import io
 import re
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,8 +14,8 @@ from tests.support.sessions import Script, conversation, sessions
 from tracker.dashboard.blocks import fit, wrap
 from tracker.dashboard.layout import draw
 from tracker.dashboard.painter import Painter
-from tracker.dashboard.panels import head, machine, video
-from tracker.dashboard.screen import Choices, Screen
+from tracker.dashboard.panels import connections, head, video
+from tracker.dashboard.screen import Choices, Screen, handle_key
 from tracker.dashboard.timeline import timeline
 from tracker.dashboard.view import Judgement, View, fold, fold_preview
 from tracker.events import Preview, TurnEnded
@@ -70,6 +71,41 @@ def test_what_matters_is_seen_at_every_size(size):
     ):  # fmt: skip
         assert words in text
     assert "no turn under way" in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_machine_is_shown_where_the_user_asks_for_it(size):
+    view = seen(conversation()[:-1])
+    screen = Screen(view, Status(7 * NS_PER_S), mode="live")
+    assert "p50" not in text_of(screen, *size)
+    choices, request = handle_key(screen, "t")
+    assert request is None
+    shown = text_of(replace(screen, choices=choices), *size)
+    assert "p50" in shown
+    assert "waiting" in shown
+    assert handle_key(replace(screen, choices=choices), "t")[0] == screen.choices
+
+
+def test_what_is_lost_is_shown_to_everyone():
+    status = Status(7 * NS_PER_S, queues=(Queue("turns", 0, 32, 2),), lost_samples=5)
+    for size in SIZES:
+        assert "dropped" in text_of(Screen(seen(conversation()[:-1]), status), *size)
+        assert "dropped" not in text_of(Screen(seen(conversation()[:-1]), Status()), *size)
+
+
+def test_a_speaker_s_valence_is_a_curve_where_turns_have_one():
+    script = Script().start()
+    for second, value in enumerate((-1.0, 0.0, 1.0)):
+        script.says(60 * second, 60 * second + 50, "Speaker 1", "So.", dimensions={"valence": value})
+    screen = Screen(seen(script.events), Status(170 * NS_PER_S))
+    for size, glyphs in product(SIZES, (UNICODE, ASCII)):
+        low, middle, high = glyphs.levels[0], glyphs.levels[len(glyphs.levels) // 2], glyphs.levels[-1]
+        lines = text_of(screen, *size, glyphs=glyphs).splitlines()
+        assert any(f"valence: {low} unpleasant {middle} neither {high} pleasant" in line for line in lines)
+        (curve,) = (line for line in lines if low * 3 in line and middle * 3 in line and high * 3 in line)
+        assert curve.index(low * 3) < curve.index(middle * 3) < curve.rindex(high * 3)
+    without = Screen(seen(conversation()[:-1]), Status())
+    assert not any("valence" in text_of(without, *size) for size in SIZES)
 
 
 def test_nothing_is_said_by_colour_alone_and_ascii_suffices():
@@ -272,9 +308,9 @@ def test_the_header_says_what_a_session_is_for():
 )
 def test_it_is_shown_what_is_watched_and_how_it_goes(state, told):
     assert told in video(state).plain
-    shown = [line.plain for line in machine(Status(video=state), UNICODE)]
+    shown = [line.plain for line in connections(Status(video=state), UNICODE)]
     assert any("video" in line and told in line for line in shown)
-    assert not any("video" in line.plain for line in machine(Status(), UNICODE))
+    assert not any("video" in line.plain for line in connections(Status(), UNICODE))
 
 
 def test_a_broker_that_nobody_publishes_to_is_no_listening():

@@ -38,7 +38,9 @@ def test_pause_rename_mark_detail_and_quit(tmp_path):
         terminal.press("o", "h", "Enter")
         terminal.until("marked: oh")
         terminal.resize(130, 40)
-        terminal.until("judged by", "latency", "Anna")
+        terminal.until("judged by", "connections", "Anna")
+        terminal.press("t")
+        terminal.until("latency", "decision to event")
         terminal.resize(80, 24)
         assert "PAUSED" in paused
         terminal.press("p")
