@@ -180,7 +180,7 @@ def test_the_command_prints_a_row_for_every_variant(what: str, data: Path, tmp_p
     result = adapters("ablate", *asked)
     assert result.exit_code == 0, result.output
     rows = [line for line in result.stdout.splitlines() if line.startswith("| ")]
-    assert len(rows) == 1 + {"words": 9, "voice": 5, "pseudo": 10}[what]
+    assert len(rows) == 1 + {"words": 9, "voice": 6, "pseudo": 10}[what]
     assert all("±" in row for row in rows[1:])
 
 

@@ -15,7 +15,7 @@ from tests.support.fakes import FakeClock, FakeSource
 from tests.support.sessions import conversation, given_out
 from tracker import pipeline
 from tracker.dashboard.layout import draw
-from tracker.dashboard.screen import Screen
+from tracker.dashboard.screen import Choices, Screen
 from tracker.dashboard.view import View, fold
 from tracker.errors import ConfigError
 from tracker.events import TurnEnded, TurnSkipped
@@ -182,7 +182,7 @@ def test_the_dashboard_shows_what_is_left_out_and_what_it_costs(width, height):
         speculation_wasted=2,
         overload="no_partials",
     )
-    lines = draw(Screen(view, Status(metrics=busy)), width, height, UNICODE)
+    lines = draw(Screen(view, Status(metrics=busy), Choices(machine=True)), width, height, UNICODE)
     text = "\n".join(line.plain for line in lines)
     assert {cell_len(line.plain) for line in lines} == {width}
     assert "no speculation, no partials" in text
