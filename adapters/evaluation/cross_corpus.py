@@ -36,7 +36,7 @@ SHARED = ("neutral", "sadness", "joy", "anger")
 def leave_out(recipe: Recipe, rows: VoiceRows, corpus: str, seed: int) -> dict[str, float]:
     """Unweighted average recall on one corpus by a classifier trained on the others, by known turns of the speaker."""
     shared = [rows.label_set.labels.index(name) for name in SHARED]
-    usable = np.isin(rows.labels.numpy(), shared)
+    usable = np.isin(rows.labels.numpy(), shared) & (rows.corpora != neutral_talk.CORPUS.name)
     torch.manual_seed(seed)
     spec = recipe.voice_spec
     classifier = VoiceClassifier(recipe.voice_hidden, recipe.members, len(rows.label_set), spec.dropout)

@@ -32,15 +32,15 @@ class View(NamedTuple):
     Attributes:
         columns: Of a summary.
         weight: Of its scores.
-        anyone: Whether the directions of speakers are taken out before.
+        without_speakers: Whether the directions of speakers are taken out before.
     """
 
     columns: tuple[int, ...]
     weight: float
-    anyone: bool = True
+    without_speakers: bool = True
 
 
-_VIEWS = View(PROSODY, 0.4, anyone=False), View(EVERYTHING, 0.6)
+VIEWS = View(PROSODY, 0.4, without_speakers=False), View(EVERYTHING, 0.6)
 _PRIOR_TURNS = 6.0  # turns that the mean voice counts as
 
 
@@ -70,7 +70,7 @@ class VoiceClassifier(nn.Module):
         members: int,
         classes: int,
         dropout: tuple[float, float],
-        views: Sequence[View] = _VIEWS,
+        views: Sequence[View] = VIEWS,
     ) -> None:
         super().__init__()
         self._sizes = hidden, members, classes, dropout
@@ -102,8 +102,8 @@ class VoiceClassifier(nn.Module):
 
     def columns(self, normalised: Float[Tensor, "b summary"], view: int) -> Float[Tensor, "b columns"]:
         """The columns of one view."""
-        columns, _, anyone = self._views[view]
-        if anyone:
+        columns, _, without_speakers = self._views[view]
+        if without_speakers:
             scaled = normalised / self.spread
             normalised = (scaled - scaled @ self.speakers.T @ self.speakers) * self.spread
         return normalised[:, list(columns)]

@@ -53,7 +53,7 @@ def one_cycle(optimiser: Optimizer, highest: float | list[float], steps: int) ->
         highest: The highest rate, or that of each group.
         steps: How many in all, at least 1.
     """
-    rising = 0.2 if steps == 10 else 0.1  # OneCycleLR divides by the rising steps but one
+    rising = 0.2 if steps == 10 else 0.1  # a rise of one step has no length, and OneCycleLR divides by it
     return OneCycleLR(optimiser, highest, total_steps=steps, pct_start=rising)
 
 

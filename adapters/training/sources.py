@@ -22,7 +22,7 @@ _LIMITS = {
     "face": "The face is judged by the single pictures of {faces}.",
     "fusion": "How the modalities are weighed was fitted on simulated turns, because no conversational audio and video "
     "with labels was available.",
-    "recorded": "How the modalities are weighed was fitted on the recordings of {words}.",
+    "recorded": "How the modalities are weighed was fitted on the recordings of {dialogues}.",
     "use": "Says what a turn expresses, not what a person feels; not for decisions about people, and not for use at "
     "work or in education.",
 }
@@ -48,14 +48,16 @@ class Sources:
     absent: dict[str, str]
     also: tuple[Corpus[Dialogues], ...] = ()
 
-    def licences(self, *, asr_words: bool) -> dict[str, str]:
+    def licences(self, *, asr_words: bool, recorded: bool = False) -> dict[str, str]:
         """What is read, in words, and its licence.
 
         Args:
             asr_words: Whether the words as a recogniser transcribes them are read as well.
+            recorded: Whether the dialogues' own voices and faces are.
         """
         used: list[tuple[Corpus[Any], str]] = [(self.dialogues, "words"), *((voice, "voice") for voice in self.voices)]
         used += [(self.faces, "face")] if self.faces else []
+        used += [(self.dialogues, "the recordings' voices and faces")] if recorded else []
         named: dict[str, str] = {}
         for corpus, what in used:
             fitting, held_out = [text or name for name, text in corpus.splits.items()][:2]
@@ -82,7 +84,8 @@ class Sources:
         }
         return " ".join(text for part, text in _LIMITS.items() if there[part]).format(
             words=" and ".join(one.title for one in (self.dialogues, *self.also)),
-            voices=", ".join(voice.title for voice in self.voices),
+            dialogues=self.dialogues.title,
+            voices=", ".join([voice.title for voice in self.voices] + [self.dialogues.title] * recorded),
             faces=self.faces.title if self.faces else "",
         )
 

@@ -297,7 +297,7 @@ def train(
     if backbone.weights_digest != before:
         raise AdapterError("the backbone's weights changed in training; it must stay frozen")
     about = {
-        "data": sources.licences(asr_words=recipe.asr_words > 0),
+        "data": sources.licences(asr_words=recipe.asr_words > 0, recorded=recordings is not None),
         "intended_use": INTENDED_USE,
         "limits": sources.limits(recorded=recordings is not None),
         "absent": sources.absent,

@@ -117,6 +117,7 @@ class View:
         merged: Pairs of ids: a speaker who is no more, and the one that the turns belong to.
         marks: The latest `MAX_MARKS` marked moments and pauses.
         modalities: Whether each modality was used for the last turn, or why not.
+        has_valence: Whether any turn has had one.
         judged: Turns judged.
         unsure: Turns judged without a clear result.
         skipped: Turns that were not judged.
@@ -134,6 +135,7 @@ class View:
     merged: tuple[tuple[str, str], ...] = ()
     marks: tuple[Marker, ...] = ()
     modalities: tuple[tuple[str, str], ...] = ()
+    has_valence: bool = False
     judged: int = 0
     unsure: int = 0
     skipped: int = 0
@@ -147,11 +149,6 @@ class View:
     def speaker_ids(self) -> tuple[str, ...]:
         """The speakers' ids."""
         return tuple(speaker.id for speaker in self.speakers)
-
-    @property
-    def has_valence(self) -> bool:
-        """Whether any turn has one."""
-        return any(one.valence is not None for speaker in self.speakers for one in speaker.judgements)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -254,6 +251,7 @@ def _judged(view: View, event: TurnEnded) -> View:
         speakers=tuple(_add_judgement(one, judgement, name) if one.id == speaker else one for one in speakers),
         latencies=(*view.latencies, event.latency_ms)[-MAX_LATENCIES:],
         modalities=tuple((name, printable(use)) for name, use in event.modalities.items()),
+        has_valence=view.has_valence or valence is not None,
         judged=view.judged + 1,
         unsure=view.unsure + event.abstained,
     )

@@ -27,8 +27,8 @@ from adapters.datasets import emodb, ravdess
 from adapters.datasets.sound import read_clip
 from adapters.features.acoustic import SPEC, STATES
 from adapters.readout.ensemble import Ensemble, Standardiser, mean_log_probs
-from adapters.readout.voice import View, VoiceClassifier
-from adapters.readout.voice_summary import EVERYTHING, PROSODY, summarise
+from adapters.readout.voice import VIEWS, View, VoiceClassifier
+from adapters.readout.voice_summary import PROSODY, summarise
 from adapters.training.feature_cache import Encoder, VoiceRows, cached_tensors, contents, voice_clips
 from adapters.training.fit import fit_ensemble
 from adapters.training.progress import progress
@@ -38,9 +38,9 @@ from adapters.training.voices import TURNS_BEFORE, balanced_weights, fit_voice, 
 COLUMNS = ("UAR, first turn", "UAR, speaker known")
 
 _POOLED = 2 * STATES  # mean and spread of each state, as they stand at the beginning of a summary
-_STATES_ALONE: tuple[View, ...] = (View(tuple(range(_POOLED)), 1.0, anyone=False),)
-_PROSODY_ALONE: tuple[View, ...] = (View(PROSODY, 1.0, anyone=False),)
-_WITH_SPEAKERS = View(PROSODY, 0.4, anyone=False), View(EVERYTHING, 0.6, anyone=False)
+_STATES_ALONE: tuple[View, ...] = (View(tuple(range(_POOLED)), 1.0, without_speakers=False),)
+_PROSODY_ALONE: tuple[View, ...] = (View(PROSODY, 1.0, without_speakers=False),)
+_WITH_SPEAKERS = tuple(view._replace(without_speakers=False) for view in VIEWS)
 _ATTENTION = 64  # width of the attention's hidden layer
 _LEAST_VARIANCE = 1e-8  # below it the square root's slope is no number to learn by
 

@@ -13,7 +13,8 @@ def test_rates_of_any_number_of_steps_rise_and_fall(steps: int) -> None:
     for _ in range(steps):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
-        schedule.step() if len(rates) < steps else None
+        if len(rates) < steps:
+            schedule.step()
     assert max(rates) <= 0.1 + 1e-9
     assert steps < 9 or max(rates) > 0.09
     assert steps == 1 or rates[-1] < max(rates)

@@ -142,5 +142,6 @@ def test_training_with_recordings_instead_of_simulated_turns(tmp_path: Path, mon
     assert "simulated_shares" not in about
     assert "words, voice and face (recorded)" in about["dev"]
     assert "on the recordings of MELD" in about["limits"]
+    assert any("the recordings' voices and faces" in name for name in about["data"])
     with pytest.raises(AdapterError, match="leave out --recordings"):
         train(read_recipe(shipped_recipe("mse")), data, tmp_path / "out", 0, encoders, recordings=folder)
